@@ -1,0 +1,28 @@
+{
+  "targets": [
+    {
+      "target_name": "semlock",
+      "sources": [
+        "native/addon.cc",
+        "native/semaphore_binding.cc",
+        "native/named_semaphore.cc",
+        "native/thread_semaphore.cc",
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS"],
+      "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
+      "cflags_cc": ["-std=c++17", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter"],
+      "conditions": [
+        [
+          "OS=='linux'",
+          {
+            "defines": ["_GNU_SOURCE"],
+            # A worker thread that ends would unload the addon while its atexit handler is still registered.
+            "ldflags": ["-Wl,-z,nodelete"],
+            "libraries": ["-pthread"],
+          },
+        ],
+      ],
+    }
+  ]
+}

@@ -1,0 +1,45 @@
+// Builds the addon with node-gyp, and says in one sentence what to do where that cannot work.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+function stop(sentence) {
+  console.error(`semlock: ${sentence}`);
+  process.exit(1);
+}
+
+function missing(...commands) {
+  return commands.every((command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status !== 0);
+}
+
+if (process.platform !== 'linux') {
+  stop(`the addon needs Linux, but this is ${process.platform}; run it on Linux, for example in a container`);
+}
+const lacks = [
+  missing('python3', 'python') && 'python3',
+  missing('make') && 'make',
+  missing(process.env.CXX ?? 'g++', 'c++') && 'g++',
+].filter(Boolean);
+if (lacks.length > 0) {
+  stop(`building the addon needs ${lacks.join(' and ')}; on Debian: apt-get install python3 make g++`);
+}
+
+const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
+const args = [nodeGyp, existsSync(join(root, 'build/Makefile')) ? 'build' : 'rebuild', ...process.argv.slice(2)];
+// Headers that came with this Node.js spare the download that node-gyp would make.
+const prefix = dirname(dirname(process.execPath));
+if (existsSync(join(prefix, 'include/node/node_api.h'))) args.push(`--nodedir=${prefix}`);
+
+const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
+if (status !== 0) {
+  const log = join(root, 'native-build.log');
+  writeFileSync(log, `${stdout}\n${stderr}`);
+  stop(`building the addon failed; what node-gyp said is in ${log}`);
+}
+const warnings = stderr.split('\n').filter((line) => line.includes('warning:'));
+if (warnings.length > 0) console.error(warnings.join('\n'));

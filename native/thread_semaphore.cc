@@ -1,0 +1,44 @@
+#include "thread_semaphore.h"
+
+#include <map>
+#include <mutex>
+
+#include "named_semaphore.h"
+
+namespace semlock {
+namespace {
+
+struct Registry {
+  std::mutex mutex;
+  std::map<std::string, std::weak_ptr<ThreadSemaphore>> by_name;  // guarded by mutex
+};
+
+// Never destroyed: worker threads may outlive the static destructors of process.exit().
+Registry& registry() {
+  static Registry* instance = new Registry;
+  return *instance;
+}
+
+}  // namespace
+
+std::shared_ptr<ThreadSemaphore> ThreadSemaphore::Get(const std::string& name) {
+  Registry& all = registry();
+  std::lock_guard<std::mutex> guard(all.mutex);
+  std::weak_ptr<ThreadSemaphore>& slot = all.by_name[name];
+  std::shared_ptr<ThreadSemaphore> semaphore = slot.lock();
+  if (semaphore) return semaphore;
+  semaphore.reset(new ThreadSemaphore(1), [name](ThreadSemaphore* last) {
+    delete last;
+    Registry& all = registry();
+    std::lock_guard<std::mutex> guard(all.mutex);
+    auto found = all.by_name.find(name);
+    // Another thread may have asked anew between the last reference and this.
+    if (found != all.by_name.end() && found->second.expired()) all.by_name.erase(found);
+  });
+  slot = semaphore;
+  return semaphore;
+}
+
+bool ThreadSemaphore::TryWait() { return semlock::TryWait(&sem_) == 0; }
+
+}  // namespace semlock

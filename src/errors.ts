@@ -1,0 +1,67 @@
+// Every failure that semlock reports is one class with a stable code, so that callers branch on `code` and never on
+// the words of a message.
+
+import { getSystemErrorName } from 'node:util';
+
+/** The stable codes of {@link SemlockError}. The README says what each one means and what to do. */
+export type SemlockErrorCode =
+  | 'ERR_SEMLOCK_OPTION'
+  | 'ERR_SEMLOCK_NAME'
+  | 'ERR_SEMLOCK_PLATFORM'
+  | 'ERR_SEMLOCK_ADDON'
+  | 'ERR_SEMLOCK_BUSY'
+  | 'ERR_SEMLOCK_CLOSED'
+  | 'ERR_SEMLOCK_EXISTS'
+  | 'ERR_SEMLOCK_NOT_FOUND'
+  | 'ERR_SEMLOCK_NOT_A_SEMAPHORE'
+  | 'ERR_SEMLOCK_OVERFLOW'
+  | 'ERR_SEMLOCK_SYSTEM';
+
+/** An error of the operating system, as Node.js reports its own. */
+export interface SystemError extends Error {
+  /** The name of the errno, for example `'ENOENT'`. */
+  readonly code: string;
+  /** The errno, negated as everywhere in Node.js. */
+  readonly errno: number;
+  /** The system call that failed. */
+  readonly syscall: string;
+}
+
+/**
+ * The one error class of semlock.
+ *
+ * `code` says what happened. `lockName` is the lock or semaphore concerned, if there is one. `cause` is the
+ * {@link SystemError} behind it where the operating system refused something.
+ */
+export class SemlockError extends Error {
+  override readonly name = 'SemlockError';
+  readonly code: SemlockErrorCode;
+  readonly lockName: string | undefined;
+  declare readonly cause: SystemError | undefined;
+
+  constructor(code: SemlockErrorCode, message: string, details: { lockName?: string; cause?: unknown } = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.lockName = details.lockName;
+  }
+}
+
+/** The operating system's error for a positive errno of `syscall`. */
+export function systemError(errno: number, syscall: string): SystemError {
+  const code = getSystemErrorName(-errno);
+  return Object.assign(new Error(`${syscall} failed with ${code}`), { code, errno: -errno, syscall });
+}
+
+/** What was given, short enough for a message and never the whole of a large object. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function') return value.name === '' ? 'a function' : `function ${value.name}`;
+  if (typeof value === 'symbol') return value.toString();
+  if (value === null || typeof value !== 'object') return String(value);
+  if (Array.isArray(value)) return 'an array';
+  const maker: unknown = (value as { constructor?: unknown }).constructor;
+  return typeof maker === 'function' && maker !== Object && maker.name !== ''
+    ? `an instance of ${maker.name}`
+    : 'an object';
+}

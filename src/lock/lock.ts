@@ -1,0 +1,38 @@
+// Mutual exclusion between processes: one permit.
+
+import { optionParser, text } from '../options.js';
+import { NamedLock } from './named-lock.js';
+
+/** Options of {@link Lock}. */
+export interface LockOptions {
+  /** Keeps the locks of one app apart from those of others. Default: `SEMLOCK_NAMESPACE`, or the app's folder. */
+  namespace?: string;
+  /** The POSIX name of the semaphore, to share it with programs in other languages: a slash and up to 251 bytes. */
+  posixName?: string;
+}
+
+const parseLockOptions = optionParser<LockOptions>()({ namespace: text(), posixName: text() });
+
+/**
+ * A lock that one holder at a time can have, in all processes of this user on this machine. The same name in the same
+ * namespace is the same lock. It is what `multiprocessing.Lock` is to Python.
+ *
+ * It is not reentrant: the holder's second try is refused like anybody's.
+ *
+ * @example
+ * ```ts
+ * const held = new Lock('ledger').tryAcquire();
+ * if (held) {
+ *   try { await rewriteLedger(); } finally { held.release(); }
+ * }
+ * ```
+ */
+export class Lock extends NamedLock {
+  /**
+   * @param name - any non-empty string.
+   * @throws {@link SemlockError} `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`.
+   */
+  constructor(name: string, options?: LockOptions) {
+    super('new Lock()', name, { ...parseLockOptions('new Lock()', options), permits: 1 });
+  }
+}

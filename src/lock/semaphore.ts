@@ -1,0 +1,45 @@
+// A bounded number of holders between processes.
+
+import { integer, optionError, optionParser, text } from '../options.js';
+import type { LockOptions } from './lock.js';
+import { NamedLock } from './named-lock.js';
+
+/** Options of {@link Semaphore}. */
+export interface SemaphoreOptions extends LockOptions {
+  /** How many can hold it at once, 1 to 65 535. All users of a name must give the same number. */
+  permits: number;
+}
+
+/** The most permits that a semaphore can have. */
+export const MAX_PERMITS = 65_535;
+
+const parseSemaphoreOptions = optionParser<SemaphoreOptions>()({
+  permits: integer(1, MAX_PERMITS),
+  namespace: text(),
+  posixName: text(),
+});
+
+/**
+ * A semaphore that up to `permits` holders can have at a time, in all processes of this user on this machine. It is
+ * what `multiprocessing.BoundedSemaphore` is to Python: only a holder can give a permit back, so the number of free
+ * permits never exceeds `permits`. For a semaphore that anyone may post see {@link NamedSemaphore}.
+ *
+ * @example
+ * ```ts
+ * const thumbnails = new Semaphore('thumbnails', { permits: 4 });
+ * await thumbnails.run(() => renderThumbnail(file));
+ * ```
+ */
+export class Semaphore extends NamedLock {
+  /**
+   * @param name - any non-empty string.
+   * @throws {@link SemlockError} `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`.
+   */
+  constructor(name: string, options: SemaphoreOptions) {
+    const { permits, ...shared } = parseSemaphoreOptions('new Semaphore()', options);
+    if (permits === undefined) {
+      throw optionError('new Semaphore()', 'permits', permits, `a whole number from 1 to ${MAX_PERMITS}`);
+    }
+    super('new Semaphore()', name, { ...shared, permits });
+  }
+}

@@ -1,0 +1,86 @@
+// Where the names of locks come from: the namespace that keeps two apps apart, the identity of a lock within it, and
+// the names of the semaphores in the file system.
+
+import { createHash } from 'node:crypto';
+import { existsSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+
+import { describe, SemlockError } from './errors.js';
+
+/**
+ * The namespace of this program: `SEMLOCK_NAMESPACE` if it is set and not empty, otherwise the real path of the
+ * folder of the nearest `package.json` above the main script (above the working folder where there is no script).
+ */
+export function defaultNamespace(): string {
+  const chosen = process.env['SEMLOCK_NAMESPACE'];
+  if (chosen !== undefined && chosen !== '') return chosen;
+  return (fromMainScript ??= packageFolder(process.argv[1]));
+}
+
+let fromMainScript: string | undefined;
+
+function packageFolder(script: string | undefined): string {
+  const start = script !== undefined && existsSync(script) ? dirname(realpathSync(resolve(script))) : process.cwd();
+  for (let folder = start; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'package.json'))) return folder;
+    if (folder === dirname(folder)) return start;
+  }
+}
+
+/** SHA-256 of the UTF-16 code units: distinct strings, lone surrogates included, have distinct digests. */
+export function digest(text: string): Buffer {
+  return createHash('sha256').update(text, 'utf16le').digest();
+}
+
+/** What tells one namespace of one user from all others, in 22 characters that suit a file name. */
+export function namespaceId(namespace: string): string {
+  return digest(`${process.getuid?.() ?? 0}\0${namespace}`).toString('base64url').slice(0, 22);
+}
+
+/**
+ * The name of a lock's semaphore: 30 characters, because macOS allows 31. 48 bits tell namespaces apart (they open
+ * the name, so that all semaphores of one can be found), 78 bits the locks within one.
+ */
+export function semaphoreName(namespace: string, name: string): string {
+  return `/semlock.${namespaceId(namespace).slice(0, 8)}${digest(name).toString('base64url').slice(0, 13)}`;
+}
+
+/** @throws {@link SemlockError} `ERR_SEMLOCK_NAME` unless `name` is a non-empty string. */
+export function checkLockName(owner: string, name: unknown): asserts name is string {
+  if (typeof name !== 'string' || name === '') {
+    throw new SemlockError(
+      'ERR_SEMLOCK_NAME',
+      `${owner}: the name must be a non-empty string, but ${describe(name)} was given`,
+    );
+  }
+}
+
+/** The longest name of a named semaphore in bytes, slash included: Linux keeps it as a file `sem.<name>`. */
+const MAX_POSIX_NAME_BYTES = 252;
+
+/**
+ * Checks the name of a POSIX semaphore before the system sees it: one slash, then 1 to 251 bytes without another.
+ *
+ * @throws {@link SemlockError} `ERR_SEMLOCK_NAME`
+ */
+export function checkPosixName(owner: string, name: unknown): asserts name is string {
+  const problem = posixNameProblem(name);
+  if (problem === undefined) return;
+  throw new SemlockError(
+    'ERR_SEMLOCK_NAME',
+    `${owner}: a semaphore's name is a slash and then 1 to ${MAX_POSIX_NAME_BYTES - 1} bytes without another slash ` +
+      `or NUL, but ${describe(name)} ${problem}`,
+    typeof name === 'string' ? { lockName: name } : {},
+  );
+}
+
+function posixNameProblem(name: unknown): string | undefined {
+  if (typeof name !== 'string') return 'is not a string';
+  if (!name.startsWith('/')) return 'does not start with a slash';
+  if (name.length === 1) return 'has nothing after the slash';
+  if (name.includes('/', 1)) return 'has a second slash';
+  if (name.includes('\0')) return 'has a NUL';
+  if (/\p{Surrogate}/u.test(name)) return 'has a lone surrogate, which has no bytes';
+  const bytes = Buffer.byteLength(name);
+  return bytes > MAX_POSIX_NAME_BYTES ? `has ${bytes} bytes` : undefined;
+}
