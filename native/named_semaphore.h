@@ -40,7 +40,7 @@ class NamedSemaphore {
 
   // ENOENT when there is none.
   static SysError Unlink(const char* name);
-  // A SysError of kind NOT_A_SEMAPHORE when the file behind `name` cannot be a semaphore; none when it can or is absent.
+  // A SysError of kind NOT_A_SEMAPHORE when the file behind `name` is there and cannot be a semaphore.
   static SysError CheckBackingFile(const char* name);
 
  private:

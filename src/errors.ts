@@ -28,15 +28,16 @@ export interface SystemError extends Error {
 }
 
 /**
- * The one error class of semlock.
- *
- * `code` says what happened. `lockName` is the lock or semaphore concerned, if there is one. `cause` is the
- * {@link SystemError} behind it where the operating system refused something.
+ * The one error class of semlock: branch on its `code`, never on the words of its message.
  */
 export class SemlockError extends Error {
+  /** Always `'SemlockError'`. */
   override readonly name = 'SemlockError';
+  /** What happened; stable between versions. */
   readonly code: SemlockErrorCode;
+  /** The name of the lock or semaphore concerned, if there is one. */
   readonly lockName: string | undefined;
+  /** What the operating system refused, where it did. */
   declare readonly cause: SystemError | undefined;
 
   constructor(code: SemlockErrorCode, message: string, details: { lockName?: string; cause?: unknown } = {}) {

@@ -34,7 +34,9 @@ export function digest(text: string): Buffer {
 
 /** What tells one namespace of one user from all others, in 22 characters that suit a file name. */
 export function namespaceId(namespace: string): string {
-  return digest(`${process.getuid?.() ?? 0}\0${namespace}`).toString('base64url').slice(0, 22);
+  return digest(`${process.getuid?.() ?? 0}\0${namespace}`)
+    .toString('base64url')
+    .slice(0, 22);
 }
 
 /**

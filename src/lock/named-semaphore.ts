@@ -151,6 +151,7 @@ export class NamedSemaphore {
     this.#handle = undefined;
   }
 
+  /** Closes at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -22,6 +22,7 @@ export interface StoreLock {
 
 /** A source of locks. Two calls of `open` with the same name and request give the same lock. */
 export interface LockStore {
+  /** The lock of that name; nothing is acquired yet. */
   open(name: string, request: StoreRequest): StoreLock;
 }
 

@@ -12,6 +12,7 @@ import { HeldPermit, type Held } from './held.js';
  * A worker thread that ends releases what it holds.
  */
 export class ThreadLock {
+  /** The name as it was given. */
   readonly name: string;
   #handle: Handle | undefined;
 

@@ -1,0 +1,92 @@
+// The rules that neither a formatter nor a compiler holds: promises that nobody awaits, which in lock code means a lock
+// that nobody releases, and the one direction in which the parts of the source import each other.
+
+import { fileURLToPath } from 'node:url';
+
+import js from '@eslint/js';
+import { defineConfig } from 'eslint/config';
+import { createNodeResolver, importX } from 'eslint-plugin-import-x';
+import tseslint from 'typescript-eslint';
+
+import { zones } from './import-layers.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+const onlyNativeLoads = 'only src/native.ts loads the addon';
+
+export default defineConfig(
+  {
+    basePath: root,
+    ignores: ['dist/', 'build/', 'prebuilds/', 'docs/', 'coverage/', 'test/package/*/**'],
+  },
+  js.configs.recommended,
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { project: '.config/tsconfig.json', tsconfigRootDir: root } },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      // A promise returned out of `try` without `await` settles after `finally` has released the lock.
+      '@typescript-eslint/return-await': ['error', 'in-try-catch'],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+    },
+  },
+  {
+    files: ['**/*.{js,mjs}'],
+    languageOptions: { globals: { console: false, process: false, URL: false, Buffer: false, fetch: false } },
+  },
+  {
+    files: ['**/*.{ts,js,mjs}'],
+    plugins: { 'import-x': importX },
+    settings: {
+      'import-x/resolver-next': [createNodeResolver({ extensionAlias: { '.js': ['.ts', '.js'] } })],
+      'import-x/extensions': ['.ts', '.js', '.mjs'],
+      'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
+    },
+    rules: { 'import-x/no-restricted-paths': ['error', { basePath: root, zones }] },
+  },
+  {
+    files: ['src/**'],
+    ignores: ['src/native.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { name: 'node-gyp-build', message: onlyNativeLoads },
+        { name: 'node:module', importNames: ['createRequire'], message: onlyNativeLoads },
+      ],
+      'no-restricted-properties': ['error', { object: 'process', property: 'dlopen', message: onlyNativeLoads }],
+    },
+  },
+  {
+    // Both stand where a user stands.
+    files: ['example-app/**', 'test/package/**'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: String.raw`^(\.\./)+(src|dist|native|build)(/|$)`,
+              message: 'import the package by its name, as its users do',
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    files: ['test/**'],
+    rules: {
+      // A test gives wrong types on purpose, and knows better than the compiler what must be there.
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/no-unsafe-argument': 'off',
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+      '@typescript-eslint/no-unsafe-member-access': 'off',
+      '@typescript-eslint/no-unsafe-call': 'off',
+    },
+  },
+);

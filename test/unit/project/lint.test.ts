@@ -1,0 +1,97 @@
+// A lint rule that is misconfigured reports nothing, which looks like clean code. So each rule that this project leans
+// on is shown a piece of code that breaks it.
+
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+import { ESLint } from 'eslint';
+import tseslint from 'typescript-eslint';
+import { describe, expect, it } from 'vitest';
+
+import { placed } from '../../../.config/import-layers.js';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const overrideConfigFile = `${root}.config/eslint.config.js`;
+
+/** Import rules need no types, so that code can be given for files which do not exist. */
+const untyped = new ESLint({ cwd: root, overrideConfigFile, overrideConfig: [tseslint.configs.disableTypeChecked] });
+const typed = new ESLint({ cwd: root, overrideConfigFile });
+
+async function rulesBroken(eslint: ESLint, file: string, code: string) {
+  const [result] = await eslint.lintText(code, { filePath: `${root}${file}` });
+  return result!.messages.map(({ ruleId, message }) => ruleId ?? message);
+}
+
+describe('the direction of imports', () => {
+  it.each([
+    ['src/errors.ts', './options.js'],
+    ['src/options.ts', './native.js'],
+    ['src/names.ts', './lock/held.js'],
+    ['src/native.ts', './lock/lock.js'],
+    ['src/lock/x.ts', '../http/file-lock.js'],
+    ['src/http/x.ts', '../decorators/locked.js'],
+    ['src/cli/x.ts', '../http/file-lock.js'],
+    ['src/lock/x.ts', '../index.js'],
+    ['test/unit/x.ts', '../../src/index.js'],
+  ])('%s may not import %s', async (file, imported) => {
+    const code = `export * from '${imported}';\n`;
+    expect(await rulesBroken(untyped, file, code)).toContain('import-x/no-restricted-paths');
+  });
+
+  it.each([
+    ['src/options.ts', './errors.js'],
+    ['src/options.ts', './names.js'],
+    ['src/native.ts', './errors.js'],
+    ['src/lock/x.ts', '../native.js'],
+    ['src/http/x.ts', '../lock/store.js'],
+    ['src/decorators/x.ts', '../http/file-lock.js'],
+    ['src/cli/x.ts', '../lock/lock.js'],
+    ['src/index.ts', './lock/lock.js'],
+    ['test/unit/x.ts', '../../src/lock/lock.js'],
+    ['example-app/x.js', 'semlock'],
+  ])('%s may import %s', async (file, imported) => {
+    expect(await rulesBroken(untyped, file, `export * from '${imported}';\n`)).toEqual([]);
+  });
+
+  it.each([
+    ['example-app/x.js', '../src/lock/lock.js'],
+    ['example-app/x.js', '../dist/index.js'],
+    ['example-app/routes/x.ts', '../../src/http/file-lock.js'],
+    ['test/package/x.ts', '../../dist/index.js'],
+  ])('%s may not import %s: it uses the package by its name', async (file, imported) => {
+    const code = `export * from '${imported}';\n`;
+    expect(await rulesBroken(untyped, file, code)).toEqual(['no-restricted-imports']);
+  });
+
+  it.each([
+    `import load from 'node-gyp-build';\nload('.');\n`,
+    `import { createRequire } from 'node:module';\ncreateRequire(import.meta.url)('../../build/Release/semlock.node');\n`,
+    `process.dlopen({ exports: {} }, 'semlock.node');\n`,
+  ])('only src/native.ts loads the addon: %j', async (code) => {
+    expect(await rulesBroken(untyped, 'src/lock/x.ts', code)).toHaveLength(1);
+    expect(await rulesBroken(untyped, 'src/native.ts', code)).toEqual([]);
+  });
+
+  it('has a place for every part of src', () => {
+    expect(readdirSync(`${root}src`).filter((part) => !placed.includes(part))).toEqual([]);
+  });
+});
+
+describe('promises', () => {
+  it.each([
+    ['no-floating-promises', `export function f(p: Promise<void>): void {\n  p;\n}\n`],
+    ['no-misused-promises', `export const f = (p: Promise<boolean>): number => (p ? 1 : 2);\n`],
+    [
+      'return-await',
+      `export async function f(p: Promise<number>, done: () => void): Promise<number> {
+  try {
+    return p;
+  } finally {
+    done();
+  }
+}\n`,
+    ],
+  ])('%s is reported', async (rule, code) => {
+    expect(await rulesBroken(typed, 'src/errors.ts', code)).toContain(`@typescript-eslint/${rule}`);
+  });
+});
