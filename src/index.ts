@@ -1,3 +1,5 @@
+export { Locked, type LockedOptions } from './decorators/locked.js';
+export { type DualMethodDecorator } from './decorators/method-decorator.js';
 export { SemlockError, type SemlockErrorCode, type SystemError } from './errors.js';
 export { type Held } from './lock/held.js';
 export { Lock, type LockOptions } from './lock/lock.js';

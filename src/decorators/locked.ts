@@ -1,0 +1,82 @@
+// A lock around a method: one line above it instead of a try and a finally inside it.
+
+import { checkLockName } from '../names.js';
+import { integer, optionError, optionParser, text, type Parsed } from '../options.js';
+import { Lock, type LockOptions } from '../lock/lock.js';
+import { MAX_PERMITS, Semaphore } from '../lock/semaphore.js';
+import { methodDecorator, type DualMethodDecorator, type Method } from './method-decorator.js';
+
+/** Options of {@link Locked}. */
+export interface LockedOptions extends LockOptions {
+  /** How many calls can be under way at once, in all processes together, 1 to 65 535. Default 1. */
+  permits?: number;
+}
+
+const lockedRules = { permits: integer(1, MAX_PERMITS, 1), namespace: text(), posixName: text() };
+const parseLockedOptions = optionParser<LockedOptions>()(lockedRules);
+
+/**
+ * Holds a lock during each call of a method, from before it starts until the promise it returns has settled. In all
+ * processes of this user on this machine, at most `permits` calls under one name are under way at once.
+ *
+ * The decorated method always returns a promise, so it should be declared `async`. While the lock is held elsewhere
+ * the method is not called and the promise rejects with a {@link SemlockError} `ERR_SEMLOCK_BUSY`. The lock is not
+ * reentrant: a method that calls another one under the same name is refused. A method whose work goes on after its
+ * promise, such as one that returns a stream or an iterator, is not protected.
+ *
+ * Works as a standard decorator and under `experimentalDecorators`, on instance and static methods.
+ *
+ * @param name - the lock's name, or a function that makes it from the call's `this` and arguments.
+ * @param options - `posixName` needs a fixed `name`, because different names never share a lock.
+ * @throws {@link SemlockError} `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION` at once; a name that a function made rejects
+ * the call. `TypeError` when it stands on anything but a method, or on a generator.
+ *
+ * @example
+ * ```ts
+ * class Accounts {
+ *   @Locked((id: string) => `account:${id}`)
+ *   async deposit(id: string, amount: number) { … }
+ * }
+ * ```
+ */
+export function Locked<Owner, Leading extends unknown[]>(
+  name: string | ((this: Owner, ...args: Leading) => string),
+  options?: LockedOptions,
+): DualMethodDecorator<Owner, Leading, Promise<unknown> | void> {
+  const lockFor = lockFinder(name as string | NameFunction, parseLockedOptions('@Locked()', options));
+
+  return methodDecorator('@Locked()', (method) => {
+    refuseGenerator(method);
+    return async function (this: unknown, ...args: unknown[]) {
+      return await lockFor(this, args).run(() => method.apply(this, args));
+    };
+  });
+}
+
+type NameFunction = (this: unknown, ...args: unknown[]) => string;
+
+/** Gives the lock of each call. A fixed name has one lock, which is made here and now. */
+function lockFinder(name: string | NameFunction, options: Parsed<typeof lockedRules>) {
+  const { permits, ...lockOptions } = options;
+  const lockNamed = (text: string): Lock | Semaphore => {
+    checkLockName('@Locked()', text);
+    return permits === 1 ? new Lock(text, lockOptions) : new Semaphore(text, { ...lockOptions, permits });
+  };
+
+  if (typeof name !== 'function') {
+    const lock = lockNamed(name);
+    return () => lock;
+  }
+  if (options.posixName !== undefined) {
+    throw optionError('@Locked()', 'posixName', options.posixName, 'absent where a function makes the name');
+  }
+  return (owner: unknown, args: unknown[]) => lockNamed(name.apply(owner, args));
+}
+
+/** A generator has not even begun when the call returns: the lock would be released before the work. */
+function refuseGenerator(method: Method): void {
+  const kind = Object.prototype.toString.call(method);
+  if (kind === '[object GeneratorFunction]' || kind === '[object AsyncGeneratorFunction]') {
+    throw new TypeError('@Locked() belongs on a method that returns a promise, but it stands on a generator');
+  }
+}

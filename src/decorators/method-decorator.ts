@@ -1,0 +1,86 @@
+// Decorators exist in two flavours: the standard ones of ECMAScript, and the older ones that frameworks still build on
+// (TypeScript's experimentalDecorators). This makes one function that serves as both, and a replacement that nobody
+// can tell from the method by its looks.
+
+/** A method as the wrapping sees it: what it takes and gives is its class's matter. */
+export type Method = (this: unknown, ...args: unknown[]) => unknown;
+
+/**
+ * A decorator of both flavours for methods that belong to an `Owner`, whose first parameters accept `Leading`, and
+ * that give a `Result`. Its type returns nothing, so that TypeScript leaves the method's own type alone, generics and
+ * overloads included.
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- `any` accepts whatever further parameters there are.
+export interface DualMethodDecorator<Owner, Leading extends unknown[], Result, Rest extends unknown[] = any[]> {
+  /** The standard flavour. */
+  <This extends Owner, Args extends [...Leading, ...Rest], Given extends Result>(
+    method: (this: This, ...args: Args) => Given,
+    context: ClassMethodDecoratorContext<This, (this: This, ...args: Args) => Given>,
+  ): void;
+  /** The flavour of `experimentalDecorators`. */
+  <Args extends [...Leading, ...Rest], Given extends Result>(
+    target: Owner,
+    key: string | symbol,
+    descriptor: TypedPropertyDescriptor<(...args: Args) => Given>,
+  ): void;
+}
+
+/**
+ * Makes the decorator that replaces a method by `wrap(method)`. The replacement takes over the method's name, length,
+ * other own properties and Reflect metadata, because frameworks read all of these from the function they find.
+ *
+ * @param label - opens the message of an error, for example `@Locked()`.
+ * @throws from the decorator: `TypeError` when what it stands on is not a method.
+ */
+export function methodDecorator(label: string, wrap: (method: Method) => Method) {
+  const replace = (method: Method): Method => disguise(wrap(method), method);
+
+  return (target: unknown, contextOrKey: unknown, descriptor?: unknown): unknown => {
+    if (isStandardContext(contextOrKey)) {
+      if (contextOrKey.kind !== 'method') throw notAMethod(label, contextOrKey.kind, contextOrKey.name);
+      return replace(target as Method);
+    }
+    if (!isMethodDescriptor(descriptor)) throw notAMethod(label, legacyKind(contextOrKey, descriptor), contextOrKey);
+    // Changed in place as well as returned: helpers that combine decorators, such as applyDecorators() of NestJS, pass
+    // the descriptor on and ignore what a decorator returns.
+    descriptor.value = replace(descriptor.value);
+    return descriptor;
+  };
+}
+
+function isStandardContext(value: unknown): value is { kind: string; name: unknown } {
+  return typeof value === 'object' && value !== null && 'kind' in value;
+}
+
+function isMethodDescriptor(value: unknown): value is { value: Method } {
+  return typeof (value as { value?: unknown } | null | undefined)?.value === 'function';
+}
+
+function legacyKind(key: unknown, descriptor: unknown): string {
+  if (typeof descriptor === 'number') return 'parameter';
+  if (key === undefined) return 'class';
+  const { get, set } = (descriptor ?? {}) as PropertyDescriptor;
+  return get === undefined && set === undefined ? 'field' : 'accessor';
+}
+
+function notAMethod(label: string, kind: string, name: unknown): TypeError {
+  const what = name === undefined ? `a ${kind}` : `the ${kind} ${String(name)}`;
+  return new TypeError(`${label} belongs on a method, but it stands on ${what}`);
+}
+
+/** Gives `replacement` the looks of `original`. */
+function disguise(replacement: Method, original: Method): Method {
+  Object.defineProperties(replacement, Object.getOwnPropertyDescriptors(original));
+  const { getOwnMetadataKeys, getOwnMetadata, defineMetadata } = Reflect as Partial<ReflectMetadata>;
+  for (const key of getOwnMetadataKeys?.(original) ?? []) {
+    defineMetadata?.(key, getOwnMetadata?.(original, key), replacement);
+  }
+  return replacement;
+}
+
+/** What the package reflect-metadata adds to `Reflect`, in a program that has loaded it. */
+interface ReflectMetadata {
+  getOwnMetadataKeys(target: object): unknown[];
+  getOwnMetadata(target: object, key: unknown): unknown;
+  defineMetadata(key: unknown, value: unknown, target: object): void;
+}
