@@ -5,14 +5,11 @@ import { fileURLToPath } from 'node:url';
 
 import js from '@eslint/js';
 import { defineConfig } from 'eslint/config';
-import { createNodeResolver, importX } from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
-import { zones } from './import-layers.js';
+import { layerRules } from './import-layers.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-
-const onlyNativeLoads = 'only src/native.ts loads the addon';
 
 export default defineConfig(
   {
@@ -39,28 +36,7 @@ export default defineConfig(
     files: ['**/*.{js,mjs}'],
     languageOptions: { globals: { console: false, process: false, URL: false, Buffer: false, fetch: false } },
   },
-  {
-    files: ['**/*.{ts,js,mjs}'],
-    plugins: { 'import-x': importX },
-    settings: {
-      'import-x/resolver-next': [createNodeResolver({ extensionAlias: { '.js': ['.ts', '.js'] } })],
-      'import-x/extensions': ['.ts', '.js', '.mjs'],
-      'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
-    },
-    rules: { 'import-x/no-restricted-paths': ['error', { basePath: root, zones }] },
-  },
-  {
-    files: ['src/**'],
-    ignores: ['src/native.ts'],
-    rules: {
-      'no-restricted-imports': [
-        'error',
-        { name: 'node-gyp-build', message: onlyNativeLoads },
-        { name: 'node:module', importNames: ['createRequire'], message: onlyNativeLoads },
-      ],
-      'no-restricted-properties': ['error', { object: 'process', property: 'dlopen', message: onlyNativeLoads }],
-    },
-  },
+  layerRules,
   {
     // Both stand where a user stands.
     files: ['example-app/**', 'test/package/**'],
@@ -71,7 +47,7 @@ export default defineConfig(
           patterns: [
             {
               regex: String.raw`^(\.\./)+(src|dist|native|build)(/|$)`,
-              message: 'import the package by its name, as its users do',
+              message: 'Import the package by its name, as its users do.',
             },
           ],
         },
@@ -80,7 +56,16 @@ export default defineConfig(
   },
   {
     files: ['test/**'],
+    ignores: ['test/package/**'],
     rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { regex: String.raw`src/index\.js$`, message: 'Import the module itself, or the package by its name.' },
+          ],
+        },
+      ],
       // A test gives wrong types on purpose, and knows better than the compiler what must be there.
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/no-unsafe-argument': 'off',

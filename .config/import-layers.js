@@ -4,37 +4,53 @@
 //                                            ↖ cli
 //
 // A part imports from its own layer and from those before it, nothing from those after it, and nobody imports index.ts,
-// which only exports. What a layer needs from a later one is in the wrong place, or is passed in.
+// which only exports. What a layer needs from a later one is in the wrong place, or is passed in. Only native.ts loads
+// the addon.
 
 const layers = [
   ['errors.ts'],
   ['options.ts', 'names.ts', 'diagnostics.ts'],
   ['native.ts'],
-  ['lock'],
-  ['http'],
-  ['decorators'],
+  ['lock/'],
+  ['http/'],
+  ['decorators/'],
 ];
 const upToLock = layers.slice(0, 4).flat();
 
-/** Every file and folder of `src` that has a place in this order. */
-export const placed = [...layers.flat(), 'cli', 'index.ts'];
+/** Every file and folder (with a slash) of `src`. */
+export const parts = [...layers.flat(), 'cli/', 'index.ts'];
 
-/** Zones for `import-x/no-restricted-paths`. */
-export const zones = [
-  ...layers.map((layer, index) => zone(layer, layers.slice(0, index + 1).flat())),
-  zone(['cli'], [...upToLock, 'cli']),
-  {
-    target: ['./src', './test', './example-app'],
-    from: './src/index.ts',
-    message: 'index.ts only exports: import the module itself, or the package by its name.',
-  },
+const loaders = [
+  { name: 'node-gyp-build', message: 'Only src/native.ts loads the addon.' },
+  { name: 'node:module', importNames: ['createRequire'], message: 'Only src/native.ts loads the addon.' },
 ];
 
-function zone(parts, allowed) {
+/** ESLint configurations that hold each part of `src` to the order. */
+export const layerRules = [
+  ...layers.flatMap((layer, index) => layer.map((part) => mayImport(part, layers.slice(0, index + 1).flat()))),
+  mayImport('cli/', [...upToLock, 'cli/']),
+];
+
+function mayImport(part, allowed) {
+  const forbidden = parts
+    .filter((other) => !allowed.includes(other))
+    .map((other) => other.replace('.ts', String.raw`\.js$`));
+  const srcFolder = part.endsWith('/') ? String.raw`(\.\./)+` : String.raw`\./`;
   return {
-    target: parts.map((part) => `./src/${part}`),
-    from: './src',
-    except: allowed.map((part) => `./${part}`),
-    message: `It may import from ${allowed.join(', ')} alone.`,
+    files: [`src/${part}${part.endsWith('/') ? '**' : ''}`],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: part === 'native.ts' ? [] : loaders,
+          patterns: [
+            {
+              regex: `^${srcFolder}(${forbidden.join('|')})`,
+              message: `src/${part} may import ${allowed.join(', ')} alone.`,
+            },
+          ],
+        },
+      ],
+    },
   };
 }

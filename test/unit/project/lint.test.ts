@@ -8,7 +8,7 @@ import { ESLint } from 'eslint';
 import tseslint from 'typescript-eslint';
 import { describe, expect, it } from 'vitest';
 
-import { placed } from '../../../.config/import-layers.js';
+import { parts } from '../../../.config/import-layers.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const overrideConfigFile = `${root}.config/eslint.config.js`;
@@ -35,7 +35,7 @@ describe('the direction of imports', () => {
     ['test/unit/x.ts', '../../src/index.js'],
   ])('%s may not import %s', async (file, imported) => {
     const code = `export * from '${imported}';\n`;
-    expect(await rulesBroken(untyped, file, code)).toContain('import-x/no-restricted-paths');
+    expect(await rulesBroken(untyped, file, code)).toEqual(['no-restricted-imports']);
   });
 
   it.each([
@@ -66,14 +66,15 @@ describe('the direction of imports', () => {
   it.each([
     `import load from 'node-gyp-build';\nload('.');\n`,
     `import { createRequire } from 'node:module';\ncreateRequire(import.meta.url)('../../build/Release/semlock.node');\n`,
-    `process.dlopen({ exports: {} }, 'semlock.node');\n`,
   ])('only src/native.ts loads the addon: %j', async (code) => {
     expect(await rulesBroken(untyped, 'src/lock/x.ts', code)).toHaveLength(1);
     expect(await rulesBroken(untyped, 'src/native.ts', code)).toEqual([]);
   });
 
   it('has a place for every part of src', () => {
-    expect(readdirSync(`${root}src`).filter((part) => !placed.includes(part))).toEqual([]);
+    const present = readdirSync(`${root}src`, { withFileTypes: true });
+    const names = present.map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name));
+    expect(names.filter((name) => !parts.includes(name))).toEqual([]);
   });
 });
 
