@@ -1,11 +1,27 @@
 import { defineConfig } from 'vitest/config';
 
+const decorators = 'test/unit/decorators/**/*.test.ts';
+
+/** The decorator tests as one project: the same files, compiled to the given flavour of decorators. */
+const compiledTo = (flavour: 'standard' | 'legacy') => ({
+  extends: true as const,
+  esbuild: { tsconfigRaw: { compilerOptions: { experimentalDecorators: flavour === 'legacy' } } },
+  test: { name: `${flavour} decorators`, include: [decorators], provide: { flavour } },
+});
+
 export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
   test: {
-    include: ['test/{unit,integration}/**/*.test.ts'],
     testTimeout: 20_000,
     // Tests start processes and measure times: side by side they would disturb each other.
     fileParallelism: false,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'main', include: ['test/{unit,integration}/**/*.test.ts'], exclude: [decorators] },
+      },
+      compiledTo('standard'),
+      compiledTo('legacy'),
+    ],
   },
 });

@@ -19,7 +19,7 @@ const parseLockedOptions = optionParser<LockedOptions>()(lockedRules);
  * Holds a lock during each call of a method, from before it starts until the promise it returns has settled. In all
  * processes of this user on this machine, at most `permits` calls under one name are under way at once.
  *
- * The decorated method always returns a promise, so it should be declared `async`. While the lock is held elsewhere
+ * The decorated method always returns a promise, and has to be declared as one that does. While the lock is held elsewhere
  * the method is not called and the promise rejects with a {@link SemlockError} `ERR_SEMLOCK_BUSY`. The lock is not
  * reentrant: a method that calls another one under the same name is refused. A method whose work goes on after its
  * promise, such as one that returns a stream or an iterator, is not protected.
@@ -42,13 +42,14 @@ const parseLockedOptions = optionParser<LockedOptions>()(lockedRules);
 export function Locked<Owner, Leading extends unknown[]>(
   name: string | ((this: Owner, ...args: Leading) => string),
   options?: LockedOptions,
-): DualMethodDecorator<Owner, Leading, Promise<unknown> | void> {
+): DualMethodDecorator<Owner, Leading, Promise<unknown>> {
   const lockFor = lockFinder(name as string | NameFunction, parseLockedOptions('@Locked()', options));
 
   return methodDecorator('@Locked()', (method) => {
     refuseGenerator(method);
+    // Async for its errors too: a name that cannot be made rejects like a lock that is busy.
     return async function (this: unknown, ...args: unknown[]) {
-      return await lockFor(this, args).run(() => method.apply(this, args));
+      return lockFor(this, args).run(() => method.apply(this, args));
     };
   });
 }

@@ -18,8 +18,9 @@ export interface DualMethodDecorator<Owner, Leading extends unknown[], Result, R
     context: ClassMethodDecoratorContext<This, (this: This, ...args: Args) => Given>,
   ): void;
   /** The flavour of `experimentalDecorators`. */
-  <Args extends [...Leading, ...Rest], Given extends Result>(
-    target: Owner,
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- A descriptor's type is invariant.
+  <Target extends Owner, Args extends [...Leading, ...Rest], Given extends Result>(
+    target: Target,
     key: string | symbol,
     descriptor: TypedPropertyDescriptor<(...args: Args) => Given>,
   ): void;
@@ -35,12 +36,13 @@ export interface DualMethodDecorator<Owner, Leading extends unknown[], Result, R
 export function methodDecorator(label: string, wrap: (method: Method) => Method) {
   const replace = (method: Method): Method => disguise(wrap(method), method);
 
-  return (target: unknown, contextOrKey: unknown, descriptor?: unknown): unknown => {
-    if (isStandardContext(contextOrKey)) {
-      if (contextOrKey.kind !== 'method') throw notAMethod(label, contextOrKey.kind, contextOrKey.name);
+  return (target: unknown, second: unknown, descriptor?: unknown): unknown => {
+    if (isStandardContext(second)) {
+      if (second.kind !== 'method') throw notAMethod(label, second.kind, second.name);
       return replace(target as Method);
     }
-    if (!isMethodDescriptor(descriptor)) throw notAMethod(label, legacyKind(contextOrKey, descriptor), contextOrKey);
+    const key = second as string | symbol | undefined;
+    if (!isMethodDescriptor(descriptor)) throw notAMethod(label, legacyKind(key, descriptor), key);
     // Changed in place as well as returned: helpers that combine decorators, such as applyDecorators() of NestJS, pass
     // the descriptor on and ignore what a decorator returns.
     descriptor.value = replace(descriptor.value);
@@ -48,7 +50,7 @@ export function methodDecorator(label: string, wrap: (method: Method) => Method)
   };
 }
 
-function isStandardContext(value: unknown): value is { kind: string; name: unknown } {
+function isStandardContext(value: unknown): value is { kind: string; name: string | symbol } {
   return typeof value === 'object' && value !== null && 'kind' in value;
 }
 
@@ -63,7 +65,7 @@ function legacyKind(key: unknown, descriptor: unknown): string {
   return get === undefined && set === undefined ? 'field' : 'accessor';
 }
 
-function notAMethod(label: string, kind: string, name: unknown): TypeError {
+function notAMethod(label: string, kind: string, name: string | symbol | undefined): TypeError {
   const what = name === undefined ? `a ${kind}` : `the ${kind} ${String(name)}`;
   return new TypeError(`${label} belongs on a method, but it stands on ${what}`);
 }
@@ -71,16 +73,16 @@ function notAMethod(label: string, kind: string, name: unknown): TypeError {
 /** Gives `replacement` the looks of `original`. */
 function disguise(replacement: Method, original: Method): Method {
   Object.defineProperties(replacement, Object.getOwnPropertyDescriptors(original));
-  const { getOwnMetadataKeys, getOwnMetadata, defineMetadata } = Reflect as Partial<ReflectMetadata>;
-  for (const key of getOwnMetadataKeys?.(original) ?? []) {
-    defineMetadata?.(key, getOwnMetadata?.(original, key), replacement);
+  const reflect = Reflect as Partial<ReflectMetadata>;
+  for (const key of reflect.getOwnMetadataKeys?.(original) ?? []) {
+    reflect.defineMetadata?.(key, reflect.getOwnMetadata?.(key, original), replacement);
   }
   return replacement;
 }
 
 /** What the package reflect-metadata adds to `Reflect`, in a program that has loaded it. */
 interface ReflectMetadata {
-  getOwnMetadataKeys(target: object): unknown[];
-  getOwnMetadata(target: object, key: unknown): unknown;
-  defineMetadata(key: unknown, value: unknown, target: object): void;
+  readonly getOwnMetadataKeys: (target: object) => unknown[];
+  readonly getOwnMetadata: (key: unknown, target: object) => unknown;
+  readonly defineMetadata: (key: unknown, value: unknown, target: object) => void;
 }

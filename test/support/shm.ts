@@ -1,0 +1,26 @@
+// Namespaces for tests: each its own, and nothing of them left in /dev/shm afterwards.
+
+import { randomUUID } from 'node:crypto';
+import { readdirSync, rmSync } from 'node:fs';
+
+import { afterAll } from 'vitest';
+
+import { semaphoreName } from '../../src/names.js';
+
+/** A namespace that no other test uses; its semaphores are removed when the tests of the file are over. */
+export function scratchNamespace(): string {
+  const namespace = `test-${randomUUID()}`;
+  afterAll(() => {
+    for (const file of semaphoresOf(namespace)) rmSync(`/dev/shm/${file}`, { force: true });
+  });
+  return namespace;
+}
+
+/** The files of the semaphores that a namespace has in the system at this moment. */
+export function semaphoresOf(namespace: string): string[] {
+  const prefix = semaphoreName(namespace, '-').slice(1, -SUFFIX_LENGTH);
+  return readdirSync('/dev/shm').filter((file) => file.startsWith(`sem.${prefix}`));
+}
+
+/** The characters of a semaphore's name that tell the locks of one namespace apart. */
+const SUFFIX_LENGTH = 13;
