@@ -19,10 +19,10 @@ const parseLockedOptions = optionParser<LockedOptions>()(lockedRules);
  * Holds a lock during each call of a method, from before it starts until the promise it returns has settled. In all
  * processes of this user on this machine, at most `permits` calls under one name are under way at once.
  *
- * The decorated method always returns a promise, and has to be declared as one that does. While the lock is held elsewhere
- * the method is not called and the promise rejects with a {@link SemlockError} `ERR_SEMLOCK_BUSY`. The lock is not
- * reentrant: a method that calls another one under the same name is refused. A method whose work goes on after its
- * promise, such as one that returns a stream or an iterator, is not protected.
+ * The decorated method always returns a promise, and has to be declared as one that does. While the lock is held
+ * elsewhere the method is not called and the promise rejects with a {@link SemlockError} `ERR_SEMLOCK_BUSY`. The lock
+ * is not reentrant: a method that calls another one under the same name is refused. A method whose work goes on after
+ * its promise, such as one that returns a stream or an iterator, is not protected.
  *
  * Works as a standard decorator and under `experimentalDecorators`, on instance and static methods.
  *

@@ -61,8 +61,7 @@ function isMethodDescriptor(value: unknown): value is { value: Method } {
 function legacyKind(key: unknown, descriptor: unknown): string {
   if (typeof descriptor === 'number') return 'parameter';
   if (key === undefined) return 'class';
-  const { get, set } = (descriptor ?? {}) as PropertyDescriptor;
-  return get === undefined && set === undefined ? 'field' : 'accessor';
+  return typeof descriptor === 'object' && descriptor !== null && 'get' in descriptor ? 'accessor' : 'field';
 }
 
 function notAMethod(label: string, kind: string, name: string | symbol | undefined): TypeError {
