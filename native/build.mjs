@@ -6,6 +6,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { nodeDir } from './local-headers.mjs';
+
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 function stop(sentence) {
@@ -31,9 +33,7 @@ if (lacks.length > 0) {
 
 const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
 const args = [nodeGyp, existsSync(join(root, 'build/Makefile')) ? 'build' : 'rebuild', ...process.argv.slice(2)];
-// Headers that came with this Node.js spare the download that node-gyp would make.
-const prefix = dirname(dirname(process.execPath));
-if (existsSync(join(prefix, 'include/node/node_api.h'))) args.push(`--nodedir=${prefix}`);
+if (nodeDir !== undefined) args.push(`--nodedir=${nodeDir}`);
 
 const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
 if (status !== 0) {
