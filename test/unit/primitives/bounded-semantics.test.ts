@@ -11,6 +11,7 @@ import { failure } from '../../support/failure.js';
 import { scratchNamespace } from '../../support/shm.js';
 
 const namespace = scratchNamespace();
+const otherNamespace = scratchNamespace();
 
 /** Takes all that is free at this moment, gives it back, and says how much it was. */
 function freePermits(lock: { tryAcquire(): Held | null }): number {
@@ -180,10 +181,9 @@ describe('the arguments of Lock', () => {
   });
 
   it('tell namespaces apart', () => {
-    const other = scratchNamespace();
     using _held = new Lock('spaces', { namespace }).tryAcquire();
     expect(new Lock('spaces', { namespace }).tryAcquire()).toBeNull();
-    expect(freePermits(new Lock('spaces', { namespace: other }))).toBe(1);
+    expect(freePermits(new Lock('spaces', { namespace: otherNamespace }))).toBe(1);
   });
 
   it('refuse options that are not there yet', () => {

@@ -1,0 +1,70 @@
+// What an error tells: its code, its cause, and what was given, in few words.
+
+import { describe, expect, it } from 'vitest';
+
+import { describe as describeValue, SemlockError, systemError } from '../../../src/errors.js';
+
+describe('a SemlockError', () => {
+  it('is an Error with a code', () => {
+    const error = new SemlockError('ERR_SEMLOCK_BUSY', 'held elsewhere');
+    expect(error).toBeInstanceOf(Error);
+    expect(error).toMatchObject({ name: 'SemlockError', code: 'ERR_SEMLOCK_BUSY', message: 'held elsewhere' });
+    expect(error.lockName).toBeUndefined();
+    expect('cause' in error).toBe(false);
+  });
+
+  it("carries the lock's name and the system's error", () => {
+    const cause = systemError(2, 'sem_open');
+    const error = new SemlockError('ERR_SEMLOCK_NOT_FOUND', 'no semaphore', { lockName: '/x', cause });
+    expect(error.lockName).toBe('/x');
+    expect(error.cause).toBe(cause);
+  });
+});
+
+describe("the system's error", () => {
+  it('looks like those of Node.js', () => {
+    expect(systemError(13, 'sem_open')).toMatchObject({
+      code: 'EACCES',
+      errno: -13,
+      syscall: 'sem_open',
+      message: 'sem_open failed with EACCES',
+    });
+  });
+});
+
+describe('what was given is described', () => {
+  class Account {}
+
+  it.each<[unknown, string]>([
+    ['text', '"text"'],
+    ['', '""'],
+    ['a\0"b"\n', '"a\\u0000\\"b\\"\\n"'],
+    ['x'.repeat(60), `"${'x'.repeat(60)}"`],
+    ['x'.repeat(61), `"${'x'.repeat(57)}..."`],
+    [1.5, '1.5'],
+    [-0, '0'],
+    [NaN, 'NaN'],
+    [10n, '10n'],
+    [true, 'true'],
+    [null, 'null'],
+    [undefined, 'undefined'],
+    [Symbol('key'), 'Symbol(key)'],
+    [() => 1, 'a function'],
+    [
+      function handler() {
+        return 1;
+      },
+      'function handler',
+    ],
+    [Account, 'function Account'],
+    [[1, 2], 'an array'],
+    [{ a: 1 }, 'an object'],
+    [Object.create(null), 'an object'],
+    [new Account(), 'an instance of Account'],
+    [new Map(), 'an instance of Map'],
+    [new (class {})(), 'an object'],
+    [{ constructor: 'none' }, 'an object'],
+  ])('%o', (value, words) => {
+    expect(describeValue(value)).toBe(words);
+  });
+});

@@ -1,0 +1,123 @@
+// Names decide what is the same lock. Two that differ in anything must never meet, in whatever way they are spelled.
+
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { Lock } from '../../../src/lock/lock.js';
+import { checkPosixName, defaultNamespace, namespaceId } from '../../../src/names.js';
+import { runProgram } from '../../support/run-program.js';
+
+describe("the posixName of a lock's semaphore", () => {
+  const semaphoreName = (namespace: string, name: string): string => new Lock(name, { namespace }).posixName;
+  const names = ['a', 'A', 'a ', 'b', 'a\0', '\ud800', '\udc00', '\ufffd', '🔒', 'é', 'e\u0301', 'x'.repeat(10_000)];
+
+  it('is a valid POSIX name of 30 characters, which suits macOS too', () => {
+    for (const name of names) {
+      const posixName = semaphoreName('app', name);
+      expect(posixName).toMatch(/^\/semlock\.[\w-]{21}$/);
+      expect(() => checkPosixName('test()', posixName)).not.toThrow();
+    }
+  });
+
+  it('is the same for the same namespace and name', () => {
+    expect(semaphoreName('app', 'report')).toBe(semaphoreName('app', 'report'));
+  });
+
+  it('differs for names that differ, also in what UTF-8 cannot tell apart', () => {
+    expect(new Set(names.map((name) => semaphoreName('app', name))).size).toBe(names.length);
+  });
+
+  it('differs for namespaces that differ', () => {
+    expect(new Set(names.map((namespace) => semaphoreName(namespace, 'report'))).size).toBe(names.length);
+    expect(semaphoreName('ab', 'c')).not.toBe(semaphoreName('a', 'bc'));
+  });
+
+  it('starts alike within one namespace, so that all of one can be found', () => {
+    expect(semaphoreName('app', 'a').slice(0, 17)).toBe(semaphoreName('app', 'b').slice(0, 17));
+    expect(semaphoreName('app', 'a').slice(0, 17)).not.toBe(semaphoreName('app2', 'a').slice(0, 17));
+  });
+});
+
+describe("a namespace's id", () => {
+  it('suits a file name, and differs between users', () => {
+    const mine = namespaceId('app');
+    expect(mine).toMatch(/^[\w-]{22}$/);
+    const getuid = vi.spyOn(process, 'getuid').mockReturnValue(54_321);
+    try {
+      expect(namespaceId('app')).not.toBe(mine);
+    } finally {
+      getuid.mockRestore();
+    }
+  });
+});
+
+describe('the default namespace', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = realpathSync(mkdtempSync(join(tmpdir(), 'semlock-names-')));
+  });
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    rmSync(folder, { recursive: true });
+  });
+
+  const names = new URL('../../../dist/names.js', import.meta.url).href;
+  const print = `import { defaultNamespace } from '${names}';\nconsole.log(defaultNamespace());\n`;
+
+  /** The namespace that a script at this place has. */
+  function namespaceOf(script: string, options: { cwd?: string; runAs?: string } = {}): string {
+    const path = join(folder, script);
+    mkdirSync(join(path, '..'), { recursive: true });
+    writeFileSync(path, print);
+    const env = { ...process.env, SEMLOCK_NAMESPACE: '' };
+    return runProgram(process.execPath, [options.runAs ?? path], { cwd: options.cwd ?? tmpdir(), env }).stdout.trim();
+  }
+
+  function makePackage(...path: string[]): string {
+    const place = join(folder, ...path);
+    mkdirSync(place, { recursive: true });
+    writeFileSync(join(place, 'package.json'), '{}');
+    return place;
+  }
+
+  it('is what SEMLOCK_NAMESPACE says, at any time', () => {
+    vi.stubEnv('SEMLOCK_NAMESPACE', 'first');
+    expect(defaultNamespace()).toBe('first');
+    vi.stubEnv('SEMLOCK_NAMESPACE', 'second');
+    expect(defaultNamespace()).toBe('second');
+  });
+
+  it('is otherwise the folder of the nearest package.json above the main script', () => {
+    const app = makePackage('app');
+    expect(namespaceOf('app/server.mjs')).toBe(app);
+    expect(namespaceOf('app/jobs/nightly/report.mjs')).toBe(app);
+  });
+
+  it('is that of an inner package for a script in it', () => {
+    makePackage('app');
+    const inner = makePackage('app', 'packages', 'inner');
+    expect(namespaceOf('app/packages/inner/server.mjs')).toBe(inner);
+  });
+
+  it('does not depend on the working folder or on the link that the script was started through', () => {
+    const app = makePackage('app');
+    const elsewhere = makePackage('elsewhere');
+    symlinkSync(app, join(elsewhere, 'current'));
+    const runAs = join(elsewhere, 'current', 'server.mjs');
+    expect(namespaceOf('app/server.mjs', { cwd: elsewhere, runAs })).toBe(app);
+  });
+
+  it("is the script's own folder where there is no package.json above it", () => {
+    expect(namespaceOf('loose/script.mjs')).toBe(join(folder, 'loose'));
+  });
+
+  it('comes from the working folder where there is no script', () => {
+    const app = makePackage('app');
+    const env = { ...process.env, SEMLOCK_NAMESPACE: undefined };
+    const { stdout } = runProgram(process.execPath, ['--input-type=module', '--eval', print], { cwd: app, env });
+    expect(stdout.trim()).toBe(app);
+  });
+});
