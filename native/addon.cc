@@ -24,6 +24,7 @@ namespace {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitSemaphores(env, exports);
+  InitLocks(env, exports);
   return exports;
 }
 

@@ -33,6 +33,12 @@ class HandleTable {
   T* Get(int handle) {
     return handle >= 0 && static_cast<size_t>(handle) < items_.size() ? items_[handle].get() : nullptr;
   }
+  template <typename F>
+  void ForEach(F visit) {
+    for (auto& item : items_) {
+      if (item) visit(*item);
+    }
+  }
   void Free(int handle) {
     if (Get(handle) == nullptr) return;
     items_[handle].reset();
@@ -87,5 +93,6 @@ void ExportRaw(Napi::Env env, Napi::Object exports, const char* name, napi_callb
 
 // Each binding adds its functions and hands back nothing: what it allocates is freed when the environment ends.
 void InitSemaphores(Napi::Env env, Napi::Object exports);
+void InitLocks(Napi::Env env, Napi::Object exports);
 
 }  // namespace semlock

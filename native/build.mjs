@@ -1,7 +1,7 @@
 // Builds the addon with node-gyp, and says in one sentence what to do where that cannot work.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { nodeDir } from './local-headers.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const log = join(root, 'native-build.log');
 
 function stop(sentence) {
   console.error(`semlock: ${sentence}`);
@@ -25,19 +26,30 @@ if (process.platform !== 'linux') {
 const lacks = [
   missing('python3', 'python') && 'python3',
   missing('make') && 'make',
-  missing(process.env.CXX ?? 'g++', 'c++') && 'g++',
+  // CXX may carry arguments, or a launcher such as ccache before the compiler: that is left to make.
+  !process.env.CXX && missing('g++', 'c++') && 'g++',
 ].filter(Boolean);
 if (lacks.length > 0) {
   stop(`building the addon needs ${lacks.join(' and ')}; on Debian: apt-get install python3 make g++`);
 }
 
-const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
+let nodeGyp;
+try {
+  nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
+} catch {
+  stop('building the addon needs node-gyp, which is not installed; run "npm ci" first');
+}
 const args = [nodeGyp, existsSync(join(root, 'build/Makefile')) ? 'build' : 'rebuild', ...process.argv.slice(2)];
 if (nodeDir !== undefined) args.push(`--nodedir=${nodeDir}`);
 
-const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
+rmSync(log, { force: true });
+// A compiler has much to say about one wrong template, more than the 1 MiB that spawnSync would take.
+const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+  cwd: root,
+  encoding: 'utf8',
+  maxBuffer: 64 * 1024 * 1024,
+});
 if (status !== 0) {
-  const log = join(root, 'native-build.log');
   writeFileSync(log, `${stdout}\n${stderr}`);
   stop(`building the addon failed; what node-gyp said is in ${log}`);
 }

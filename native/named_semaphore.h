@@ -29,7 +29,8 @@ class NamedSemaphore {
   // `name` starts with a slash and has no other one. `mode` is subject to the umask, as in open(2).
   SysError Open(const char* name, Create create, unsigned mode, unsigned value);
   void Close();
-  bool is_open() const { return sem_ != nullptr; }
+  // Null while closed. The address stays the same when the object moves.
+  sem_t* get() const { return sem_; }
 
   // 0, or errno: EAGAIN when the value is 0. Loops on EINTR.
   int TryWait();

@@ -81,9 +81,11 @@ napi_value ThreadTryWait(napi_env env, napi_callback_info info) {
   RawArgs<1> args(env, info);
   ThreadHandle* handle = args.Data<Semaphores>().threads.Get(args.Int(0));
   if (handle == nullptr) return Int(env, -EBADF);
-  if (!handle->semaphore->TryWait()) return Int(env, -EAGAIN);
-  handle->held = true;
-  return Int(env, 0);
+  const int64_t token = handle->semaphore->TryWait();
+  handle->held = handle->held || token > 0;
+  napi_value result = nullptr;
+  napi_create_int64(env, token > 0 ? token : -EAGAIN, &result);
+  return result;
 }
 
 // Posts only what this handle holds: -EPERM otherwise.

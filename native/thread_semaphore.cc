@@ -39,6 +39,6 @@ std::shared_ptr<ThreadSemaphore> ThreadSemaphore::Get(const std::string& name) {
   return semaphore;
 }
 
-bool ThreadSemaphore::TryWait() { return semlock::TryWait(&sem_) == 0; }
+int64_t ThreadSemaphore::TryWait() { return semlock::TryWait(&sem_) == 0 ? ++last_token_ : 0; }
 
 }  // namespace semlock

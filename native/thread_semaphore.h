@@ -5,6 +5,8 @@
 
 #include <semaphore.h>
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -20,11 +22,13 @@ class ThreadSemaphore {
   ThreadSemaphore(const ThreadSemaphore&) = delete;
   ThreadSemaphore& operator=(const ThreadSemaphore&) = delete;
 
-  bool TryWait();
+  // The token of the new holder, counting from 1, or 0 when it is held.
+  int64_t TryWait();
   void Post() { sem_post(&sem_); }
 
  private:
   sem_t sem_;
+  std::atomic<int64_t> last_token_{0};
 };
 
 }  // namespace semlock

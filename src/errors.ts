@@ -10,12 +10,21 @@ export type SemlockErrorCode =
   | 'ERR_SEMLOCK_PLATFORM'
   | 'ERR_SEMLOCK_ADDON'
   | 'ERR_SEMLOCK_BUSY'
+  | 'ERR_SEMLOCK_CAPACITY'
   | 'ERR_SEMLOCK_CLOSED'
+  | 'ERR_SEMLOCK_CORRUPT'
   | 'ERR_SEMLOCK_EXISTS'
+  | 'ERR_SEMLOCK_FORKED'
+  | 'ERR_SEMLOCK_GATE'
+  | 'ERR_SEMLOCK_LAYOUT'
+  | 'ERR_SEMLOCK_MISMATCH'
   | 'ERR_SEMLOCK_NOT_FOUND'
   | 'ERR_SEMLOCK_NOT_A_SEMAPHORE'
   | 'ERR_SEMLOCK_OVERFLOW'
-  | 'ERR_SEMLOCK_SYSTEM';
+  | 'ERR_SEMLOCK_SLOT_LOST'
+  | 'ERR_SEMLOCK_SYSTEM'
+  | 'ERR_SEMLOCK_TABLE_LOST'
+  | 'ERR_SEMLOCK_UNTRUSTED';
 
 /** An error of the operating system, as Node.js reports its own. */
 export interface SystemError extends Error {

@@ -39,14 +39,6 @@ export function namespaceId(namespace: string): string {
     .slice(0, 22);
 }
 
-/**
- * The name of a lock's semaphore: 30 characters, because macOS allows 31. 48 bits tell namespaces apart (they open
- * the name, so that all semaphores of one can be found), 78 bits the locks within one.
- */
-export function semaphoreName(namespace: string, name: string): string {
-  return `/semlock.${namespaceId(namespace).slice(0, 8)}${digest(name).toString('base64url').slice(0, 13)}`;
-}
-
 /** @throws {@link SemlockError} `ERR_SEMLOCK_NAME` unless `name` is a non-empty string. */
 export function checkLockName(owner: string, name: unknown): asserts name is string {
   if (typeof name !== 'string' || name === '') {

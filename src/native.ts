@@ -22,10 +22,48 @@ export interface NativeAddon {
   semValue(handle: Handle): number;
   semClose(handle: Handle): void;
 
+  /** `[token, abandoned]` of the entry that `lockTryAcquire` returned last. */
+  readonly lockResult: Float64Array;
+  lockOpen(
+    namespaceId: string,
+    id: Buffer,
+    name: string,
+    permits: number,
+    named: boolean,
+    foreign: boolean,
+    customName: string,
+  ): Handle;
+  /** The number of an entry, {@link BUSY}, or less: then `lockError` throws what is wrong. */
+  lockTryAcquire(handle: Handle): number;
+  lockError(): never;
+  lockRelease(handle: Handle, entry: number, token: number): number;
+  lockAvailable(handle: Handle): number;
+  lockClose(handle: Handle): void;
+  lockSemaphoreName(namespaceId: string, id: Buffer): string;
+  lockQuery(namespaceId: string): LockReport[];
+
   threadOpen(name: string): Handle;
+  /** The token, 1 or more; or a negated errno. */
   threadTryWait(handle: Handle): number;
   threadPost(handle: Handle): number;
   threadClose(handle: Handle): void;
+}
+
+/** What `lockTryAcquire` returns when all permits are held. */
+export const BUSY = -1;
+
+/** One lock as `lockQuery` finds it. */
+export interface LockReport {
+  readonly name: string;
+  readonly permits: number;
+  readonly missing: number;
+  readonly holders: readonly {
+    readonly pid: number;
+    readonly since: number;
+    readonly token: number;
+    readonly mode: 'exclusive';
+    readonly alive: boolean;
+  }[];
 }
 
 const { EAGAIN, EEXIST, ENOENT, EOVERFLOW } = constants.errno;
@@ -96,4 +134,15 @@ const MEANING: Partial<Record<SemlockErrorCode, string>> = {
   ERR_SEMLOCK_EXISTS: 'there already is a semaphore',
   ERR_SEMLOCK_OVERFLOW: 'the value is at its maximum: one post too many for',
   ERR_SEMLOCK_NOT_A_SEMAPHORE: 'the file under this name is not a semaphore of this system:',
+  ERR_SEMLOCK_BUSY: 'another process kept the lock table to itself for too long:',
+  ERR_SEMLOCK_CAPACITY: 'the lock table is full, or /dev/shm is; release some locks or give /dev/shm more room:',
+  ERR_SEMLOCK_CORRUPT: 'the lock table is damaged; stop all processes that use it, and it is made anew:',
+  ERR_SEMLOCK_FORKED: 'locks cannot be used in a forked child, or while the process exits:',
+  ERR_SEMLOCK_GATE:
+    'another process has been joining or leaving the namespace for 5 s (stopped?), so it cannot be joined:',
+  ERR_SEMLOCK_LAYOUT: 'processes with another version of semlock use this namespace; stop them first:',
+  ERR_SEMLOCK_MISMATCH: 'others use this lock with other permits, or with another posixName or foreign:',
+  ERR_SEMLOCK_SLOT_LOST: 'a process that is alive has closed the file that proves it; restart it:',
+  ERR_SEMLOCK_TABLE_LOST: 'the lock table was removed while processes use it; restart them:',
+  ERR_SEMLOCK_UNTRUSTED: 'what lies in /dev/shm at the place of the lock table is not a private file of this user:',
 };

@@ -84,6 +84,11 @@ export function text(fallback?: string): OptionRule<string | undefined> {
   return { accepts: 'a non-empty string', fallback, test: (value) => typeof value === 'string' && value !== '' };
 }
 
+/** `true` or `false`; without a fallback, because absent is a third case where this is used. */
+export function flag(): OptionRule<boolean | undefined> {
+  return { accepts: 'true or false', fallback: undefined, test: (value) => typeof value === 'boolean' };
+}
+
 /** A function; its parameters and result are the caller's contract. */
 export function callback<T>(accepts: string, fallback: T): OptionRule<T> {
   return { accepts, fallback, test: (value) => typeof value === 'function' };

@@ -1,18 +1,18 @@
 // A lock around a method: one line above it instead of a try and a finally inside it.
 
 import { checkLockName } from '../names.js';
-import { integer, optionError, optionParser, text, type Parsed } from '../options.js';
+import { flag, integer, optionError, optionParser, text, type Parsed } from '../options.js';
 import { Lock, type LockOptions } from '../lock/lock.js';
 import { MAX_PERMITS, Semaphore } from '../lock/semaphore.js';
 import { methodDecorator, type DualMethodDecorator, type Method } from './method-decorator.js';
 
 /** Options of {@link Locked}. */
 export interface LockedOptions extends LockOptions {
-  /** How many calls can be under way at once, in all processes together, 1 to 65 535. Default 1. */
+  /** How many calls can be under way at once, in all processes together, 1 to 1 024. Default 1. */
   permits?: number;
 }
 
-const lockedRules = { permits: integer(1, MAX_PERMITS, 1), namespace: text(), posixName: text() };
+const lockedRules = { permits: integer(1, MAX_PERMITS, 1), namespace: text(), posixName: text(), foreign: flag() };
 const parseLockedOptions = optionParser<LockedOptions>()(lockedRules);
 
 /**

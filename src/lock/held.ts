@@ -4,11 +4,18 @@
 export interface Held {
   /** The lock's name. */
   readonly name: string;
+  /**
+   * The fencing token: a safe integer, larger than that of every earlier holder of this lock. A resource that remembers
+   * the largest token it has seen can refuse a holder that comes late.
+   */
+  readonly token: number;
+  /** `true` when the holder before died with the lock in hand, so that what it protects may be half done. */
+  readonly abandoned: boolean;
   /** `true` once this permit was given back. */
   readonly released: boolean;
   /**
    * Gives the permit back. Only the first call does; it returns `true`, every later one `false` and changes nothing.
-   * It never throws.
+   * It never throws and never waits.
    */
   release(): boolean;
   /** Releases at the end of a `using` block. */
@@ -17,25 +24,29 @@ export interface Held {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** A permit that is given back by calling `giveBack`. */
-export class HeldPermit implements Held {
-  readonly name: string;
-  #giveBack: (() => void) | undefined;
+/** The part of {@link Held} that is the same whatever the lock is made of. */
+export abstract class HeldOnce implements Held {
+  abstract readonly name: string;
+  readonly token: number;
+  readonly abandoned: boolean;
+  #released = false;
 
-  constructor(name: string, giveBack: () => void) {
-    this.name = name;
-    this.#giveBack = giveBack;
+  constructor(token: number, abandoned: boolean) {
+    this.token = token;
+    this.abandoned = abandoned;
   }
 
+  /** Called once. */
+  protected abstract giveBack(): void;
+
   get released(): boolean {
-    return this.#giveBack === undefined;
+    return this.#released;
   }
 
   release(): boolean {
-    const giveBack = this.#giveBack;
-    if (giveBack === undefined) return false;
-    this.#giveBack = undefined;
-    giveBack();
+    if (this.#released) return false;
+    this.#released = true;
+    this.giveBack();
     return true;
   }
 

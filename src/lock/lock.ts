@@ -1,6 +1,6 @@
 // Mutual exclusion between processes: one permit.
 
-import { optionParser, text } from '../options.js';
+import { flag, optionParser, text } from '../options.js';
 import { NamedLock } from './named-lock.js';
 
 /** Options of {@link Lock}. */
@@ -9,9 +9,14 @@ export interface LockOptions {
   namespace?: string;
   /** The POSIX name of the semaphore, to share it with programs in other languages: a slash and up to 251 bytes. */
   posixName?: string;
+  /**
+   * Programs in other languages take and post its semaphore by themselves. Default: `true` with a `posixName`, else
+   * `false`. Then a permit that is missing without a known holder is left alone, because it may be theirs.
+   */
+  foreign?: boolean;
 }
 
-const parseLockOptions = optionParser<LockOptions>()({ namespace: text(), posixName: text() });
+const parseLockOptions = optionParser<LockOptions>()({ namespace: text(), posixName: text(), foreign: flag() });
 
 /**
  * A lock that one holder at a time can have, in all processes of this user on this machine. The same name in the same

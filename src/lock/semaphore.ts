@@ -1,22 +1,23 @@
 // A bounded number of holders between processes.
 
-import { integer, optionError, optionParser, text } from '../options.js';
+import { flag, integer, optionError, optionParser, text } from '../options.js';
 import type { LockOptions } from './lock.js';
 import { NamedLock } from './named-lock.js';
 
 /** Options of {@link Semaphore}. */
 export interface SemaphoreOptions extends LockOptions {
-  /** How many can hold it at once, 1 to 65 535. All users of a name must give the same number. */
+  /** How many can hold it at once, 1 to 1 024. All users of a name must give the same number. */
   permits: number;
 }
 
 /** The most permits that a semaphore can have. */
-export const MAX_PERMITS = 65_535;
+export const MAX_PERMITS = 1024;
 
 const parseSemaphoreOptions = optionParser<SemaphoreOptions>()({
   permits: integer(1, MAX_PERMITS),
   namespace: text(),
   posixName: text(),
+  foreign: flag(),
 });
 
 /**

@@ -2,16 +2,17 @@
 // on locks between processes, on locks of one process, or on anything a user provides.
 
 import type { Held } from './held.js';
-import { Lock } from './lock.js';
-import { Semaphore } from './semaphore.js';
+import { NamedLock } from './named-lock.js';
 import { ThreadLock } from './thread-lock.js';
 
 /** What a store is asked for. */
 export interface StoreRequest {
-  /** The namespace that was given as an option, or `undefined` for the default one. */
-  readonly namespace: string | undefined;
+  /** Keeps the locks of one app apart from those of others. */
+  readonly namespace: string;
   /** How many can hold the lock at once. */
   readonly permits: number;
+  /** Whether the name was made from a request, and so is one of many; otherwise it is fixed in the program. */
+  readonly keyed: boolean;
 }
 
 /** A lock as the HTTP forms use it. */
@@ -26,10 +27,10 @@ export interface LockStore {
   open(name: string, request: StoreRequest): StoreLock;
 }
 
-/** Locks between all processes of this user on this machine: {@link Lock} and {@link Semaphore}. The default. */
+/** Locks between all processes of this user on this machine: what `Lock` and `Semaphore` are. The default. */
 export const processStore: LockStore = {
-  open: (name, { namespace, permits }) =>
-    permits === 1 ? new Lock(name, { namespace }) : new Semaphore(name, { namespace, permits }),
+  open: (name, { namespace, permits, keyed }) =>
+    new NamedLock('processStore.open()', name, { namespace, permits, named: !keyed }),
 };
 
 /**
@@ -37,5 +38,5 @@ export const processStore: LockStore = {
  * the difference; it has one permit for each name, whatever is asked for.
  */
 export const threadStore: LockStore = {
-  open: (name, { namespace }) => new ThreadLock(`${namespace ?? ''}\0${name}`),
+  open: (name, { namespace }) => new ThreadLock(`${namespace}\0${name}`),
 };

@@ -2,7 +2,7 @@
 
 import { checkLockName } from '../names.js';
 import { EAGAIN, failureOf, native, type Handle } from '../native.js';
-import { HeldPermit, type Held } from './held.js';
+import { HeldOnce, type Held } from './held.js';
 
 /**
  * A lock of this process alone: an unnamed semaphore, `sem_init(…, 0, 1)`, in its memory. It is what `threading.Lock`
@@ -25,15 +25,29 @@ export class ThreadLock {
   /** Takes the lock if it is free, and returns at once: `null` when a thread of this process holds it. */
   tryAcquire(): Held | null {
     const handle = (this.#handle ??= open(this, this.name));
-    const result = native.threadTryWait(handle);
-    if (result === -EAGAIN) return null;
-    if (result !== 0) throw failureOf(-result, 'sem_trywait', this.name);
-    // The closure keeps this lock, and with it the handle, alive while it is held.
-    return new HeldPermit(this.name, () => this.#giveBack(handle));
+    const token = native.threadTryWait(handle);
+    if (token > 0) return new ThreadHeld(this, handle, token);
+    if (token === -EAGAIN) return null;
+    throw failureOf(-token, 'sem_trywait', this.name);
+  }
+}
+
+class ThreadHeld extends HeldOnce {
+  readonly #lock: ThreadLock; // keeps the handle alive
+  readonly #handle: Handle;
+
+  constructor(lock: ThreadLock, handle: Handle, token: number) {
+    super(token, false);
+    this.#lock = lock;
+    this.#handle = handle;
   }
 
-  #giveBack(handle: Handle): void {
-    native.threadPost(handle);
+  get name(): string {
+    return this.#lock.name;
+  }
+
+  protected giveBack(): void {
+    native.threadPost(this.#handle);
   }
 }
 

@@ -1,0 +1,85 @@
+// The numbered steps of the protocol at which a test build can kill or stop the process. One list, so that the fault
+// tests read from the code which steps there are, and a step without a test is found. In a normal build a step is no
+// code at all.
+
+#pragma once
+
+#define SEMLOCK_STEPS(STEP) \
+  STEP(acquire_latched) \
+  STEP(acquire_permit_taken) \
+  STEP(acquire_token_counted) \
+  STEP(acquire_entry_filled) \
+  STEP(acquire_tag_written) \
+  STEP(acquire_counted) \
+  STEP(acquire_left) \
+  STEP(release_latched) \
+  STEP(release_left) \
+  STEP(release_flagged) \
+  STEP(release_asked) \
+  STEP(give_back_tag_cleared) \
+  STEP(give_back_counted) \
+  STEP(give_back_posted) \
+  STEP(sweep_found) \
+  STEP(repair_taken_over) \
+  STEP(repair_counted) \
+  STEP(repair_posted) \
+  STEP(repair_handed_back) \
+  STEP(upgrade_latched) \
+  STEP(upgrade_created) \
+  STEP(upgrade_flagged) \
+  STEP(create_latched) \
+  STEP(create_taken_from_free) \
+  STEP(create_filled) \
+  STEP(create_state_written) \
+  STEP(create_linked) \
+  STEP(recycle_latched) \
+  STEP(recycle_generation_counted) \
+  STEP(recycle_state_cleared) \
+  STEP(recycle_unlinked) \
+  STEP(recycle_freed) \
+  STEP(grow_reserved) \
+  STEP(grow_counted) \
+  STEP(rebuild_cleared) \
+  STEP(rebuild_linked) \
+  STEP(build_created) \
+  STEP(build_filled) \
+  STEP(build_linked) \
+  STEP(join_gate_locked) \
+  STEP(join_byte_locked) \
+  STEP(join_generation_counted) \
+  STEP(join_pid_written) \
+  STEP(join_present) \
+  STEP(leave_gate_locked) \
+  STEP(leave_byte_unlocked) \
+  STEP(leave_semaphores_unlinked) \
+  STEP(leave_table_unlinked) \
+  STEP(leave_done)
+
+#ifdef SEMLOCK_CRASH_POINTS
+
+namespace semlock {
+
+enum class Step {
+#define SEMLOCK_STEP_NAME(name) name,
+  SEMLOCK_STEPS(SEMLOCK_STEP_NAME)
+#undef SEMLOCK_STEP_NAME
+};
+
+inline constexpr int kStepCount = 0
+#define SEMLOCK_STEP_COUNT(name) +1
+    SEMLOCK_STEPS(SEMLOCK_STEP_COUNT)
+#undef SEMLOCK_STEP_COUNT
+    ;
+
+// Does what was armed for this step, if anything.
+void ReachStep(Step step);
+// From now on, the `count`-th time that the step is reached, this process gets `signal`. False: there is no such step.
+bool ArmStep(const char* name, int signal, int count);
+const char* StepName(int step);
+
+}  // namespace semlock
+
+#define CRASH_POINT(name) ::semlock::ReachStep(::semlock::Step::name)
+#else
+#define CRASH_POINT(name) static_cast<void>(0)
+#endif

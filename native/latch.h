@@ -1,0 +1,41 @@
+// The one word under which a record, or the table, is changed: 0, or the tag of the process inside. It survives the
+// death of its owner, and nobody waits for a living owner longer than 1 ms.
+
+#pragma once
+
+#include <atomic>
+
+#include "layout.h"
+#include "process_slot.h"
+
+namespace semlock {
+
+enum class Latched {
+  kTaken,
+  kTakenOver,  // from a dead owner: repair first what it guards
+  kTimeout,    // a living owner stayed inside for kLatchBoundNs
+  kSlotLost,   // see Liveness
+};
+
+inline constexpr int64_t kLatchBoundNs = 1000000;
+
+// What TakeLatch does when the first compare-and-swap fails.
+Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me);
+
+inline Latched TakeLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me) {
+  uint64_t expected = 0;
+  if (latch.compare_exchange_strong(expected, me.tag())) return Latched::kTaken;
+  return TakeContendedLatch(latch, me);
+}
+
+// True when somebody asked to sweep: see AskToSweep.
+inline bool LeaveLatch(std::atomic<uint64_t>& latch) { return (latch.exchange(0) & kAsked) != 0; }
+
+// Leaves a latch that was taken over, when the repair is not possible here: the next to come takes it over again.
+inline void HandBackUnrepaired(std::atomic<uint64_t>& latch) { latch.store(kUnrepaired | kAsked); }
+
+// Makes sure that the record is swept after this call: true when the caller got the latch and must do it, false when
+// whoever is inside will, or the one who takes over from it. Never waits.
+bool AskToSweep(std::atomic<uint64_t>& latch, const ProcessSlot& me);
+
+}  // namespace semlock

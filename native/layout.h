@@ -1,0 +1,142 @@
+// The shared memory of a lock table, byte for byte. Every process of a namespace maps the same file, so nothing here
+// holds a pointer, and any change of it needs a new kLayoutVersion.
+//
+// What guards a field is said beside it. "constant" means: written before other processes can see it.
+
+#pragma once
+
+#include <semaphore.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace semlock {
+
+// Slot index << 32 | generation. Generations start at 1, so no tag is 0.
+using Tag = uint64_t;
+
+inline constexpr Tag MakeTag(uint32_t slot, uint32_t generation) { return Tag{slot} << 32 | generation; }
+inline constexpr uint32_t SlotOf(Tag tag) { return static_cast<uint32_t>(tag >> 32) & 0xffff; }
+inline constexpr uint32_t GenerationOf(Tag tag) { return static_cast<uint32_t>(tag); }
+
+// In a latch: somebody could not get in to release, so whoever leaves must sweep.
+inline constexpr uint64_t kAsked = uint64_t{1} << 63;
+// In a latch: its owner died and nobody has repaired the record since. Counts as the tag of a dead process.
+inline constexpr Tag kUnrepaired = Tag{1} << 62;
+
+inline constexpr uint64_t kMagic = 0x314b434f4c4d4553;  // "SEMLOCK1" as bytes
+inline constexpr uint32_t kLayoutVersion = 1;
+inline constexpr uint32_t kMaxProcesses = 1024;
+inline constexpr uint32_t kBuckets = 16384;
+inline constexpr uint32_t kMaxRecords = 65536;
+inline constexpr uint32_t kGrowRecords = 256;
+
+struct Header {
+  uint64_t magic;           // constant, as are the seven below
+  uint32_t layout_version;
+  uint32_t sem_size;        // of sem_t: glibc and musl of one size are compatible enough only if this agrees
+  uint32_t slot_size;
+  uint32_t record_size;
+  uint32_t max_processes;
+  uint32_t buckets;
+  uint32_t max_records;
+  std::atomic<uint32_t> record_count;  // grows under `latch`; records below it have memory
+  std::atomic<uint64_t> latch;         // guards what follows, the buckets and the records' `next`
+  uint32_t free_head;                  // first free record, 0 for none: record 0 is never used
+  uint32_t clock_hand;                 // where the search for idle records goes on
+  uint64_t token_floor;                // no token of a new record is below it (I5)
+};
+
+// One process. Written by whoever has locked the slot's byte.
+struct alignas(64) Slot {
+  std::atomic<uint32_t> generation;
+  uint32_t pid;
+  uint64_t start_time;     // field 22 of /proc/<pid>/stat; 0 where it cannot be read
+  uint64_t pid_namespace;  // inode of /proc/self/ns/pid; 0 where it cannot be read
+};
+
+enum Released : uint8_t { kNotReleased = 0, kReleased = 1, kReleasedAbandoned = 2 };
+
+enum class Mode : uint8_t { kExclusive = 0 };
+
+// One permit in use. Guarded by the record's latch, but for `released` (I2).
+struct Entry {
+  std::atomic<Tag> tag;  // 0: free. Written last and cleared first
+  uint64_t token;
+  uint64_t since_ms;  // Unix time
+  uint32_t pid;
+  uint16_t thread;
+  Mode mode;
+  std::atomic<uint8_t> released;  // not 0: to be swept. A Released
+};
+static_assert(sizeof(Entry) == 32);
+
+enum class State : uint32_t {
+  kFree = 0,       // fresh memory reads as this
+  kLock = 1,       // a Record
+  kExtension = 2,  // an Extension of one
+};
+
+inline constexpr uint32_t kNamed = 1;    // its semaphore is a named one, not `semaphore`
+inline constexpr uint32_t kCustom = 2;   // with a name of the user's choice, which we never unlink
+inline constexpr uint32_t kForeign = 4;  // other programs take and post it too
+
+inline constexpr uint32_t kInlineNameBytes = 96;
+
+// One lock. Guarded by `latch` (I2) where nothing else is said.
+struct alignas(64) Record {
+  std::atomic<uint64_t> latch;
+  std::atomic<State> state;  // changed under the table's latch and this one
+  uint32_t generation;       // counts up when the record is recycled
+  uint32_t next;             // in the bucket or the free list: guarded by the table's latch
+  uint32_t more_entries;     // first Extension with entries, 0 for none; constant
+  uint32_t more_name;        // first Extension with the rest of the name, 0 for none; constant
+  uint32_t permits;          // M; constant
+  uint8_t id[32];            // SHA-256 of the name; constant
+  uint32_t name_bytes;        // of the name in UTF-16; constant
+  uint32_t custom_name_bytes;  // of the POSIX name that follows it in UTF-8; constant
+  std::atomic<uint32_t> flags;  // kNamed and its like; only kNamed is ever added
+  std::atomic<uint32_t> held;   // how many entries have a tag
+  std::atomic<uint32_t> used;   // set by acquire, cleared by the search for idle records; a hint, unguarded
+  uint32_t abandoned;           // a holder died; the next one is told
+  uint64_t last_token;
+  sem_t semaphore;
+  Entry entry;  // the first one
+  uint8_t name[kInlineNameBytes];
+};
+static_assert(sizeof(sem_t) <= 32);
+
+inline constexpr uint32_t kEntriesPerExtension = 7;
+inline constexpr uint32_t kNameBytesPerExtension = 224;
+
+struct alignas(64) Extension {
+  std::atomic<uint64_t> latch;  // as in Record, so that a process with an old index finds a latch here
+  std::atomic<State> state;
+  uint32_t generation;
+  uint32_t next;  // in the free list
+  uint32_t more;  // the next Extension of the same chain, 0 for none
+  uint8_t padding[8];
+  union {
+    Entry entries[kEntriesPerExtension];
+    uint8_t name[kNameBytesPerExtension];
+  };
+};
+
+static_assert(sizeof(Record) == 256 && sizeof(Extension) == 256);
+static_assert(offsetof(Record, state) == offsetof(Extension, state));
+static_assert(offsetof(Record, generation) == offsetof(Extension, generation));
+static_assert(offsetof(Record, next) == offsetof(Extension, next));
+static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
+
+inline constexpr size_t kSlotsOffset = 4096;
+inline constexpr size_t kBucketsOffset = kSlotsOffset + kMaxProcesses * sizeof(Slot);
+inline constexpr size_t kRecordsOffset = kBucketsOffset + kBuckets * sizeof(uint32_t);
+inline constexpr size_t kTableBytes = kRecordsOffset + size_t{kMaxRecords} * sizeof(Record);
+
+// Locks of the file, far beyond its bytes. They stay where they are in every version of the layout, because they
+// tell whether somebody uses a table that we cannot read.
+inline constexpr int64_t kGateByte = int64_t{1} << 40;
+inline constexpr int64_t kFirstSlotByte = kGateByte + 1;
+
+}  // namespace semlock

@@ -1,0 +1,227 @@
+// Locks of the lock table for JavaScript. The two hot calls take and give numbers alone; what else an acquisition has
+// to say goes through a shared Float64Array.
+
+#include <string.h>
+
+#include <mutex>
+#include <set>
+
+#include "binding.h"
+#include "crash_points.h"
+#include "lock_record.h"
+#include "query.h"
+
+namespace semlock {
+namespace {
+
+// What lockTryAcquire returns when it has no entry number for the caller.
+constexpr int kResultBusy = -1;
+constexpr int kResultError = -2;  // lockError() throws it
+
+// One environment: the main thread, or a worker thread.
+struct Locks {
+  HandleTable<LockRecord> handles;
+  uint16_t thread = 0;
+  double* result = nullptr;  // [token, abandoned], read by JavaScript right after the call
+  SysError error;
+};
+
+// The environments of this process. Never destroyed, like the tables.
+struct Environments {
+  std::mutex mutex;
+  std::set<Locks*> all;  // guarded by mutex
+};
+
+Environments& environments() {
+  static Environments* instance = new Environments;
+  return *instance;
+}
+
+// Entries carry the number of their thread in 16 bits, so numbers are used again.
+uint16_t FreeThreadNumber(const std::set<Locks*>& all) {
+  for (uint16_t number = 1;; ++number) {
+    bool taken = false;
+    for (const Locks* each : all) taken = taken || each->thread == number;
+    if (!taken) return number;
+  }
+}
+
+void ReleaseEverything(Locks* locks) {
+  locks->handles.ForEach([](LockRecord& lock) { lock.ReleaseAll(); });
+}
+
+// process.exit() runs no cleanup hook of the main thread, but it runs this.
+void BeforeLeaving(const std::shared_ptr<LockTable>& table) {
+  std::lock_guard<std::mutex> guard(environments().mutex);
+  for (Locks* each : environments().all) ReleaseEverything(each);
+  SettleCustomSemaphores(table);
+}
+
+std::string Utf16Bytes(const Napi::Value& value) {
+  const std::u16string text = value.As<Napi::String>().Utf16Value();
+  return std::string(reinterpret_cast<const char*>(text.data()), text.size() * sizeof(char16_t));
+}
+
+// lockOpen(namespace id, SHA-256 of the name, name, permits, named, foreign, custom POSIX name or ''): handle
+Napi::Value LockOpen(const Napi::CallbackInfo& info) {
+  auto* locks = static_cast<Locks*>(info.Data());
+  std::shared_ptr<LockTable> table;
+  if (SysError error = LockTable::Get(info[0].As<Napi::String>(), &table)) {
+    ThrowSysError(info.Env(), error);
+    return info.Env().Undefined();
+  }
+  LockIdentity identity;
+  memcpy(identity.id, info[1].As<Napi::Uint8Array>().Data(), sizeof(identity.id));
+  identity.name = Utf16Bytes(info[2]);
+  identity.permits = info[3].ToNumber().Uint32Value();
+  identity.named = info[4].ToBoolean();
+  identity.foreign = info[5].ToBoolean();
+  identity.custom_name = info[6].As<Napi::String>();
+  return Napi::Number::New(info.Env(),
+                           locks->handles.Add(LockRecord(std::move(table), std::move(identity), locks->thread)));
+}
+
+SysError ErrorOf(Outcome outcome) {
+  if (outcome == Outcome::kSlotLost) return {"latch", ESTALE, "SLOT_LOST"};
+  if (outcome == Outcome::kEnded) return {"fork", EPERM, "FORKED"};
+  return {"latch", EBADF};
+}
+
+// lockTryAcquire(handle): the number of the entry, or one of kResult…
+napi_value LockTryAcquire(napi_env env, napi_callback_info info) {
+  RawArgs<1> args(env, info);
+  Locks& locks = args.Data<Locks>();
+  LockRecord* lock = locks.handles.Get(args.Int(0));
+  Grant grant;
+  SysError error;
+  const Outcome outcome = lock == nullptr ? Outcome::kNotHeld : lock->TryAcquire(&grant, &error);
+  if (outcome == Outcome::kDone) {
+    locks.result[0] = static_cast<double>(grant.token);
+    locks.result[1] = grant.abandoned ? 1 : 0;
+    return Int(env, static_cast<int32_t>(grant.entry));
+  }
+  const bool latch_busy = error && error.kind != nullptr && strcmp(error.kind, "BUSY") == 0;
+  if (outcome == Outcome::kBusy && (!error || latch_busy)) return Int(env, kResultBusy);
+  locks.error = error ? error : ErrorOf(outcome);
+  return Int(env, kResultError);
+}
+
+// lockRelease(handle, entry, token): 1 when it was held and is not any more, else 0
+napi_value LockRelease(napi_env env, napi_callback_info info) {
+  RawArgs<3> args(env, info);
+  LockRecord* lock = args.Data<Locks>().handles.Get(args.Int(0));
+  if (lock == nullptr) return Int(env, 0);
+  const Outcome outcome =
+      lock->Release(static_cast<uint32_t>(args.Int(1)), static_cast<uint64_t>(args.Double(2)));
+  return Int(env, outcome == Outcome::kDone ? 1 : 0);
+}
+
+void LockError(const Napi::CallbackInfo& info) {
+  ThrowSysError(info.Env(), static_cast<Locks*>(info.Data())->error);
+}
+
+// lockAvailable(handle): how many permits are free
+Napi::Value LockAvailable(const Napi::CallbackInfo& info) {
+  auto* locks = static_cast<Locks*>(info.Data());
+  LockRecord* lock = locks->handles.Get(info[0].ToNumber().Int32Value());
+  SysError error = ErrorOf(Outcome::kNotHeld);
+  const int available = lock == nullptr ? -1 : lock->Available(&error);
+  if (available < 0) ThrowSysError(info.Env(), error);
+  return Napi::Number::New(info.Env(), available);
+}
+
+napi_value LockClose(napi_env env, napi_callback_info info) {
+  RawArgs<1> args(env, info);
+  args.Data<Locks>().handles.Free(args.Int(0));
+  return nullptr;
+}
+
+// lockSemaphoreName(namespace id, SHA-256 of the name): the POSIX name of the lock's semaphore
+Napi::Value LockSemaphoreName(const Napi::CallbackInfo& info) {
+  const std::string id = info[0].As<Napi::String>();
+  return Napi::String::New(info.Env(), SemaphoreName(id, info[1].As<Napi::Uint8Array>().Data()));
+}
+
+Napi::Object HolderObject(Napi::Env env, const HolderInfo& holder) {
+  Napi::Object object = Napi::Object::New(env);
+  object["pid"] = Napi::Number::New(env, holder.pid);
+  object["since"] = Napi::Number::New(env, static_cast<double>(holder.since_ms));
+  object["token"] = Napi::Number::New(env, static_cast<double>(holder.token));
+  object["mode"] = Napi::String::New(env, "exclusive");
+  object["alive"] = Napi::Boolean::New(env, holder.alive);
+  return object;
+}
+
+// lockQuery(namespace id): [{ name, permits, missing, holders: [{ pid, since, token, mode, alive }] }]
+Napi::Value LockQuery(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::shared_ptr<LockTable> table;
+  if (SysError error = LockTable::Get(info[0].As<Napi::String>(), &table)) {
+    ThrowSysError(env, error);
+    return env.Undefined();
+  }
+  Napi::Array result = Napi::Array::New(env);
+  uint32_t next = 0;
+  for (const LockInfo& lock : QueryLocks(*table)) {
+    Napi::Object object = Napi::Object::New(env);
+    object["name"] = Napi::String::New(env, reinterpret_cast<const char16_t*>(lock.name.data()),
+                                       lock.name.size() / sizeof(char16_t));
+    object["permits"] = Napi::Number::New(env, lock.permits);
+    object["missing"] = Napi::Number::New(env, lock.missing);
+    Napi::Array holders = Napi::Array::New(env);
+    for (uint32_t at = 0; at < lock.holders.size(); ++at) holders[at] = HolderObject(env, lock.holders[at]);
+    object["holders"] = holders;
+    result[next++] = object;
+  }
+  return result;
+}
+
+#ifdef SEMLOCK_CRASH_POINTS
+Napi::Value FaultSteps(const Napi::CallbackInfo& info) {
+  Napi::Array names = Napi::Array::New(info.Env());
+  for (int step = 0; step < kStepCount; ++step) names[static_cast<uint32_t>(step)] = StepName(step);
+  return names;
+}
+
+Napi::Value FaultArm(const Napi::CallbackInfo& info) {
+  const std::string name = info[0].As<Napi::String>();
+  return Napi::Boolean::New(
+      info.Env(), ArmStep(name.c_str(), info[1].ToNumber().Int32Value(), info[2].ToNumber().Int32Value()));
+}
+#endif
+
+}  // namespace
+
+void InitLocks(Napi::Env env, Napi::Object exports) {
+  auto* locks = new Locks;
+  {
+    std::lock_guard<std::mutex> guard(environments().mutex);
+    locks->thread = FreeThreadNumber(environments().all);
+    environments().all.insert(locks);
+  }
+  LockTable::BeforeLeaving(BeforeLeaving);
+  env.AddCleanupHook([locks] {
+    std::lock_guard<std::mutex> guard(environments().mutex);
+    ReleaseEverything(locks);
+    environments().all.erase(locks);
+    delete locks;
+  });
+
+  Napi::Float64Array result = Napi::Float64Array::New(env, 2);
+  locks->result = result.Data();  // as long as `exports` keeps the array, so as long as anybody can call
+  exports["lockResult"] = result;
+  exports["lockOpen"] = Napi::Function::New(env, LockOpen, "lockOpen", locks);
+  exports["lockError"] = Napi::Function::New(env, LockError, "lockError", locks);
+  exports["lockAvailable"] = Napi::Function::New(env, LockAvailable, "lockAvailable", locks);
+  exports["lockSemaphoreName"] = Napi::Function::New(env, LockSemaphoreName, "lockSemaphoreName");
+  exports["lockQuery"] = Napi::Function::New(env, LockQuery, "lockQuery");
+  ExportRaw(env, exports, "lockTryAcquire", LockTryAcquire, locks);
+  ExportRaw(env, exports, "lockRelease", LockRelease, locks);
+  ExportRaw(env, exports, "lockClose", LockClose, locks);
+#ifdef SEMLOCK_CRASH_POINTS
+  exports["faultSteps"] = Napi::Function::New(env, FaultSteps, "faultSteps");
+  exports["faultArm"] = Napi::Function::New(env, FaultArm, "faultArm");
+#endif
+}
+
+}  // namespace semlock

@@ -1,0 +1,397 @@
+#include "lock_table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "clock.h"
+#include "crash_points.h"
+#include "latch.h"
+#include "named_semaphore.h"
+
+namespace semlock {
+namespace {
+
+// The tables of this process. Never destroyed: a worker thread may still run when static destructors do.
+struct Tables {
+  std::mutex mutex;
+  std::map<std::string, std::shared_ptr<LockTable>> by_id;  // guarded by mutex
+  bool ended = false;                                       // after exit() began, or in a forked child
+  void (*before_leaving)(const std::shared_ptr<LockTable>&) = nullptr;
+};
+
+Tables& tables() {
+  static Tables* instance = new Tables;
+  return *instance;
+}
+
+// Only exit() and its like run this; a process that dies otherwise leaves its files to the next one.
+void LeaveAll() {
+  Tables& all = tables();
+  if (all.ended) return;
+  all.ended = true;
+  for (auto& [id, table] : all.by_id) {
+    if (all.before_leaving != nullptr) all.before_leaving(table);
+    table->member().Leave();
+  }
+}
+
+// The child of a fork shares its parent's open files, and with them the locks that prove that the parent lives.
+void ForsakeAll() {
+  Tables& all = tables();
+  all.ended = true;
+  for (auto& [id, table] : all.by_id) table->member().Forsake();
+}
+
+// Idle records are looked for this many at a time before the file grows.
+constexpr uint32_t kClockSteps = 64;
+// Above this many records a lock with a named semaphore is recycled like the others.
+constexpr uint32_t kManyRecords = 1024;
+
+constexpr char kBase64Url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+uint32_t ExtensionsFor(uint32_t amount, uint32_t inside, uint32_t each) {
+  return amount <= inside ? 0 : (amount - inside + each - 1) / each;
+}
+
+}  // namespace
+
+std::string SemaphoreName(const std::string& namespace_id, const uint8_t* lock_id) {
+  std::string name = "/semlock." + namespace_id.substr(0, kSemaphorePrefix);
+  for (int bit = 0; bit < 13 * 6; bit += 6) {
+    const int pair = lock_id[bit / 8] << 8 | lock_id[bit / 8 + 1];
+    name += kBase64Url[pair >> (10 - bit % 8) & 63];
+  }
+  return name;
+}
+
+SysError LockTable::Get(const std::string& id, std::shared_ptr<LockTable>* table) {
+  Tables& all = tables();
+  std::lock_guard<std::mutex> guard(all.mutex);
+  static const bool registered = [] {
+    pthread_atfork(nullptr, nullptr, ForsakeAll);
+    atexit(LeaveAll);
+    return true;
+  }();
+  static_cast<void>(registered);
+  if (all.ended) return {"fork", EPERM, "FORKED"};
+  auto found = all.by_id.find(id);
+  if (found == all.by_id.end()) {
+    std::unique_ptr<Membership> member;
+    if (SysError error = Membership::Join(id, &member)) return error;
+    found = all.by_id.emplace(id, std::make_shared<LockTable>(id, std::move(member))).first;
+  }
+  *table = found->second;
+  return {};
+}
+
+void LockTable::BeforeLeaving(void (*call)(const std::shared_ptr<LockTable>&)) { tables().before_leaving = call; }
+
+LockTable::LockTable(std::string id, std::unique_ptr<Membership> member)
+    : id_(std::move(id)),
+      member_(std::move(member)),
+      header_(reinterpret_cast<Header*>(member_->memory())),
+      buckets_(reinterpret_cast<uint32_t*>(member_->memory() + kBucketsOffset)),
+      records_(reinterpret_cast<Record*>(member_->memory() + kRecordsOffset)) {}
+
+Extension* LockTable::extension(uint32_t index) const {
+  return index == 0 || index >= record_count() ? nullptr : reinterpret_cast<Extension*>(&records_[index]);
+}
+
+Entry* LockTable::EntryAt(Record& record, uint32_t number) const {
+  Entry* result = nullptr;
+  AnyEntry(record, [&](Entry& entry, uint32_t at) {
+    if (at == number) result = &entry;
+    return at == number;
+  });
+  return result;
+}
+
+uint32_t& LockTable::BucketOf(const uint8_t* id) const {
+  uint32_t hash;
+  memcpy(&hash, id, sizeof(hash));
+  return buckets_[hash % kBuckets];
+}
+
+SysError LockTable::TakeTableLatch() {
+  switch (TakeLatch(header_->latch, slot())) {
+    case Latched::kTaken:
+      return {};
+    case Latched::kTakenOver:
+      Rebuild();
+      return {};
+    case Latched::kTimeout:
+      return {"latch", EBUSY, "BUSY"};
+    case Latched::kSlotLost:
+      break;
+  }
+  return {"latch", ESTALE, "SLOT_LOST"};
+}
+
+void LockTable::LeaveLatch() { semlock::LeaveLatch(header_->latch); }
+
+// What the latch's dead owner was about in the index and the free list is not known, but each record's state is.
+void LockTable::Rebuild() {
+  const uint32_t count = record_count();
+  memset(buckets_, 0, kBuckets * sizeof(uint32_t));
+  header_->free_head = 0;
+  CRASH_POINT(rebuild_cleared);
+  std::vector<bool> reachable(count);
+  for (uint32_t index = 1; index < count; ++index) {
+    Record& each = records_[index];
+    if (each.state.load() != State::kLock) continue;
+    uint32_t& bucket = BucketOf(each.id);
+    each.next = bucket;
+    bucket = index;
+    for (const uint32_t first : {each.more_entries, each.more_name}) {
+      for (uint32_t at = first; extension(at) != nullptr && !reachable[at]; at = extension(at)->more) {
+        reachable[at] = true;
+      }
+    }
+  }
+  CRASH_POINT(rebuild_linked);
+  for (uint32_t index = count; --index > 0;) {
+    const State state = records_[index].state.load();
+    if (state == State::kFree || (state == State::kExtension && !reachable[index])) PushFree(index);
+  }
+}
+
+uint32_t LockTable::Find(const uint8_t* id) const {
+  uint32_t steps = record_count();  // more than that is a circle
+  for (uint32_t at = BucketOf(id); extension(at) != nullptr && steps-- > 0; at = records_[at].next) {
+    if (memcmp(records_[at].id, id, sizeof(Record::id)) == 0 && records_[at].state.load() == State::kLock) return at;
+  }
+  return 0;
+}
+
+bool LockTable::Agrees(const Record& record, const LockIdentity& identity) const {
+  return record.permits == identity.permits && ((record.flags & kForeign) != 0) == identity.foreign &&
+         CustomNameOf(record) == identity.custom_name;
+}
+
+SysError LockTable::FindOrCreate(const LockIdentity& identity, RecordRef* found) {
+  if (SysError error = TakeTableLatch()) return error;
+  SysError error;
+  uint32_t index = Find(identity.id);
+  if (index == 0) {
+    error = Create(identity, &index);
+  } else if (!Agrees(records_[index], identity)) {
+    error = {"latch", EINVAL, "MISMATCH"};
+  }
+  if (!error) *found = {index, records_[index].generation};
+  LeaveLatch();
+  return error;
+}
+
+SysError LockTable::Create(const LockIdentity& identity, uint32_t* created) {
+  const std::string names = identity.name + identity.custom_name;
+  uint32_t entries = 0;
+  uint32_t name = 0;
+  SysError error = AllocateChain(ExtensionsFor(identity.permits, 1, kEntriesPerExtension), &entries);
+  if (!error) {
+    const auto bytes = static_cast<uint32_t>(names.size());
+    error = AllocateChain(ExtensionsFor(bytes, kInlineNameBytes, kNameBytesPerExtension), &name);
+  }
+  uint32_t index = 0;
+  if (!error) error = Allocate(&index);
+  if (error) {
+    FreeChain(entries);
+    FreeChain(name);
+    return error;
+  }
+  Record& record = records_[index];
+  CRASH_POINT(create_taken_from_free);
+  record.generation += 1;
+  record.more_entries = entries;
+  record.more_name = name;
+  record.permits = identity.permits;
+  memcpy(record.id, identity.id, sizeof(record.id));
+  record.name_bytes = static_cast<uint32_t>(identity.name.size());
+  record.custom_name_bytes = static_cast<uint32_t>(identity.custom_name.size());
+  record.flags.store((identity.custom_name.empty() ? 0 : kCustom) | (identity.foreign ? kForeign : 0));
+  record.held.store(0);
+  record.used.store(1);
+  record.abandoned = 0;
+  record.last_token = std::max(UnixUs(), header_->token_floor);  // I5
+  sem_init(&record.semaphore, 1, identity.permits);
+  memset(static_cast<void*>(&record.entry), 0, sizeof(Entry));
+  StoreNames(record, names);
+  CRASH_POINT(create_filled);
+  record.state.store(State::kLock);
+  CRASH_POINT(create_state_written);
+  uint32_t& bucket = BucketOf(record.id);
+  record.next = bucket;
+  bucket = index;
+  CRASH_POINT(create_linked);
+  semlock::LeaveLatch(record.latch);
+  *created = index;
+  return {};
+}
+
+// A free record, under its own latch too (I6): a process that remembers what it was may be looking at it.
+SysError LockTable::Allocate(uint32_t* allocated) {
+  if (header_->free_head == 0 && !RecycleSome(kClockSteps, false)) {
+    const SysError full = Grow();
+    if (full && !RecycleSome(record_count(), true)) return full;
+  }
+  const uint32_t index = header_->free_head;
+  if (extension(index) == nullptr) return {"latch", EINVAL, "CORRUPT"};
+  Record& record = records_[index];
+  const Latched latched = TakeLatch(record.latch, slot());  // nothing to repair in a free one
+  if (latched == Latched::kTimeout) return {"latch", EBUSY, "BUSY"};
+  if (latched == Latched::kSlotLost) return {"latch", ESTALE, "SLOT_LOST"};
+  CRASH_POINT(create_latched);
+  header_->free_head = record.next;
+  *allocated = index;
+  return {};
+}
+
+// `length` extensions full of zeros, linked with each other; reachable by nothing until a record points to them.
+SysError LockTable::AllocateChain(uint32_t length, uint32_t* first) {
+  for (; length > 0; --length) {
+    uint32_t index;
+    if (SysError error = Allocate(&index)) return error;
+    Extension& one = *extension(index);
+    memset(one.name, 0, sizeof(one.name));
+    one.more = *first;
+    one.state.store(State::kExtension);
+    *first = index;
+    semlock::LeaveLatch(one.latch);
+  }
+  return {};
+}
+
+SysError LockTable::Grow() {
+  const uint32_t count = record_count();
+  const uint32_t added = std::min(kGrowRecords, kMaxRecords - count);
+  if (added == 0) return {"latch", ENOSPC, "CAPACITY"};
+  const auto start = static_cast<off_t>(kRecordsOffset + count * sizeof(Record));
+  if (const int error = posix_fallocate(member_->fd(), start, added * sizeof(Record))) {
+    return {"posix_fallocate", error, "CAPACITY"};
+  }
+  CRASH_POINT(grow_reserved);
+  header_->record_count.store(count + added);
+  CRASH_POINT(grow_counted);
+  for (uint32_t index = count + added; index-- > count;) PushFree(index);
+  return {};
+}
+
+// Looks at up to `limit` records, from where the last search ended; whether it freed one at least.
+bool LockTable::RecycleSome(uint32_t limit, bool even_used) {
+  bool freed = false;
+  for (const uint32_t count = record_count(); limit > 0; --limit) {
+    header_->clock_hand = header_->clock_hand + 1 < count ? header_->clock_hand + 1 : 1;
+    if (header_->clock_hand >= count) return false;  // there is none yet
+    freed = Recycle(header_->clock_hand, even_used) || freed;
+  }
+  return freed;
+}
+
+bool LockTable::Recycle(uint32_t index, bool even_used) {
+  Record& record = records_[index];
+  if (record.state.load() != State::kLock) return false;
+  if (record.held.load() != 0 && !even_used) return false;
+  if (record.used.exchange(0) != 0 && !even_used) return false;
+  if ((record.flags & (kCustom | kForeign)) != 0) return false;  // others may rely on its semaphore
+  if ((record.flags & kNamed) != 0 && !even_used && record_count() < kManyRecords) return false;
+  uint64_t mine = slot().tag();
+  uint64_t nobody = 0;  // one that somebody is inside of is not idle
+  if (!record.latch.compare_exchange_strong(nobody, mine)) return false;
+  CRASH_POINT(recycle_latched);
+  if (HasLivingHolder(record)) {
+    // Who asked to sweep meanwhile must not be forgotten, and here is no semaphore to do it with.
+    if (!record.latch.compare_exchange_strong(mine, 0)) HandBackUnrepaired(record.latch);
+    return false;
+  }
+  header_->token_floor = std::max(header_->token_floor, record.last_token + 1);
+  record.generation += 1;
+  CRASH_POINT(recycle_generation_counted);
+  if ((record.flags & kNamed) != 0) NamedSemaphore::Unlink(SemaphoreNameOf(record).c_str());
+  record.state.store(State::kFree);
+  CRASH_POINT(recycle_state_cleared);
+  Unlink(index);
+  CRASH_POINT(recycle_unlinked);
+  FreeChain(std::exchange(record.more_entries, 0));
+  FreeChain(std::exchange(record.more_name, 0));
+  PushFree(index);
+  CRASH_POINT(recycle_freed);
+  semlock::LeaveLatch(record.latch);
+  return true;
+}
+
+// A name whose holders all died may be asked for never again, so that nobody would sweep it.
+bool LockTable::HasLivingHolder(Record& record) {
+  return record.held.load() != 0 && AnyEntry(record, [&](Entry& entry, uint32_t) {
+           const Tag tag = entry.tag.load();
+           if (tag == 0 || entry.released.load() != 0 || tag == last_dead_) return false;
+           if (slot().Check(tag) != Liveness::kDead) return true;
+           last_dead_ = tag;  // spares a system call for each of its many locks
+           return false;
+         });
+}
+
+void LockTable::Unlink(uint32_t index) {
+  uint32_t steps = record_count();
+  uint32_t* link = &BucketOf(records_[index].id);
+  while (*link != index && extension(*link) != nullptr && steps-- > 0) link = &records_[*link].next;
+  if (*link == index) *link = records_[index].next;
+}
+
+void LockTable::FreeChain(uint32_t first) {
+  while (Extension* one = extension(first)) {
+    const uint32_t more = std::exchange(one->more, 0);
+    PushFree(first);
+    first = more;
+  }
+}
+
+void LockTable::PushFree(uint32_t index) {
+  Record& record = records_[index];
+  record.state.store(State::kFree);
+  record.next = header_->free_head;
+  header_->free_head = index;
+}
+
+void LockTable::StoreNames(Record& record, const std::string& bytes) {
+  size_t done = std::min<size_t>(bytes.size(), kInlineNameBytes);
+  memcpy(record.name, bytes.data(), done);
+  for (Extension* more = extension(record.more_name); more != nullptr; more = extension(more->more)) {
+    const size_t part = std::min<size_t>(bytes.size() - done, kNameBytesPerExtension);
+    memcpy(more->name, bytes.data() + done, part);
+    done += part;
+  }
+}
+
+std::string LockTable::StoredBytes(const Record& record) const {
+  size_t wanted = size_t{record.name_bytes} + record.custom_name_bytes;
+  size_t part = std::min<size_t>(wanted, kInlineNameBytes);
+  std::string bytes(reinterpret_cast<const char*>(record.name), part);
+  const Extension* more = extension(record.more_name);
+  for (wanted -= part; wanted > 0 && more != nullptr; more = extension(more->more)) {
+    part = std::min<size_t>(wanted, kNameBytesPerExtension);
+    bytes.append(reinterpret_cast<const char*>(more->name), part);
+    wanted -= part;
+  }
+  return bytes;
+}
+
+std::string LockTable::NameOf(const Record& record) const { return StoredBytes(record).substr(0, record.name_bytes); }
+
+std::string LockTable::CustomNameOf(const Record& record) const {
+  if (record.custom_name_bytes == 0) return {};
+  const std::string bytes = StoredBytes(record);
+  return bytes.size() < record.name_bytes ? std::string() : bytes.substr(record.name_bytes);
+}
+
+std::string LockTable::SemaphoreNameOf(const Record& record) const {
+  return (record.flags & kCustom) != 0 ? CustomNameOf(record) : SemaphoreName(id_, record.id);
+}
+
+}  // namespace semlock

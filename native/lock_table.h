@@ -1,0 +1,112 @@
+// The records of one namespace: finding the one of a name, making it, and recycling those that nobody needs. What
+// happens within a record is lock_record's business.
+
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "layout.h"
+#include "membership.h"
+#include "sys_error.h"
+
+namespace semlock {
+
+// A lock as its user describes it. The record is found by `id` alone; the rest must agree.
+struct LockIdentity {
+  uint8_t id[32] = {};
+  std::string name;         // UTF-16 in this machine's byte order
+  std::string custom_name;  // of its semaphore, where the user chose one; else empty
+  uint32_t permits = 1;
+  bool named = false;    // it should have a named semaphore, see LockRecord::Upgrade
+  bool foreign = false;  // other programs use that semaphore too
+};
+
+// Where a record was found. Good as long as the record has this generation, which is asked under its latch.
+struct RecordRef {
+  uint32_t index = 0;
+  uint32_t generation = 0;
+};
+
+class LockTable {
+ public:
+  // The table of that namespace in this process, joined if need be.
+  static SysError Get(const std::string& id, std::shared_ptr<LockTable>* table);
+
+  // Called for each table of this process when it exits, before it leaves the namespace.
+  static void BeforeLeaving(void (*call)(const std::shared_ptr<LockTable>&));
+
+  LockTable(std::string id, std::unique_ptr<Membership> member);
+
+  // The record of `identity`, made if there is none. Kinds of error: BUSY (a latch could not be had in time), CAPACITY,
+  // MISMATCH (permits or semaphore differ from what others use), CORRUPT, SLOT_LOST.
+  SysError FindOrCreate(const LockIdentity& identity, RecordRef* found);
+
+  Record& record(uint32_t index) const { return records_[index]; }
+  // Null for 0 and for an index without memory, which only a damaged table has.
+  Extension* extension(uint32_t index) const;
+  uint32_t record_count() const { return header_->record_count.load(); }
+
+  // Calls visit(entry, number) for each of the record's entries, in use or not, until it returns true.
+  template <typename F>
+  bool AnyEntry(Record& record, F visit) const;
+  // The entry of that number; null when there is none.
+  Entry* EntryAt(Record& record, uint32_t number) const;
+
+  // The parts of what StoreNames wrote.
+  std::string NameOf(const Record& record) const;
+  std::string CustomNameOf(const Record& record) const;
+  // The POSIX name of the record's semaphore, custom or made from the id.
+  std::string SemaphoreNameOf(const Record& record) const;
+
+  const ProcessSlot& slot() const { return member_->slot(); }
+  Membership& member() { return *member_; }
+
+ private:
+  SysError TakeTableLatch();
+  void LeaveLatch();
+  void Rebuild();
+  uint32_t Find(const uint8_t* id) const;
+  bool Agrees(const Record& record, const LockIdentity& identity) const;
+  SysError Create(const LockIdentity& identity, uint32_t* index);
+  SysError Allocate(uint32_t* index);
+  SysError AllocateChain(uint32_t length, uint32_t* first);
+  SysError Grow();
+  bool RecycleSome(uint32_t limit, bool even_used);
+  bool Recycle(uint32_t index, bool even_used);
+  bool HasLivingHolder(Record& record);
+  void Unlink(uint32_t index);
+  void FreeChain(uint32_t first);
+  void PushFree(uint32_t index);
+  void StoreNames(Record& record, const std::string& bytes);
+  std::string StoredBytes(const Record& record) const;
+  uint32_t& BucketOf(const uint8_t* id) const;
+
+  std::string id_;
+  std::unique_ptr<Membership> member_;
+  Header* header_;
+  uint32_t* buckets_;
+  Record* records_;
+  Tag last_dead_ = 0;  // guarded by the table's latch
+};
+
+// The POSIX name of the semaphore that a lock gets in a namespace: 30 characters, because macOS allows 31. 48 bits tell
+// namespaces apart, 78 bits the locks of one.
+std::string SemaphoreName(const std::string& namespace_id, const uint8_t* lock_id);
+
+template <typename F>
+bool LockTable::AnyEntry(Record& record, F visit) const {
+  if (visit(record.entry, 0u)) return true;
+  uint32_t number = 1;
+  for (Extension* more = extension(record.more_entries); more != nullptr && number < record.permits;
+       more = extension(more->more)) {
+    for (Entry& entry : more->entries) {
+      if (number == record.permits) return false;
+      if (visit(entry, number++)) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace semlock

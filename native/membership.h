@@ -1,0 +1,56 @@
+// Joining and leaving a namespace: who creates its table, who removes it, and how that never makes two tables in which
+// one lock could be held twice. See README.md, "Joining and leaving".
+
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "layout.h"
+#include "process_slot.h"
+#include "sys_error.h"
+
+namespace semlock {
+
+class Membership {
+ public:
+  // `id` is a file name, unique for namespace and user; its first kSemaphorePrefix characters open the names of the
+  // namespace's semaphores. Waits for the gate, kGateBoundNs at most. Kinds of error: UNTRUSTED, TABLE_LOST, LAYOUT,
+  // GATE, CAPACITY; and what the system says, ENOSPC above all.
+  static SysError Join(const std::string& id, std::unique_ptr<Membership>* joined);
+
+  // Gives the slot back, so that what this process still holds counts as a dead process's; the last one also removes
+  // the table and the semaphores. The memory stays mapped: other threads may look at it until the process ends.
+  void Leave();
+  // In a child that was forked: closes what would keep the parent's slot locked after the parent's death.
+  void Forsake();
+
+  uint8_t* memory() const { return memory_; }
+  int fd() const { return fd_; }
+  const ProcessSlot& slot() const { return slot_; }
+  bool left() const { return fd_ < 0; }
+
+ private:
+  Membership() = default;
+
+  const char* TryJoin(SysError* error);
+  const char* CreateTable(int folder, SysError* error);
+  bool IsCurrent(int folder) const;
+  bool OthersPresent() const;
+  bool OthersHaveSlots() const;
+  bool HeaderIsValid() const;
+  void RemoveFiles(int folder);
+  void CloseTable();
+  int64_t PresenceByte() const;
+
+  std::string id_;
+  int shm_ = -1;  // the folder /dev/shm, for the presence byte
+  int fd_ = -1;   // the table
+  uint8_t* memory_ = nullptr;
+  ProcessSlot slot_;
+};
+
+inline constexpr int64_t kGateBoundNs = 5000000000;
+inline constexpr size_t kSemaphorePrefix = 8;
+
+}  // namespace semlock

@@ -1,0 +1,141 @@
+#include "process_slot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "crash_points.h"
+
+namespace semlock {
+namespace {
+
+struct flock ByteRange(short type, int64_t byte, int64_t count) {
+  struct flock range = {};  // l_pid must be 0 for F_OFD_*
+  range.l_type = type;
+  range.l_whence = SEEK_SET;
+  range.l_start = byte;
+  range.l_len = count;
+  return range;
+}
+
+struct ProcStat {
+  uint64_t start_time = 0;  // 0: cannot be read
+  bool exiting = false;     // dead, or past the point where it may run again
+};
+
+ProcStat ReadProcStat(const char* path) {
+  ProcStat result;
+  char text[1024];
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return result;
+  const ssize_t length = read(fd, text, sizeof(text) - 1);
+  close(fd);
+  if (length <= 0) return result;
+  text[length] = '\0';
+  // The second field is the command in parentheses and may hold anything, so count from the last one.
+  const char* field = strrchr(text, ')');
+  char state = 0;
+  unsigned flags = 0;
+  unsigned long long start = 0;
+  if (field == nullptr || sscanf(field + 1,
+                                 " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+                                 &state, &flags, &start) != 3) {
+    return result;
+  }
+  constexpr unsigned kExitingFlag = 0x4;  // PF_EXITING: files may be closed before the state says zombie
+  result.start_time = start;
+  result.exiting = state == 'Z' || state == 'X' || state == 'x' || (flags & kExitingFlag) != 0;
+  return result;
+}
+
+uint64_t PidNamespace() {
+  struct stat info;
+  return stat("/proc/self/ns/pid", &info) == 0 ? info.st_ino : 0;
+}
+
+// This process's start time, or 0 when /proc speaks of the pids of another namespace.
+uint64_t OwnStartTime() {
+  char self[32];
+  const ssize_t length = readlink("/proc/self", self, sizeof(self) - 1);
+  if (length <= 0) return 0;
+  self[length] = '\0';
+  return atol(self) == getpid() ? ReadProcStat("/proc/self/stat").start_time : 0;
+}
+
+}  // namespace
+
+int LockByte(int fd, short type, int64_t byte) {
+  struct flock range = ByteRange(type, byte, 1);
+  int result;
+  do {
+    result = fcntl(fd, F_OFD_SETLK, &range);
+  } while (result != 0 && errno == EINTR);
+  return result == 0 ? 0 : errno;  // EAGAIN or EACCES: another has it; ENOLCK: the kernel is out of locks
+}
+
+bool IsLocked(int fd, int64_t byte, int64_t count) {
+  struct flock range = ByteRange(F_WRLCK, byte, count);
+  // Fails on a bad descriptor only, and then nothing is known: "locked" keeps everybody's lock.
+  return fcntl(fd, F_OFD_GETLK, &range) != 0 || range.l_type != F_UNLCK;
+}
+
+SysError ProcessSlot::Claim(int fd, Slot* slots) {
+  for (uint32_t index = 0; index < kMaxProcesses; ++index) {
+    const int error = LockByte(fd, F_WRLCK, kFirstSlotByte + index);
+    if (error == EAGAIN || error == EACCES) continue;
+    if (error != 0) return {"fcntl", error};
+    CRASH_POINT(join_byte_locked);
+    Slot& slot = slots[index];
+    // Only now: until the generation counts up, what the slot's last process left is dead by its unlocked byte, and
+    // from then on by its generation. The other way round nothing would prove it dead in between.
+    uint32_t generation = slot.generation.load() + 1;
+    if (generation == 0) generation = 1;
+    slot.pid = 0;
+    slot.generation.store(generation);
+    CRASH_POINT(join_generation_counted);
+    fd_ = fd;
+    slots_ = slots;
+    tag_ = MakeTag(index, generation);
+    pid_ = static_cast<uint32_t>(getpid());
+    pid_namespace_ = PidNamespace();
+    slot.start_time = OwnStartTime();
+    slot.pid_namespace = pid_namespace_;
+    slot.pid = pid_;
+    CRASH_POINT(join_pid_written);
+    return {};
+  }
+  return {"fcntl", ENOLCK, "CAPACITY"};
+}
+
+void ProcessSlot::Release() {
+  if (tag_ == 0) return;
+  LockByte(fd_, F_UNLCK, kFirstSlotByte + SlotOf(tag_));
+  tag_ = 0;
+}
+
+Liveness ProcessSlot::Check(Tag tag) const {
+  if (tag == tag_) return Liveness::kAlive;
+  if (tag == kUnrepaired) return Liveness::kDead;
+  const uint32_t index = SlotOf(tag);
+  if (index >= kMaxProcesses) return Liveness::kDead;  // no process ever had it
+  const Slot& slot = slots_[index];
+  if (slot.generation.load() != GenerationOf(tag)) return Liveness::kDead;
+  if (IsLocked(fd_, kFirstSlotByte + index, 1)) return Liveness::kAlive;
+  if (slot.generation.load() != GenerationOf(tag)) return Liveness::kDead;
+  return ProcessStillRuns(slot) ? Liveness::kSlotLost : Liveness::kDead;
+}
+
+bool ProcessSlot::ProcessStillRuns(const Slot& slot) const {
+  if (slot.pid == 0 || slot.start_time == 0 || pid_namespace_ == 0) return false;
+  if (slot.pid_namespace != pid_namespace_) return false;  // its pid means nothing here
+  char path[40];
+  snprintf(path, sizeof(path), "/proc/%u/stat", slot.pid);
+  const ProcStat stat = ReadProcStat(path);
+  return stat.start_time == slot.start_time && !stat.exiting;
+}
+
+}  // namespace semlock

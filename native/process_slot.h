@@ -1,0 +1,48 @@
+// What proves that a process lives: it holds the lock of its slot's byte in the table's file, and the kernel unlocks
+// that at death.
+
+#pragma once
+
+#include "layout.h"
+#include "sys_error.h"
+
+namespace semlock {
+
+enum class Liveness {
+  kAlive,
+  kDead,
+  kSlotLost,  // alive, but somebody closed the file that proves it
+};
+
+// Locks and unlocks bytes for this open file description, which all threads of the process share. 0 or errno.
+int LockByte(int fd, short type, int64_t byte);
+// Whether another open file description has a lock on one of `count` bytes.
+bool IsLocked(int fd, int64_t byte, int64_t count);
+
+class ProcessSlot {
+ public:
+  // Takes the first free slot. CAPACITY when all are taken by live processes.
+  SysError Claim(int fd, Slot* slots);
+  // From here on this process is dead to all others.
+  void Release();
+  // In a forked child: the slot is the parent's.
+  void Forget() { tag_ = 0; }
+
+  // 0 once it was released or forgotten: nothing may be latched any more.
+  Tag tag() const { return tag_; }
+  uint32_t pid() const { return pid_; }
+  Liveness Check(Tag tag) const;
+  // The pid behind the tag of a live process; meaningless for others.
+  uint32_t PidOf(Tag tag) const { return slots_[SlotOf(tag)].pid; }
+
+ private:
+  bool ProcessStillRuns(const Slot& slot) const;
+
+  int fd_ = -1;
+  Slot* slots_ = nullptr;
+  Tag tag_ = 0;
+  uint32_t pid_ = 0;
+  uint64_t pid_namespace_ = 0;
+};
+
+}  // namespace semlock
