@@ -1,0 +1,75 @@
+// The page needs nothing but its own files, and its requests get what it draws.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+// @ts-expect-error -- a script of the page, without types
+import { ROUTES } from '../../../example-app/public/routes.js';
+import { scratchNamespace } from '../../support/shm.js';
+import { startExample, stopExample, type Example } from './example-process.js';
+
+const routes = ROUTES as Record<string, { documents: string[]; code: string }>;
+
+describe('the page', () => {
+  let example: Example;
+  const namespace = scratchNamespace();
+  beforeAll(async () => {
+    example = await startExample({ SEMLOCK_NAMESPACE: namespace });
+  });
+  afterAll(() => stopExample(example));
+
+  it.each([
+    ['/', 'text/html'],
+    ['/page.js', 'text/javascript'],
+    ['/timeline.js', 'text/javascript'],
+    ['/routes.js', 'text/javascript'],
+    ['/style.css', 'text/css'],
+    ['/icon.svg', 'image/svg+xml'],
+  ])('is served with %s as %s', async (path, type) => {
+    const answer = await example.whenFree(path);
+
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('content-type')).toContain(type);
+  });
+
+  it('loads nothing from elsewhere', async () => {
+    const { text } = await example.whenFree('/');
+    const linked = [...text.matchAll(/(?:src|href)="([^"]*)"/g)].map((match) => match[1]!);
+
+    expect(linked.length).toBeGreaterThan(0);
+    for (const link of linked) expect((await example.whenFree(`/${link}`)).status).toBe(200);
+  });
+
+  it('offers each of its routes', async () => {
+    const { text } = await example.whenFree('/');
+    const offered = [...text.matchAll(/<option value="([a-z]+)"/g)].map((match) => match[1]);
+
+    expect(offered).toEqual(Object.keys(routes));
+  });
+
+  it('learns which lock is on', async () => {
+    const { text } = await example.whenFree('/status');
+
+    expect(JSON.parse(text)).toEqual({ lock: 'process', workers: 4 });
+  });
+
+  it.each(Object.values(routes).flatMap(({ documents }) => documents))(
+    'clears %s, appends, and learns who worked when and whether the file is whole',
+    async (path) => {
+      expect((await example.whenFree(path, { method: 'DELETE' })).status).toBe(204);
+      const appended = await example.whenFree(`${path}?ms=20`, { method: 'POST', body: 'request 1' });
+      const { worker, from, to } = JSON.parse(appended.text);
+      const verdict = JSON.parse((await example.whenFree(`${path}/check`)).text);
+
+      expect(String(worker)).toBe(appended.worker);
+      expect(Number(appended.headers.get('x-arrived'))).toBeLessThanOrEqual(from);
+      expect(to - from).toBeGreaterThanOrEqual(20);
+      expect(verdict).toMatchObject({ ok: true, lines: 1, appended: 1 });
+    },
+  );
+
+  it('gets a new connection for each request, so that its requests reach different workers', async () => {
+    const { headers } = await example.whenFree('/status');
+
+    expect(headers.get('connection')).toBe('close');
+  });
+});
