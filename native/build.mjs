@@ -27,7 +27,7 @@ const lacks = [
   missing('python3', 'python') && 'python3',
   missing('make') && 'make',
   // CXX may carry arguments, or a launcher such as ccache before the compiler: that is left to make.
-  !process.env.CXX && missing('g++', 'c++') && 'g++',
+  !process.env.CXX && missing('g++') && 'g++',
 ].filter(Boolean);
 if (lacks.length > 0) {
   stop(`building the addon needs ${lacks.join(' and ')}; on Debian: apt-get install python3 make g++`);
