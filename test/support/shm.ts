@@ -5,9 +5,12 @@ import { readdirSync, rmSync } from 'node:fs';
 
 import { afterAll } from 'vitest';
 
-import { semaphoreName } from '../../src/names.js';
+import { namespaceId } from '../../src/names.js';
 
-/** A namespace that no other test uses; its semaphores are removed when the tests of the file are over. */
+/**
+ * A namespace that no other test uses. A process that ends by itself leaves nothing of it; for those that a test killed,
+ * its semaphores are removed when the tests of the file are over.
+ */
 export function scratchNamespace(): string {
   const namespace = `test-${randomUUID()}`;
   afterAll(() => {
@@ -18,9 +21,6 @@ export function scratchNamespace(): string {
 
 /** The files of the semaphores that a namespace has in the system at this moment. */
 export function semaphoresOf(namespace: string): string[] {
-  const prefix = semaphoreName(namespace, '-').slice(1, -SUFFIX_LENGTH);
-  return readdirSync('/dev/shm').filter((file) => file.startsWith(`sem.${prefix}`));
+  const prefix = `sem.semlock.${namespaceId(namespace).slice(0, 8)}`;
+  return readdirSync('/dev/shm').filter((file) => file.startsWith(prefix));
 }
-
-/** The characters of a semaphore's name that tell the locks of one namespace apart. */
-const SUFFIX_LENGTH = 13;
