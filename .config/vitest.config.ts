@@ -13,6 +13,8 @@ export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
   test: {
     testTimeout: 20_000,
+    // Threads, because vitest ends its processes by a signal: they could not leave their lock tables properly.
+    pool: 'threads',
     // Tests start processes and measure times: side by side they would disturb each other.
     fileParallelism: false,
     projects: [
