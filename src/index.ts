@@ -1,6 +1,11 @@
 export { Locked, type LockedOptions } from './decorators/locked.js';
 export { type DualMethodDecorator } from './decorators/method-decorator.js';
 export { SemlockError, type SemlockErrorCode, type SystemError } from './errors.js';
+export { type AbandonedMessage } from './http/abandonment.js';
+export { fileLock } from './http/file-lock.js';
+export { type BusyInfo, type FileLockOptions, type HttpLockOptions, type LockName } from './http/http-options.js';
+export { type LockedRequest, type Middleware, type Next } from './http/http-types.js';
+export { locked, type LockedHandler } from './http/locked.js';
 export { type Held } from './lock/held.js';
 export { Lock, type LockOptions } from './lock/lock.js';
 export { NamedSemaphore, type NamedSemaphoreOptions } from './lock/named-semaphore.js';

@@ -1,0 +1,97 @@
+// The middleware: one line that lets one request at a time, in all processes together, into what comes after it.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { SemlockError } from '../errors.js';
+import type { RequestHold } from './hold-until-done.js';
+import {
+  parseFileLockOptions,
+  type AnyFileLockOptions,
+  type AnyLockName,
+  type FileLockOptions,
+  type LockName,
+} from './http-options.js';
+import { isThenable, type DefaultRequest, type DefaultResponse, type Middleware, type Next } from './http-types.js';
+import { lockGate } from './lock-gate.js';
+
+const OWNER = 'fileLock()';
+
+/**
+ * A middleware that holds a lock from here until the response is over. A request that finds it held elsewhere is
+ * answered at once: 503 `busy`, with `Retry-After`; its handler does not run.
+ *
+ * A client that disconnects does not release the lock, because its handler still works. It is released when the
+ * handler ends the response, when a stream piped into the response is torn down, or by `req.lock.release()`; and after
+ * `abandonAfterMs`, with a warning (`SEMLOCK_ABANDONED`) and a message on the diagnostics channel `semlock:abandoned`.
+ *
+ * One request never blocks itself: where it meets a lock that it holds, it passes. Errors go to `next` with a `status`:
+ * 503 when the lock cannot be had, 500 when its name cannot be made.
+ *
+ * Works in Express 4 and 5, Connect, and with plain `node:http`, whose callers give a `next` of their own. What that
+ * returns is returned.
+ *
+ * @param name - the lock's name, or a function that makes it from the request. Default `default`.
+ * @throws {@link SemlockError} `ERR_SEMLOCK_OPTION`, at creation.
+ *
+ * @example
+ * ```ts
+ * app.use(fileLock());
+ * app.use('/reports', fileLock('reports'));
+ * app.put('/files/:name', fileLock({ name: (req) => `file:${req.params.name}` }), handler);
+ * ```
+ */
+export function fileLock<Req extends IncomingMessage = DefaultRequest, Res extends ServerResponse = DefaultResponse>(
+  name?: LockName<Req>,
+  options?: Omit<FileLockOptions<Req, Res>, 'name'>,
+): Middleware;
+export function fileLock<Req extends IncomingMessage = DefaultRequest, Res extends ServerResponse = DefaultResponse>(
+  options: FileLockOptions<Req, Res>,
+): Middleware;
+export function fileLock(nameOrOptions?: AnyLockName | AnyFileLockOptions, options?: AnyFileLockOptions): Middleware {
+  const { name, ...config } = parseFileLockOptions(OWNER, oneSetOfOptions(nameOrOptions, options));
+  const pass = lockGate(OWNER, name, config, goOn);
+
+  return function fileLockMiddleware(req, res, next) {
+    return pass(req, res, next) as ReturnType<Middleware>;
+  };
+}
+
+/**
+ * Everything after the middleware happens inside `next`. In Express and Connect it neither throws nor returns anything:
+ * the error handler answers, and the response's end releases. In plain node:http it is the handler itself.
+ */
+function goOn(_req: IncomingMessage, _res: ServerResponse, next: Next, hold: RequestHold | undefined): unknown {
+  if (hold === undefined) return next();
+  let result: unknown;
+  try {
+    result = next();
+  } catch (error) {
+    hold.release();
+    throw error;
+  }
+  return isThenable(result) ? releaseOnRejection(result, hold) : result;
+}
+
+async function releaseOnRejection(result: PromiseLike<unknown>, hold: RequestHold): Promise<unknown> {
+  try {
+    return await result;
+  } catch (error) {
+    hold.release();
+    throw error;
+  }
+}
+
+function oneSetOfOptions(
+  nameOrOptions: AnyLockName | AnyFileLockOptions | undefined,
+  options: AnyFileLockOptions | undefined,
+): AnyFileLockOptions | undefined {
+  if (nameOrOptions === undefined) return options;
+  if (typeof nameOrOptions !== 'string' && typeof nameOrOptions !== 'function') {
+    if (options === undefined) return nameOrOptions;
+    throw new SemlockError('ERR_SEMLOCK_OPTION', `${OWNER}: the options were given twice`);
+  }
+  if (options?.name !== undefined) {
+    throw new SemlockError('ERR_SEMLOCK_OPTION', `${OWNER}: the name was given twice, also as the option "name"`);
+  }
+  return { ...options, name: nameOrOptions };
+}

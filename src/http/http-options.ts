@@ -1,0 +1,120 @@
+// The options that the HTTP forms share, read and checked once, when a middleware is made.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { SemlockError } from '../errors.js';
+import { MAX_PERMITS } from '../lock/semaphore.js';
+import { processStore, type LockStore } from '../lock/store.js';
+import { callback, integer, optionParser, text, type OptionRule, type Parsed } from '../options.js';
+import type { DefaultRequest, DefaultResponse, Next } from './http-types.js';
+
+/** The name of a lock: one for all requests, or a function that makes it from the request. */
+export type LockName<Req extends IncomingMessage = DefaultRequest> = string | ((req: Req) => string | Promise<string>);
+
+/** What {@link HttpLockOptions.onBusy} is told. */
+export interface BusyInfo {
+  /** The name of the lock that is held elsewhere. */
+  readonly name: string;
+}
+
+/** Options of `locked()`, and with a `name` of `fileLock()`. */
+export interface HttpLockOptions<
+  Req extends IncomingMessage = DefaultRequest,
+  Res extends ServerResponse = DefaultResponse,
+> {
+  /** Keeps the locks of one app apart from those of others. Default: `SEMLOCK_NAMESPACE`, or the app's folder. */
+  namespace?: string;
+  /** How many requests can hold the lock at once, in all processes together, 1 to 65 535. Default 1. */
+  permits?: number;
+  /** The status of the answer when the lock is held elsewhere, 400 to 599. Default 503. */
+  status?: number;
+  /** The `Retry-After` of that answer, in whole seconds. Default 1. */
+  retryAfterS?: number;
+  /** The body of that answer. Default `busy`. */
+  message?: string;
+  /** Answers instead, when the lock is held elsewhere; what it throws or rejects with goes to `next`. */
+  onBusy?: (req: Req, res: Res, next: Next, info: BusyInfo) => unknown;
+  /** Lets a request pass without the lock when it gives `true`. */
+  skip?: (req: Req) => boolean | Promise<boolean>;
+  /**
+   * How long the lock is still kept for a handler whose client has disconnected, in milliseconds from then on. It is
+   * released earlier when the handler is done. Default 30 000.
+   */
+  abandonAfterMs?: number;
+  /** Where the locks come from. Default {@link processStore}: locks between processes. */
+  store?: LockStore;
+}
+
+/** Options of `fileLock()`. */
+export interface FileLockOptions<
+  Req extends IncomingMessage = DefaultRequest,
+  Res extends ServerResponse = DefaultResponse,
+> extends HttpLockOptions<Req, Res> {
+  /** The lock's name, or a function that makes it from the request. Default `default`. */
+  name?: LockName<Req>;
+}
+
+/** What the code works on: of the requests of all frameworks it knows what node:http gives them. */
+export type AnyLockName = LockName<IncomingMessage>;
+export type AnyHttpLockOptions = HttpLockOptions<IncomingMessage, ServerResponse>;
+export type AnyFileLockOptions = FileLockOptions<IncomingMessage, ServerResponse>;
+
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const lockName: OptionRule<AnyLockName> = {
+  accepts: 'a non-empty string, or a function that makes one from the request',
+  fallback: 'default',
+  test: (value) => typeof value === 'function' || (typeof value === 'string' && value !== ''),
+};
+
+const lockStore: OptionRule<LockStore> = {
+  accepts: 'a store: an object with the method open()',
+  fallback: processStore,
+  test: (value) => typeof (value as Partial<LockStore> | null)?.open === 'function',
+};
+
+const sharedRules = {
+  namespace: text(),
+  permits: integer(1, MAX_PERMITS, 1),
+  status: integer(400, 599, 503),
+  retryAfterS: integer(0, MAX_TIMER_MS, 1),
+  message: text('busy'),
+  onBusy: callback<AnyHttpLockOptions['onBusy']>('a function', undefined),
+  skip: callback<AnyHttpLockOptions['skip']>('a function', undefined),
+  abandonAfterMs: integer(0, MAX_TIMER_MS, 30_000),
+  store: lockStore,
+};
+
+const fileLockRules = { name: lockName, ...sharedRules };
+
+/** The options of `locked()`, complete. */
+export type HttpLockConfig = Parsed<typeof sharedRules>;
+/** The options of `fileLock()`, complete. */
+export type FileLockConfig = Parsed<typeof fileLockRules>;
+
+const readHttpLockOptions = optionParser<AnyHttpLockOptions>()(sharedRules);
+const readFileLockOptions = optionParser<AnyFileLockOptions>()(fileLockRules);
+
+/** @throws {@link SemlockError} `ERR_SEMLOCK_OPTION`. */
+export function parseHttpLockOptions(owner: string, options: AnyHttpLockOptions | undefined): HttpLockConfig {
+  const config = readHttpLockOptions(owner, options);
+  checkOneAnswer(owner, options);
+  return config;
+}
+
+/** @throws {@link SemlockError} `ERR_SEMLOCK_OPTION`. */
+export function parseFileLockOptions(owner: string, options: AnyFileLockOptions | undefined): FileLockConfig {
+  const config = readFileLockOptions(owner, options);
+  checkOneAnswer(owner, options);
+  return config;
+}
+
+/** An `onBusy` answers alone: nothing would come of the options of the built-in answer beside it. */
+function checkOneAnswer(owner: string, options: AnyHttpLockOptions | undefined): void {
+  if (options?.onBusy === undefined) return;
+  for (const key of ['status', 'retryAfterS', 'message'] as const) {
+    if (options[key] === undefined) continue;
+    const message = `${owner}: option "${key}" has no effect beside "onBusy", which gives the whole answer: leave one out`;
+    throw new SemlockError('ERR_SEMLOCK_OPTION', message);
+  }
+}

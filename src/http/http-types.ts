@@ -1,0 +1,47 @@
+// The shapes of a middleware, on node:http alone, so that Express, Connect and plain servers can all take one and none
+// of them is a dependency.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/* eslint-disable-next-line @typescript-eslint/ban-ts-comment -- There is no error to expect here. */
+/** @ts-ignore -- Without the types of Express, which nobody needs to have, both are `any`. */
+import type { Request, Response } from 'express';
+
+import type { Held } from '../lock/held.js';
+
+/** The request that callbacks are given, unless they say otherwise: route methods of Express infer nothing here. */
+export type DefaultRequest = Request;
+/** The response that callbacks are given, unless they say otherwise. */
+export type DefaultResponse = Response;
+
+/** Goes on to the next handler, or to the error handler when it is given an error. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- As Express and Connect declare it.
+export type Next = (error?: any) => unknown;
+
+/** A middleware of Express 4, Express 5 or Connect; plain `node:http` code calls it with a `next` of its own. */
+export type Middleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void | Promise<void>;
+
+/** The request of a handler that runs under a lock. Express's own `Request` has an optional `lock` of this type. */
+export type LockedRequest<Req extends IncomingMessage = DefaultRequest> = Req & {
+  /** What this request holds: of several locks, the one taken last. */
+  lock: Held;
+};
+
+/** A request that may hold a lock. */
+export type LockableRequest = IncomingMessage & { lock?: Held };
+
+declare global {
+  // Merges into the types of Express where they are installed; not a dependency on them.
+  // eslint-disable-next-line @typescript-eslint/no-namespace -- The one way that Express offers.
+  namespace Express {
+    interface Request {
+      /** What this request holds, set by semlock's `fileLock()` and `locked()`. */
+      lock?: Held;
+    }
+  }
+}
+
+/** Whether a handler's result is a promise, of whatever make. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
+}

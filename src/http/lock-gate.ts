@@ -1,0 +1,141 @@
+// The way of a request to its handler, past the lock. Both HTTP forms are this gate; they differ in what they call
+// behind it.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { describe, SemlockError } from '../errors.js';
+import type { Held } from '../lock/held.js';
+import { checkLockName, defaultNamespace } from '../names.js';
+import { busyResponder } from './busy-response.js';
+import { heldAlready, releaseUnanswered, RequestHold, type LockIdentity } from './hold-until-done.js';
+import type { AnyLockName, HttpLockConfig } from './http-options.js';
+import { isThenable, type LockableRequest, type Next } from './http-types.js';
+import { KeyedLocks } from './keyed-locks.js';
+import { isOver } from './response-state.js';
+
+/**
+ * Calls the handler. `hold` is the lock taken for it, and the handler's to release; `undefined` when it needs none,
+ * because the request was skipped or holds the lock already.
+ */
+export type Enter = (req: IncomingMessage, res: ServerResponse, next: Next, hold: RequestHold | undefined) => unknown;
+
+/** Runs a request through the gate; gives what the handler gave, or a promise of it. */
+export type Gate = (req: IncomingMessage, res: ServerResponse, next: Next) => unknown;
+
+/** Stands for the name of a lock when the option `skip` says that none is needed. */
+const SKIPPED = Symbol('skipped');
+type Target = string | typeof SKIPPED;
+
+/**
+ * Makes the gate before `enter`. A busy lock is answered here. When the lock cannot be had for another reason, `next`
+ * is given the error, and the handler does not run: the gate fails closed.
+ */
+export function lockGate(owner: string, name: AnyLockName, config: HttpLockConfig, enter: Enter): Gate {
+  const { store, permits, abandonAfterMs } = config;
+  const namespace = config.namespace ?? defaultNamespace();
+  const onBusy = config.onBusy ?? busyResponder(config);
+  const targetOf = targetFinder(name, config.skip);
+  const lockNamed = lockFinder();
+
+  return function pass(req, res, next) {
+    let target: Target | PromiseLike<Target>;
+    try {
+      target = targetOf(req);
+    } catch (error) {
+      return next(asHttpError(owner, error, 500));
+    }
+    return isThenable(target) ? passLater(req, res, next, target) : proceed(req, res, next, target);
+  };
+
+  async function passLater(req: IncomingMessage, res: ServerResponse, next: Next, pending: PromiseLike<Target>) {
+    let target: Target;
+    try {
+      target = await pending;
+    } catch (error) {
+      return next(asHttpError(owner, error, 500));
+    }
+    return proceed(req, res, next, target);
+  }
+
+  function proceed(req: IncomingMessage, res: ServerResponse, next: Next, target: Target): unknown {
+    if (target === SKIPPED) return enter(req, res, next, undefined);
+    // Read from the state of the response, here and at every entry, because an event may have come before this.
+    if (isOver(req, res)) {
+      releaseUnanswered(req);
+      return undefined;
+    }
+
+    const lock: LockIdentity = { store, namespace, name: target };
+    const mine = heldAlready(req, lock);
+    if (mine !== undefined) {
+      (req as LockableRequest).lock = mine;
+      return enter(req, res, next, undefined);
+    }
+
+    let held: Held | null;
+    try {
+      held = lockNamed(target).tryAcquire();
+    } catch (error) {
+      return next(asHttpError(owner, error, isNameError(error) ? 500 : 503));
+    }
+    if (held === null) return refuse(req, res, next, target);
+    return enter(req, res, next, new RequestHold(req, res, lock, held, abandonAfterMs));
+  }
+
+  function refuse(req: IncomingMessage, res: ServerResponse, next: Next, lockName: string): unknown {
+    try {
+      const answered: unknown = onBusy(req, res, next, { name: lockName });
+      return isThenable(answered) ? refuseLater(next, answered) : undefined;
+    } catch (error) {
+      return next(asHttpError(owner, error, 500));
+    }
+  }
+
+  async function refuseLater(next: Next, answered: PromiseLike<unknown>) {
+    try {
+      await answered;
+    } catch (error) {
+      next(asHttpError(owner, error, 500));
+    }
+  }
+
+  function lockFinder() {
+    const request = { namespace, permits, keyed: typeof name === 'function' };
+    if (typeof name === 'string') {
+      const lock = store.open(name, request);
+      return () => lock;
+    }
+    const locks = new KeyedLocks((text) => store.open(text, request));
+    return (text: string) => {
+      checkLockName(owner, text);
+      return locks.get(text);
+    };
+  }
+}
+
+function targetFinder(name: AnyLockName, skip: HttpLockConfig['skip']) {
+  const nameOf = typeof name === 'function' ? name : () => name;
+  if (skip === undefined) return nameOf;
+  return (req: IncomingMessage): Target | PromiseLike<Target> => {
+    const skipped = skip(req);
+    if (isThenable(skipped)) return skipped.then((result) => (result ? SKIPPED : nameOf(req)));
+    return skipped ? SKIPPED : nameOf(req);
+  };
+}
+
+function isNameError(error: unknown): boolean {
+  return error instanceof SemlockError && error.code === 'ERR_SEMLOCK_NAME';
+}
+
+/**
+ * What the error handler is given: always an `Error`, because routers take some other values ('route', undefined) for
+ * no error at all and would run the handler unprotected; with a status, unless it has one of its own.
+ */
+function asHttpError(owner: string, thrown: unknown, status: number): Error {
+  const error =
+    thrown instanceof Error ? thrown : new Error(`${owner}: ${describe(thrown)} was thrown`, { cause: thrown });
+  if (!('status' in error) && !('statusCode' in error) && Object.isExtensible(error)) {
+    Object.assign(error, { status, statusCode: status });
+  }
+  return error;
+}

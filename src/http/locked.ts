@@ -1,0 +1,93 @@
+// The wrapper around one handler, for those who know when their work is done: when the handler's promise settles.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { describe } from '../errors.js';
+import { checkLockName } from '../names.js';
+import type { RequestHold } from './hold-until-done.js';
+import {
+  parseHttpLockOptions,
+  type AnyHttpLockOptions,
+  type AnyLockName,
+  type HttpLockOptions,
+  type LockName,
+} from './http-options.js';
+import { isThenable, type DefaultRequest, type DefaultResponse, type LockedRequest, type Next } from './http-types.js';
+import { lockGate, type Enter } from './lock-gate.js';
+
+const OWNER = 'locked()';
+
+/** A handler that {@link locked} can wrap. */
+export type LockedHandler<
+  Req extends IncomingMessage = DefaultRequest,
+  Res extends ServerResponse = DefaultResponse,
+> = (req: LockedRequest<Req>, res: Res, next: Next) => unknown;
+
+/**
+ * Wraps a handler so that it holds a lock from its call until the promise it returns has settled, be the response over
+ * before or after. For a handler that returns no promise the lock is held as by {@link fileLock}, until the response
+ * is over. Whatever is left to a stream when the promise settles is not protected: `await pipeline(file, res)`.
+ *
+ * When the client has disconnected, the promise counts all the same, but for no longer than `abandonAfterMs`. In all
+ * else, the answer `busy` included, it is as {@link fileLock}.
+ *
+ * A rejection goes to `next`, in Express 4 and Connect too. Where there is no `next`, as in `http.createServer(locked(
+ * …))`, an error is thrown, or rejects the promise that the wrapped handler returns, as if the handler stood alone.
+ *
+ * @param name - the lock's name, or a function that makes it from the request.
+ * @throws `SemlockError` `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`; `TypeError` without a handler.
+ *
+ * @example
+ * ```ts
+ * app.post('/report', locked('report', async (req, res) => {
+ *   await rewriteReport();
+ *   res.send('done');
+ * }));
+ * ```
+ */
+export function locked<Req extends IncomingMessage = DefaultRequest, Res extends ServerResponse = DefaultResponse>(
+  name: LockName<Req>,
+  handler: LockedHandler<Req, Res>,
+  options?: HttpLockOptions<Req, Res>,
+): (req: IncomingMessage, res: ServerResponse, next?: Next) => void | Promise<void>;
+export function locked(name: AnyLockName, handler: AnyHandler, options?: AnyHttpLockOptions) {
+  if (typeof name !== 'function') checkLockName(OWNER, name);
+  if (typeof handler !== 'function') {
+    throw new TypeError(`${OWNER}: the handler must be a function, but ${describe(handler)} was given`);
+  }
+  const pass = lockGate(OWNER, name, parseHttpLockOptions(OWNER, options), runUnderLock(handler));
+
+  return function lockedHandler(req: IncomingMessage, res: ServerResponse, next: Next = raise): unknown {
+    return pass(req, res, next);
+  };
+}
+
+/** Stands in for `next` where there is none: nobody but the caller can handle an error. */
+function raise(error?: unknown): void {
+  // eslint-disable-next-line @typescript-eslint/only-throw-error -- Passed on as it was thrown.
+  if (error !== undefined) throw error;
+}
+
+type AnyHandler = LockedHandler<IncomingMessage, ServerResponse>;
+
+function runUnderLock(handler: AnyHandler): Enter {
+  return function callHandler(req, res, next, hold) {
+    let result: unknown;
+    try {
+      result = handler(req as LockedRequest<IncomingMessage>, res, next);
+    } catch (error) {
+      hold?.release();
+      throw error;
+    }
+    return isThenable(result) ? settle(result, next, hold) : undefined;
+  };
+}
+
+async function settle(result: PromiseLike<unknown>, next: Next, hold: RequestHold | undefined): Promise<void> {
+  try {
+    await (hold === undefined ? result : hold.during(result));
+  } catch (error) {
+    // As in Express 5: a rejection without a reason is an error nevertheless.
+    next(error || new Error('The handler rejected without a reason'));
+  }
+}
