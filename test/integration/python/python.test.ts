@@ -105,9 +105,9 @@ describe('a file that both count in', () => {
   afterEach(() => rmSync(folder, { recursive: true }));
 
   /** Adds 1 as Python does, with a pause between reading and writing in which Python could come in. */
-  async function count(mine: Lock): Promise<void> {
+  async function count(): Promise<void> {
     for (let done = 0; done < times;) {
-      const held = mine.tryAcquire();
+      const held = lock.tryAcquire();
       if (held !== null) {
         const number = Number(readFileSync(file, 'utf8'));
         await nextTurn();
