@@ -6,10 +6,17 @@ import { once } from 'node:events';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
+import { namespaceId } from '../../../src/names.js';
 import { scratchNamespace, semaphoresOf } from '../../support/shm.js';
 import { exampleForTest, runExample, until } from './example-process.js';
 
 const namespace = scratchNamespace();
+
+/** The semaphores and the lock table that the example has in the system. */
+function leftInTheSystem(): string[] {
+  const table = `/dev/shm/semlock-${process.getuid?.()}/${namespaceId(namespace)}.table`;
+  return [...semaphoresOf(namespace), ...(existsSync(table) ? [table] : [])];
+}
 
 describe('starting', () => {
   it.each([
@@ -65,6 +72,18 @@ describe('while it runs', () => {
     await until(async () => seen.add((await example.whenFree('/status')).worker).size === 2, 'two workers answer');
     expect(seen).not.toContain(victim);
   });
+
+  it('gives the lock of a worker that was killed to the next one', async () => {
+    const example = await exampleForTest({ WORKERS: '2', SEMLOCK_NAMESPACE: namespace });
+    const working = example.whenFree('/journal?ms=10000', { method: 'POST' }).catch((error: unknown) => error);
+    await until(() => / lock$/m.test(example.output()), 'a worker has the lock');
+    const [, victim] = /(\d+) lock$/m.exec(example.output())!;
+
+    process.kill(Number(victim), 'SIGKILL');
+
+    expect(await working).toBeInstanceOf(Error);
+    expect((await example.whenFree('/journal/check')).status).toBe(200);
+  });
 });
 
 describe('Ctrl-C', () => {
@@ -77,6 +96,7 @@ describe('Ctrl-C', () => {
     const example = await exampleForTest({ SEMLOCK_NAMESPACE: namespace });
     for (const path of ['/journal', '/ledger', '/report']) await example.whenFree(path, { method: 'POST' });
     expect(existsSync(example.folder)).toBe(true);
+    expect(leftInTheSystem().length).toBeGreaterThan(0);
 
     const since = Date.now();
     process.kill(target * example.pid, signal);
@@ -85,7 +105,7 @@ describe('Ctrl-C', () => {
     expect(Date.now() - since).toBeLessThan(2000);
     expect(ending).toMatchObject({ code: 0, signal: null, errors: '' });
     expect(existsSync(example.folder)).toBe(false);
-    expect(semaphoresOf(namespace)).toEqual([]);
+    expect(leftInTheSystem()).toEqual([]);
   });
 
   it('lets a worker finish the file that it works on', async () => {
@@ -98,7 +118,7 @@ describe('Ctrl-C', () => {
     expect((await working).status).toBe(200);
     expect(await example.ended).toMatchObject({ code: 0, signal: null, errors: '' });
     expect(example.output()).toMatch(/ unlock$/m);
-    expect(semaphoresOf(namespace)).toEqual([]);
+    expect(leftInTheSystem()).toEqual([]);
   });
 
   it('does not wait for connections that carry no request', async () => {
@@ -133,6 +153,6 @@ describe('Ctrl-C', () => {
     expect(await example.ended).toMatchObject({ code: 1, signal: null });
     expect(await working).toBeInstanceOf(Error);
     expect(Date.now() - since).toBeLessThan(3000);
-    expect(semaphoresOf(namespace)).toEqual([]);
+    expect(leftInTheSystem()).toEqual([]);
   });
 });

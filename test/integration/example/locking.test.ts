@@ -6,7 +6,7 @@ import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { scratchNamespace } from '../../support/shm.js';
-import { exampleForTest, startExample, stopExample, until, type Answer, type Example } from './example-process.js';
+import { startExample, stopExample, until, type Answer, type Example } from './example-process.js';
 
 const POST = { method: 'POST' };
 const statuses = (answers: Answer[]) => answers.map(({ status }) => status).sort();
@@ -111,10 +111,16 @@ describe('with LOCK=process', () => {
 });
 
 describe.each(['thread', 'none'])('with LOCK=%s', (lock) => {
+  let example: Example;
+  const namespace = scratchNamespace();
+  beforeAll(async () => {
+    example = await startExample({ LOCK: lock, SEMLOCK_NAMESPACE: namespace });
+  });
+  afterAll(() => stopExample(example));
+
   it.each(['/journal', '/ledger', '/files/one.txt', '/report'])(
     'answers all four requests to %s with 200, and the file has lost lines',
     async (path) => {
-      const example = await exampleForTest({ LOCK: lock, SEMLOCK_NAMESPACE: scratchNamespaces[lock]! });
       const answers = await example.atOnce(4, `${path}?ms=500`, POST);
       const verdict = JSON.parse((await example.whenFree(`${path}/check`)).text);
 
@@ -124,8 +130,6 @@ describe.each(['thread', 'none'])('with LOCK=%s', (lock) => {
     },
   );
 });
-
-const scratchNamespaces: Record<string, string> = { thread: scratchNamespace(), none: scratchNamespace() };
 
 function statusOf(url: string, method: string, path: string): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
