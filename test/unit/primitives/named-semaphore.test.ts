@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { SemlockError } from '../../../src/errors.js';
 import { NamedSemaphore } from '../../../src/lock/named-semaphore.js';
 import { failure } from '../../support/failure.js';
+import { runModule } from '../../support/run-program.js';
 import { backingFile, scratchSemaphore } from '../../support/semaphore-name.js';
 
 const SEM_VALUE_MAX = 2_147_483_647;
@@ -187,8 +188,14 @@ describe('open, create and createExclusive', () => {
 
   it('create it with the mode that is asked for, less the umask', () => {
     const name = scratchSemaphore();
-    NamedSemaphore.create(name, { mode: 0o666 }).close();
-    expect(statSync(backingFile(name)).mode & 0o777).toBe(0o666 & ~process.umask());
+    // A worker thread, in which this test may run, cannot change the umask.
+    const create = `
+      import { NamedSemaphore } from 'semlock';
+      process.umask(0o027);
+      NamedSemaphore.create(process.argv[1], { mode: 0o666 });
+    `;
+    expect(runModule(create, [name]).stderr).toBe('');
+    expect(statSync(backingFile(name)).mode & 0o777).toBe(0o640);
   });
 
   it.each([-1, 0o1000, 1.5, '0600'])('refuse the mode %s', (mode) => {
