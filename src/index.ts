@@ -1,3 +1,4 @@
+export { FileLocked } from './decorators/file-locked.js';
 export { Locked, type LockedOptions } from './decorators/locked.js';
 export { type DualMethodDecorator } from './decorators/method-decorator.js';
 export { SemlockError, type SemlockErrorCode, type SystemError } from './errors.js';

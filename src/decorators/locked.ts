@@ -1,9 +1,9 @@
 // A lock around a method: one line above it instead of a try and a finally inside it.
 
-import { checkLockName } from '../names.js';
+import type { LockOptions } from '../lock/lock.js';
+import { NamedLock } from '../lock/named-lock.js';
+import { MAX_PERMITS } from '../lock/semaphore.js';
 import { flag, integer, optionError, optionParser, text, type Parsed } from '../options.js';
-import { Lock, type LockOptions } from '../lock/lock.js';
-import { MAX_PERMITS, Semaphore } from '../lock/semaphore.js';
 import { methodDecorator, type DualMethodDecorator, type Method } from './method-decorator.js';
 
 /** Options of {@link Locked}. */
@@ -58,20 +58,15 @@ type NameFunction = (this: unknown, ...args: unknown[]) => string;
 
 /** Gives the lock of each call. A fixed name has one lock, which is made here and now. */
 function lockFinder(name: string | NameFunction, options: Parsed<typeof lockedRules>) {
-  const { permits, ...lockOptions } = options;
-  const lockNamed = (text: string): Lock | Semaphore => {
-    checkLockName('@Locked()', text);
-    return permits === 1 ? new Lock(text, lockOptions) : new Semaphore(text, { ...lockOptions, permits });
-  };
-
   if (typeof name !== 'function') {
-    const lock = lockNamed(name);
+    const lock = new NamedLock('@Locked()', name, options);
     return () => lock;
   }
   if (options.posixName !== undefined) {
     throw optionError('@Locked()', 'posixName', options.posixName, 'absent where a function makes the name');
   }
-  return (owner: unknown, args: unknown[]) => lockNamed(name.apply(owner, args));
+  const eachOptions = { ...options, named: options.foreign === true };
+  return (owner: unknown, args: unknown[]) => new NamedLock('@Locked()', name.apply(owner, args), eachOptions);
 }
 
 /** A generator has not even begun when the call returns: the lock would be released before the work. */
