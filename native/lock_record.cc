@@ -288,6 +288,8 @@ void SettleCustomSemaphores(const std::shared_ptr<LockTable>& table) {
     LockIdentity identity;
     memcpy(identity.id, record.id, sizeof(identity.id));
     identity.custom_name = table->CustomNameOf(record);
+    // One that somebody unlinked has nothing to settle, and must not be made anew.
+    if (NamedSemaphore().Open(identity.custom_name.c_str(), Create::kNever, 0, 0).code == ENOENT) continue;
     identity.permits = record.permits;
     identity.named = true;
     identity.foreign = (record.flags.load() & kForeign) != 0;
