@@ -37,7 +37,7 @@ export function runPrimary(settings: Settings): void {
     const wasListening = listening.delete(worker);
     if (stopping) return;
     if (wasListening) {
-      console.log(`${worker.process.pid} ended (${signal ?? code}), another worker takes its place`);
+      console.log(`${worker.process.pid} ended (${signal || code}), another worker takes its place`);
       cluster.fork(env);
     } else {
       // It could not start and has said why. The next one could not either.
