@@ -15,7 +15,15 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 export default defineConfig(
   {
     basePath: root,
-    ignores: ['**/dist/', 'build/', 'prebuilds/', 'docs/', 'coverage/', 'test/package/*/**'],
+    ignores: [
+      '**/dist/',
+      'build/',
+      'prebuilds/',
+      'docs/',
+      'coverage/',
+      'test/package/*/**',
+      'test/docs/placeholders.d.ts',
+    ],
   },
   js.configs.recommended,
   {
