@@ -28,10 +28,12 @@ const comments = sources.map((file) => `src/${file}`).flatMap((file) => codeBloc
 /** Commands of a shell block that do not exist here: `npm run` scripts and the package's own command. */
 function commandErrors({ code, place }: CodeBlock): string[] {
   const { stderr } = spawnSync('bash', ['-n'], { input: code, encoding: 'utf8' });
-  const missing = [...code.matchAll(/\bnpm (?:run )?(?:-\S+ )*([\w:-]+)|\bnpx (\w+)/g)].flatMap(([command, script, tool]) => {
-    if (tool !== undefined) return tool === 'semlock' && !(tool in bin) ? [command] : [];
-    return ['ci', 'install', 'i'].includes(script!) || script! in scripts ? [] : [command];
-  });
+  const missing = [...code.matchAll(/\bnpm (?:run )?(?:-\S+ )*([\w:-]+)|\bnpx (\w+)/g)].flatMap(
+    ([command, script, tool]) => {
+      if (tool !== undefined) return tool === 'semlock' && !(tool in bin) ? [command] : [];
+      return ['ci', 'install', 'i'].includes(script!) || script! in scripts ? [] : [command];
+    },
+  );
   return [...(stderr === '' ? [] : [stderr]), ...missing].map((error) => `${place}: ${error}`);
 }
 
@@ -84,7 +86,9 @@ describe('the checks themselves', () => {
   const block = (language: string, code: string): CodeBlock => ({ language, code, line: 10, place: 'page.md:10' });
 
   it('find a wrong option, and the line it is on', { timeout: 60_000 }, () => {
-    const errors = typeErrors([block('ts', `const lock = new Lock('x');\nnew Lock('y', { permits: 2 });\nlock.take();\n`)]);
+    const errors = typeErrors([
+      block('ts', `const lock = new Lock('x');\nnew Lock('y', { permits: 2 });\nlock.take();\n`),
+    ]);
     expect(errors).toEqual([
       expect.stringMatching(/^page\.md:11: .*'permits' does not exist in type 'LockOptions'/),
       expect.stringMatching(/^page\.md:12: Property 'take' does not exist on type 'Lock'/),

@@ -10,12 +10,16 @@ import type { CodeBlock } from './code-blocks.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-const config = ts.getParsedCommandLineOfConfigFile(`${root}.config/tsconfig.json`, { noEmit: true }, {
-  ...ts.sys,
-  onUnRecoverableConfigFileDiagnostic: (problem) => {
-    throw new Error(String(problem.messageText));
+const config = ts.getParsedCommandLineOfConfigFile(
+  `${root}.config/tsconfig.json`,
+  { noEmit: true },
+  {
+    ...ts.sys,
+    onUnRecoverableConfigFileDiagnostic: (problem) => {
+      throw new Error(ts.flattenDiagnosticMessageText(problem.messageText, '\n'));
+    },
   },
-})!;
+)!;
 
 /** What the compiler finds wrong: `README.md:42: message`. */
 export function typeErrors(blocks: readonly CodeBlock[]): string[] {
