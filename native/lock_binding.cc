@@ -156,8 +156,10 @@ Napi::Value LockQuery(const Napi::CallbackInfo& info) {
   uint32_t next = 0;
   for (const LockInfo& lock : QueryLocks(*table)) {
     Napi::Object object = Napi::Object::New(env);
-    object["name"] = Napi::String::New(env, reinterpret_cast<const char16_t*>(lock.name.data()),
-                                       lock.name.size() / sizeof(char16_t));
+    // Not as a Napi::String: assigning one takes it through UTF-8, which has no lone surrogates (node-addon-api 8.9).
+    const Napi::Value name = Napi::String::New(env, reinterpret_cast<const char16_t*>(lock.name.data()),
+                                               lock.name.size() / sizeof(char16_t));
+    object["name"] = name;
     object["permits"] = Napi::Number::New(env, lock.permits);
     object["missing"] = Napi::Number::New(env, lock.missing);
     Napi::Array holders = Napi::Array::New(env);
