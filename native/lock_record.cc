@@ -9,12 +9,23 @@
 
 namespace semlock {
 
+SysError ErrorOf(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kSlotLost:
+      return LatchError(Latched::kSlotLost);
+    case Outcome::kEnded:
+      return LatchError(Latched::kEnded);
+    case Outcome::kBusy:
+      return LatchError(Latched::kTimeout);
+    default:
+      return {"latch", EBADF};
+  }
+}
+
 // Under the latch with kDone, and then of this very record with its very semaphore.
 Outcome LockRecord::Enter() {
-  const ProcessSlot& me = table_->slot();
-  if (me.tag() == 0) return Outcome::kEnded;
   Record& r = record();
-  switch (TakeLatch(r.latch, me)) {
+  switch (TakeLatch(r.latch, table_->slot())) {
     case Latched::kTaken:
       if (IsCurrent()) return Outcome::kDone;
       Leave();
@@ -32,6 +43,8 @@ Outcome LockRecord::Enter() {
       return Outcome::kStale;
     case Latched::kTimeout:
       return Outcome::kBusy;
+    case Latched::kEnded:
+      return Outcome::kEnded;
     case Latched::kSlotLost:
       break;
   }
@@ -50,10 +63,16 @@ void LockRecord::SweepAndLeave() {
   Leave();
 }
 
+// Whether `ref_` still is this lock, and `semaphore_` the one that it has, or should have.
 bool LockRecord::IsCurrent() const {
   const Record& r = record();
-  return r.state.load(std::memory_order_relaxed) == State::kLock && r.generation == ref_.generation &&
-         ((r.flags & kNamed) != 0) == (semaphore_ != &r.semaphore);
+  const bool named = identity_.named || (r.flags & kNamed) != 0;
+  return IsSameRecord() && named == (semaphore_ != &r.semaphore);
+}
+
+bool LockRecord::IsSameRecord() const {
+  const Record& r = record();
+  return r.state.load(std::memory_order_relaxed) == State::kLock && r.generation == ref_.generation;
 }
 
 // Table and semaphore must both agree; where they do not, the table is right.
@@ -89,14 +108,15 @@ Outcome LockRecord::Acquire(Grant* grant) {
       return true;
     });
   }
-  grant->token = ++r.last_token;  // I5
+  grant->token = r.last_token.load(std::memory_order_relaxed) + 1;  // I5
+  r.last_token.store(grant->token, std::memory_order_relaxed);
   CRASH_POINT(acquire_token_counted);
-  entry->token = grant->token;
-  entry->since_ms = CoarseUnixMs();
-  entry->pid = table_->slot().pid();
-  entry->thread = thread_;
-  entry->mode = Mode::kExclusive;
-  entry->released.store(0, std::memory_order_relaxed);
+  entry->token.store(grant->token, std::memory_order_relaxed);
+  entry->since_ms.store(CoarseUnixMs(), std::memory_order_relaxed);
+  entry->pid.store(table_->slot().pid(), std::memory_order_relaxed);
+  entry->thread.store(thread_, std::memory_order_relaxed);
+  entry->mode.store(Mode::kExclusive, std::memory_order_relaxed);
+  entry->released.store(kNotReleased, std::memory_order_relaxed);
   CRASH_POINT(acquire_entry_filled);
   entry->tag.store(table_->slot().tag());
   CRASH_POINT(acquire_tag_written);
@@ -121,14 +141,12 @@ void LockRecord::ClearEntry(Entry& entry) {
 }
 
 Outcome LockRecord::Release(uint32_t number, uint64_t token, Released how) {
-  if (table_->slot().tag() == 0 || ref_.index == 0) return Outcome::kEnded;
+  if (table_->slot().tag() == 0) return Outcome::kEnded;
+  if (ref_.index == 0) return Outcome::kNotHeld;
   Record& r = record();
   Entry* entry = number == 0 ? &r.entry : table_->EntryAt(r, number);
   // Readable without the latch: nobody else changes the entry of a live process (I3).
-  if (entry == nullptr || entry->tag.load() != table_->slot().tag() || entry->token != token ||
-      entry->thread != thread_ || entry->released.load() != kNotReleased) {
-    return Outcome::kNotHeld;
-  }
+  if (entry == nullptr || !IsOwn(*entry) || entry->token.load() != token) return Outcome::kNotHeld;
   Outcome entered = Enter();
   if (entered == Outcome::kStale && !LookUp()) entered = Enter();  // it has a named semaphore now
   if (entered == Outcome::kDone) {
@@ -151,11 +169,19 @@ void LockRecord::ReleaseAll() {
   // A record that this thread holds is not recycled, so one of another generation has nothing of ours.
   if (r.generation != ref_.generation || r.held.load() == 0) return;
   table_->AnyEntry(r, [&](Entry& entry, uint32_t number) {
-    if (entry.tag.load() == table_->slot().tag() && entry.thread == thread_) {
-      Release(number, entry.token, kReleasedAbandoned);
-    }
+    if (IsOwn(entry)) Release(number, entry.token.load(), kReleasedAbandoned);
     return false;
   });
+}
+
+bool LockRecord::IsOwn(const Entry& entry) const {
+  return entry.tag.load() == table_->slot().tag() && entry.thread.load() == thread_ &&
+         entry.released.load() == kNotReleased;
+}
+
+bool LockRecord::Holds() const {
+  if (ref_.index == 0 || table_->slot().tag() == 0) return false;
+  return table_->AnyEntry(record(), [&](Entry& entry, uint32_t) { return IsOwn(entry); });
 }
 
 // Only after taking over a dead owner's latch. Idempotent: the repairer may die too.
@@ -219,19 +245,17 @@ Outcome LockRecord::TryAcquire(Grant* grant, SysError* error) {
   return Outcome::kBusy;  // others recycle faster than we can look
 }
 
+// When it fails, `ref_` stays: there may be entries of ours in it, which have to be found to be released. `semaphore_`
+// then is not the record's, so that IsCurrent says to look up again.
 SysError LockRecord::LookUp() {
-  if (SysError error = table_->FindOrCreate(identity_, &ref_)) {
-    ref_ = {};
-    return error;
-  }
+  if (SysError error = table_->FindOrCreate(identity_, &ref_)) return error;
   Record& r = record();
   semaphore_ = &r.semaphore;
   const uint32_t flags = r.flags.load();
   if ((flags & kNamed) == 0) return identity_.named ? MakeSemaphore() : SysError{};
   SysError error = named_.Open(table_->SemaphoreNameOf(r).c_str(), Create::kNever, 0, 0);
   if (error.code == ENOENT) return MakeSemaphore();  // somebody unlinked it
-  semaphore_ = named_.get();
-  if (error) ref_ = {};
+  if (!error) semaphore_ = named_.get();
   return error;
 }
 
@@ -240,14 +264,13 @@ SysError LockRecord::LookUp() {
 SysError LockRecord::MakeSemaphore() {
   Record& r = record();
   const Latched latched = TakeLatch(r.latch, table_->slot());
-  if (latched == Latched::kTimeout) return {"latch", EBUSY, "BUSY"};
-  if (latched == Latched::kSlotLost) return {"latch", ESTALE, "SLOT_LOST"};
-  if (r.state.load() != State::kLock || r.generation != ref_.generation) {
-    SweepAndLeave();
+  const bool repair = latched == Latched::kTakenOver;
+  if (!repair && latched != Latched::kTaken) return LatchError(latched);
+  if (!IsSameRecord()) {
+    LeaveUnchanged(repair);
     return {};
   }
   CRASH_POINT(upgrade_latched);
-  const bool repair = latched == Latched::kTakenOver;
   if (repair) CountEntries();
   const bool custom = (r.flags.load() & kCustom) != 0;
   const bool upgrade = (r.flags.load() & kNamed) == 0;
@@ -262,12 +285,7 @@ SysError LockRecord::MakeSemaphore() {
   }
   CRASH_POINT(upgrade_created);
   if (error) {
-    if (repair) {
-      HandBackUnrepaired(r.latch);
-    } else {
-      Leave();
-    }
-    ref_ = {};
+    LeaveUnchanged(repair);
     return error;
   }
   r.flags.fetch_or(kNamed);
@@ -280,6 +298,8 @@ SysError LockRecord::MakeSemaphore() {
   Leave();
   return {};
 }
+
+void LockRecord::LeaveUnchanged(bool unrepaired) { unrepaired ? HandBackUnrepaired(record().latch) : Leave(); }
 
 void SettleCustomSemaphores(const std::shared_ptr<LockTable>& table) {
   for (uint32_t index = 1; index < table->record_count(); ++index) {
@@ -309,14 +329,13 @@ int LockRecord::Available(SysError* error) {
       Leave();
       return value < free ? value : free;
     }
-    if (entered == Outcome::kBusy || entered == Outcome::kEnded) break;
-    if (entered == Outcome::kSlotLost) {
-      *error = {"latch", ESTALE, "SLOT_LOST"};
+    if (entered != Outcome::kStale) {
+      *error = ErrorOf(entered);
       return -1;
     }
     if ((*error = LookUp())) return -1;
   }
-  *error = {"latch", EBUSY, "BUSY"};
+  *error = ErrorOf(Outcome::kBusy);
   return -1;
 }
 

@@ -22,6 +22,9 @@ enum class Outcome {
   kEnded,     // in a forked child, or while the process exits
 };
 
+// What to say of an outcome that came without an error of its own.
+SysError ErrorOf(Outcome outcome);
+
 struct Grant {
   uint32_t entry = 0;
   uint64_t token = 0;
@@ -41,6 +44,8 @@ class LockRecord {
   Outcome Release(uint32_t entry, uint64_t token, Released how = kReleased);
   // For a thread that ends: gives back, as abandoned, all that it holds of this lock.
   void ReleaseAll();
+  // Whether this thread has a permit of it.
+  bool Holds() const;
   // Permits that are free at this moment; -1 with `error`.
   int Available(SysError* error);
 
@@ -49,11 +54,14 @@ class LockRecord {
   Outcome Enter();
   void Leave();
   void SweepAndLeave();
+  void LeaveUnchanged(bool unrepaired);
   bool IsCurrent() const;
+  bool IsSameRecord() const;
   void CountEntries();
   void PostMissing();
   void Repair();
   void Sweep();
+  bool IsOwn(const Entry& entry) const;
   void ClearEntry(Entry& entry);
   bool TakePermit();
   SysError LookUp();
