@@ -34,9 +34,9 @@ inline constexpr uint32_t kMaxRecords = 65536;
 inline constexpr uint32_t kGrowRecords = 256;
 
 struct Header {
-  uint64_t magic;           // constant, as are the seven below
+  uint64_t magic;  // constant, as are the seven below
   uint32_t layout_version;
-  uint32_t sem_size;        // of sem_t. On 64 bits that of glibc and that of musl agree, and so do their first words
+  uint32_t sem_size;  // of sem_t. On 64 bits that of glibc and that of musl agree, and so do their first words
   uint32_t slot_size;
   uint32_t record_size;
   uint32_t max_processes;
@@ -89,19 +89,19 @@ inline constexpr uint32_t kInlineNameBytes = 96;
 // One lock. Guarded by `latch` (I2) where nothing else is said.
 struct alignas(64) Record {
   std::atomic<uint64_t> latch;
-  std::atomic<State> state;  // changed under the table's latch and this one
+  std::atomic<State> state;          // changed under the table's latch and this one
   std::atomic<uint32_t> generation;  // counts up when the record is made and when it is recycled
-  uint32_t next;             // in the bucket or the free list: guarded by the table's latch
-  uint32_t more_entries;     // first Extension with entries, 0 for none; constant
-  uint32_t more_name;        // first Extension with the rest of the name, 0 for none; constant
-  uint32_t permits;          // M; constant
-  uint8_t id[32];            // SHA-256 of the name; constant
-  uint32_t name_bytes;        // of the name in UTF-16; constant
-  uint32_t custom_name_bytes;  // of the POSIX name that follows it in UTF-8; constant
-  std::atomic<uint32_t> flags;  // kNamed and its like; only kNamed is ever added
-  std::atomic<uint32_t> held;   // how many entries have a tag
-  std::atomic<uint32_t> used;   // set by acquire, cleared by the search for idle records; a hint, unguarded
-  uint32_t abandoned;           // a holder died; the next one is told
+  uint32_t next;                     // in the bucket or the free list: guarded by the table's latch
+  uint32_t more_entries;             // first Extension with entries, 0 for none; constant
+  uint32_t more_name;                // first Extension with the rest of the name, 0 for none; constant
+  uint32_t permits;                  // M; constant
+  uint8_t id[32];                    // SHA-256 of the name; constant
+  uint32_t name_bytes;               // of the name in UTF-16; constant
+  uint32_t custom_name_bytes;        // of the POSIX name that follows it in UTF-8; constant
+  std::atomic<uint32_t> flags;       // kNamed and its like; only kNamed is ever added
+  std::atomic<uint32_t> held;        // how many entries have a tag
+  std::atomic<uint32_t> used;        // set by who uses it again, cleared by the search for idle records: a hint
+  uint32_t abandoned;                // a holder died; the next one is told
   std::atomic<uint64_t> last_token;
   sem_t semaphore;
   Entry entry;  // the first one

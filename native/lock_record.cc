@@ -85,11 +85,11 @@ bool LockRecord::TakePermit() {
 }
 
 // I4: the permit leaves the semaphore first. The tag makes the entry, so it is written last.
-Outcome LockRecord::Acquire(Grant* grant) {
+Outcome LockRecord::Acquire(Grant* grant, bool again) {
   if (const Outcome entered = Enter(); entered != Outcome::kDone) return entered;
   CRASH_POINT(acquire_latched);
   Record& r = record();
-  r.used.store(1, std::memory_order_relaxed);
+  if (again) r.used.store(1, std::memory_order_relaxed);
   if (!TakePermit()) {
     Sweep();
     if (!TakePermit()) {
@@ -238,7 +238,7 @@ void LockRecord::Sweep() {
 
 Outcome LockRecord::TryAcquire(Grant* grant, SysError* error) {
   for (int attempt = 0; attempt < 4; ++attempt) {
-    const Outcome outcome = ref_.index == 0 ? Outcome::kStale : Acquire(grant);
+    const Outcome outcome = ref_.index == 0 ? Outcome::kStale : Acquire(grant, attempt == 0);
     if (outcome != Outcome::kStale) return outcome;
     if ((*error = LookUp())) return Outcome::kBusy;
   }

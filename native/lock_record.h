@@ -50,7 +50,7 @@ class LockRecord {
   int Available(SysError* error);
 
  private:
-  Outcome Acquire(Grant* grant);
+  Outcome Acquire(Grant* grant, bool again);
   Outcome Enter();
   void Leave();
   void SweepAndLeave();
@@ -71,8 +71,8 @@ class LockRecord {
   std::shared_ptr<LockTable> table_;
   LockIdentity identity_;
   uint16_t thread_;
-  RecordRef ref_;                // index 0 until it is first looked up
-  sem_t* semaphore_ = nullptr;   // of the record `ref_`: the one inside it, or named_'s
+  RecordRef ref_;               // index 0 until it is first looked up
+  sem_t* semaphore_ = nullptr;  // of the record `ref_`: the one inside it, or named_'s
   NamedSemaphore named_;
   bool slot_lost_ = false;  // the last Sweep met Liveness::kSlotLost
 };
