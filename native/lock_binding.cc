@@ -105,7 +105,7 @@ napi_value LockRelease(napi_env env, napi_callback_info info) {
   RawArgs<3> args(env, info);
   LockRecord* lock = args.Data<Locks>().handles.Get(args.Int(0));
   if (lock == nullptr) return Int(env, 0);
-  const Outcome outcome = lock->Release(static_cast<uint32_t>(args.Int(1)), static_cast<uint64_t>(args.Double(2)));
+  const Outcome outcome = lock->Release(static_cast<uint32_t>(args.Int(1)), args.Token(2));
   return Int(env, outcome == Outcome::kDone ? 1 : 0);
 }
 
@@ -121,9 +121,12 @@ Napi::Value LockAvailable(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), available);
 }
 
+// A lock that is still held stays open, so that the end of its thread gives it back.
 napi_value LockClose(napi_env env, napi_callback_info info) {
   RawArgs<1> args(env, info);
-  args.Data<Locks>().handles.Free(args.Int(0));
+  HandleTable<LockRecord>& handles = args.Data<Locks>().handles;
+  LockRecord* lock = handles.Get(args.Int(0));
+  if (lock != nullptr && !lock->Holds()) handles.Free(args.Int(0));
   return nullptr;
 }
 
