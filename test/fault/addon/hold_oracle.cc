@@ -19,6 +19,7 @@ constexpr int kSlots = 4;
 struct Lock {
   std::atomic<uint32_t> slots[kSlots];
   std::atomic<uint32_t> entered;  // how often anybody did: tells progress from being stuck
+  std::atomic<uint32_t> excess;   // how often that was one too many
 };
 
 Lock* locks = nullptr;
@@ -71,6 +72,7 @@ Napi::Value Enter(const Napi::CallbackInfo& info) {
       if (lock.slots[slot].compare_exchange_strong(there, pid)) return Napi::Number::New(info.Env(), slot);
     }
   }
+  lock.excess.fetch_add(1);
   return Napi::Number::New(info.Env(), -1);
 }
 
@@ -94,12 +96,18 @@ Napi::Value Entered(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), locks[info[0].ToNumber().Int32Value()].entered.load());
 }
 
+// excess(lock): how often somebody entered who should not have got in
+Napi::Value Excess(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), locks[info[0].ToNumber().Int32Value()].excess.load());
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["open"] = Napi::Function::New(env, Open);
   exports["enter"] = Napi::Function::New(env, Enter);
   exports["leave"] = Napi::Function::New(env, Leave);
   exports["holders"] = Napi::Function::New(env, Holders);
   exports["entered"] = Napi::Function::New(env, Entered);
+  exports["excess"] = Napi::Function::New(env, Excess);
   return exports;
 }
 

@@ -47,9 +47,6 @@ export async function storm({ kind, seconds, processes = 6 }) {
   const startWorker = () => {
     const worker = fork(WORKER, [kind, namespace, oraclePath], { execArgv: [] });
     workers.add(worker);
-    worker.on('message', ({ doubleHold }) => {
-      if (doubleHold) report.doubleHolds++;
-    });
     worker.once('exit', (code, signal) => {
       workers.delete(worker);
       if (signal !== 'SIGKILL' && code !== 0) report.failures.push(`a worker ended with ${code ?? signal}`);
@@ -78,6 +75,7 @@ export async function storm({ kind, seconds, processes = 6 }) {
 
     for (const lock of locks) {
       report.entered += oracle.entered(lock.number);
+      report.doubleHolds += oracle.excess(lock.number);
       const had = lock.takeAll();
       if (had !== lock.permits) report.wrongPermits[lock.name] = had;
     }

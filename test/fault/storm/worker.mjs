@@ -20,7 +20,6 @@ while (!ended) {
     const giveBack = lock.tryAcquire();
     if (giveBack === null) continue;
     const slot = oracle.enter(lock.number, lock.permits);
-    if (slot < 0) process.send({ doubleHold: lock.name });
     // Mostly short, so that deaths fall into the protocol's steps; sometimes long, so that they fall on holders.
     const chance = Math.random();
     if (chance < 0.05) await sleep(Math.random() * 10);
