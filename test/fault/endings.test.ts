@@ -1,6 +1,6 @@
 // However a holder ends, its permit is free at once, and the next holder is told that it was abandoned.
 
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 
 import type { LockProcess } from './support/lock-process.js';
 import { endSpareProcesses, Room } from './support/room.js';
@@ -39,17 +39,29 @@ describe.each([
   it('is a worker thread that is terminated is free at once, while its process lives on', async () => {
     const room = new Room();
     const lock = { namespace: room.namespace, name: 'lock', named };
-    const [process, next] = [room.process(), room.process()];
-    await process.call('holdInWorker', lock);
+    const [holder, next] = [room.process(), room.process()];
+    await holder.call('holdInWorker', lock);
     expect(await next.tryAcquire(lock)).toBeNull();
-    expect(await process.tryAcquire(lock), 'for another thread of the process').toBeNull();
-    await process.call('terminateWorker');
+    expect(await holder.tryAcquire(lock), 'for another thread of the process').toBeNull();
+    await holder.call('terminateWorker');
 
     const [grant] = await next.take(lock, 1);
     expect(grant).toMatchObject({ abandoned: true });
     await next.release(lock, grant!);
-    expect(await process.count(lock)).toBe(1);
+    expect(await holder.count(lock)).toBe(1);
     await room.everybodyLeaves();
     expect(room.files()).toEqual([]);
+  });
+
+  it('is killed is free at once, though a program that it has started lives on', async () => {
+    const room = new Room();
+    const lock = { namespace: room.namespace, name: 'lock', named };
+    const [holder, next] = [room.process(), room.process()];
+    await next.count(lock);
+    await holder.take(lock, 1);
+    const program = await holder.call<number>('startProgram');
+    onTestFinished(() => void process.kill(program));
+    await holder.kill();
+    expect(await next.tryAcquire(lock)).toMatchObject({ abandoned: true });
   });
 });

@@ -2,7 +2,6 @@
 
 import { afterAll, describe, expect, it } from 'vitest';
 
-import { eventually } from './support/eventually.js';
 import type { LockDescription, LockProcess } from './support/lock-process.js';
 import { endSpareProcesses, Room } from './support/room.js';
 
@@ -72,58 +71,69 @@ describe('a process that is stopped inside the latch', () => {
     },
   );
 
-  it.each(['acquire_latched', 'sweep_found'])(
-    'at %s frees by itself, when it goes on, what others have released meanwhile',
-    async (step) => {
-      const { room, lock } = setting();
-      const [inside, holder, third] = [await userOf(room, lock), await userOf(room, lock), await userOf(room, lock)];
-      if (step === 'sweep_found') {
-        const dead = await userOf(room, { ...lock, permits: 1 });
-        await dead.take(lock, 1);
-        await dead.kill();
-        // Stopped while it frees the dead one's permit: nobody holds the lock, and nobody can have it.
-        const { result } = await inside.stopAt(step, () => inside.tryAcquire(lock));
-        expect(await holder.tryAcquire(lock)).toBeNull();
-        inside.continue();
-        const grant = await result;
-        expect(grant).toMatchObject({ abandoned: true });
-        expect(await inside.release(lock, grant!)).toBe(true);
-      } else {
-        const [grant] = await holder.take(lock, 1);
-        const { result } = await inside.stopAt(step, () => inside.tryAcquire(lock));
-        const start = performance.now();
-        expect(await holder.release(lock, grant!)).toBe(true);
-        expect(performance.now() - start, 'release waits for nobody').toBeLessThan(1000);
-        expect(await holder.release(lock, grant!), 'a second release').toBe(false);
-        expect(await third.tryAcquire(lock), 'while the latch is taken').toBeNull();
-
-        // The releaser does nothing more: it may as well be stopped.
-        await holder.stop();
-        inside.continue();
-        const taken = await result;
-        if (taken !== null) await inside.release(lock, taken);
-        holder.continue();
-      }
-      expect(await third.count(lock)).toBe(1);
-      await room.everybodyLeaves();
-    },
-  );
-
-  it('lets a holder of 3 permits give all of them back at once', async () => {
+  it('does not hold up a release, and frees what was released when it goes on, without the releaser', async () => {
     const { room, lock } = setting(3);
-    const [inside, holder, third] = [await userOf(room, lock), await userOf(room, lock), await userOf(room, lock)];
-    const grants = await holder.take(lock, 3);
-    await inside.stopAt('acquire_latched', () => inside.tryAcquire(lock));
+    const [inside, holder] = [await userOf(room, lock), await userOf(room, lock)];
+    const grants = await holder.take(lock, 2);
+    const { result } = await inside.stopAt('acquire_counted', () => inside.tryAcquire(lock));
+    const start = performance.now();
     await holder.releaseAll(lock, grants);
+    expect(performance.now() - start, 'for a process that is stopped for as long as one likes').toBeLessThan(1000);
+    expect(await holder.release(lock, grants[0]!), 'a second release').toBe(false);
+    expect(await holder.semValue(room.semaphoreName()), 'while the latch is taken').toBe(0);
+
     await holder.stop();
     inside.continue();
-    await eventually(async () => {
-      const { permits, holders } = (await third.query(lock.namespace))[0] ?? { permits: 3, holders: [] };
-      return permits === 3 && holders.length <= 1; // who was inside has one now
-    });
-    expect(await third.count(lock)).toBe(2);
-    await inside.exit();
-    expect(await third.count(lock)).toBe(3);
+    expect(await result).not.toBeNull();
+    expect(await inside.semValue(room.semaphoreName())).toBe(2);
+    await room.everybodyLeaves();
+  });
+
+  it('gets the permit that was released meanwhile, when it was about to take one', async () => {
+    const { room, lock } = setting();
+    const [inside, holder, third] = [await userOf(room, lock), await userOf(room, lock), await userOf(room, lock)];
+    const [grant] = await holder.take(lock, 1);
+    const { result } = await inside.stopAt('acquire_latched', () => inside.tryAcquire(lock));
+    expect(await holder.release(lock, grant!)).toBe(true);
+    expect(await third.tryAcquire(lock)).toBeNull();
+
+    inside.continue();
+    const taken = await result;
+    expect(taken).toMatchObject({ abandoned: false });
+    expect(await third.tryAcquire(lock)).toBeNull();
+    await inside.release(lock, taken!);
+    expect(await third.count(lock)).toBe(1);
+    await room.everybodyLeaves();
+  });
+
+  it('while it frees a dead holder’s permit keeps that from others, and has it when it goes on', async () => {
+    const { room, lock } = setting();
+    const [inside, dead, third] = [await userOf(room, lock), await userOf(room, lock), await userOf(room, lock)];
+    await dead.take(lock, 1);
+    await dead.kill();
+    const { result } = await inside.stopAt('sweep_found', () => inside.tryAcquire(lock));
+    expect(await third.tryAcquire(lock)).toBeNull();
+
+    inside.continue();
+    expect(await result).toMatchObject({ abandoned: true });
+    expect(await third.tryAcquire(lock)).toBeNull();
+    await room.everybodyLeaves();
+  });
+
+  it('that guards the making of locks holds up new names alone, and those for about 1 ms each', async () => {
+    const { room, lock } = setting();
+    const [inside, other] = [await userOf(room, lock), await userOf(room, lock)];
+    const second = { ...lock, name: 'second' };
+    const { result } = await inside.stopAt('create_latched', () => inside.tryAcquire(second));
+
+    expect(await other.count(lock), 'permits of a lock that is known').toBe(1);
+    const turns = await other.call<Turns>('tryInTurns', second, 200);
+    expect(turns.had).toBe(0);
+    expect(turns.fastestMs).toBeLessThan(2);
+
+    inside.continue();
+    await inside.release(second, (await result)!);
+    expect(await other.count(second)).toBe(1);
     await room.everybodyLeaves();
   });
 

@@ -2,6 +2,7 @@
 // on the addon itself, so that a test sees entries and errnos, and can have the build with the crash points.
 // Usage: fork it with the addon's path as its argument; lock-process.ts is its other half.
 
+import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
@@ -47,6 +48,8 @@ const calls = {
   arm: (step, signal, count) => addon.faultArm(step, signal, count),
   exit: (code) => process.exit(code),
   throwUncaught: () => void setImmediate(() => { throw new Error('on purpose'); }), // prettier-ignore
+  /** Another program, which lives on after this process; its pid. */
+  startProgram: () => spawn('sleep', ['30'], { stdio: 'ignore', detached: true }).pid,
   endNaturally: () => process.disconnect(),
   memory: () => process.memoryUsage().rss,
 

@@ -70,6 +70,12 @@ export class Room {
     ];
   }
 
+  /** The POSIX name of the one semaphore that the namespace has. */
+  semaphoreName(): string {
+    const [file] = this.files().filter((path) => path.startsWith(`${SHM}/sem.`));
+    return file!.replace(`${SHM}/sem.`, '/');
+  }
+
   /** Ends in an orderly way whoever still lives. */
   async everybodyLeaves(): Promise<void> {
     for (const each of this.#processes) {
