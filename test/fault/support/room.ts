@@ -27,8 +27,9 @@ export class Room {
   readonly #processes: LockProcess[] = [];
   readonly #posixNames: string[] = [];
 
-  constructor() {
-    onTestFinished(async () => {
+  /** `atTheEnd` is told what is to be done when the room is not needed any more. Default: when the test is over. */
+  constructor(atTheEnd: (cleanUp: () => Promise<void>) => void = onTestFinished) {
+    atTheEnd(async () => {
       await Promise.all(this.#processes.map((each) => each.kill()));
       for (const file of this.files()) rmSync(file, { recursive: true, force: true });
       for (const name of this.#posixNames) rmSync(`${SHM}/sem.${name.slice(1)}`, { force: true });
