@@ -114,6 +114,15 @@ Entry* LockTable::EntryAt(Record& record, uint32_t number) const {
   return result;
 }
 
+Waiter* LockTable::WaiterAt(Record& record, uint32_t number) const {
+  Waiter* result = nullptr;
+  AnyWaiter(record, [&](Waiter& waiter, uint32_t at) {
+    if (at == number) result = &waiter;
+    return at == number;
+  });
+  return result;
+}
+
 uint32_t& LockTable::BucketOf(const uint8_t* id) const {
   uint32_t hash;
   memcpy(&hash, id, sizeof(hash));
@@ -150,7 +159,7 @@ void LockTable::Rebuild() {
     uint32_t& bucket = BucketOf(each.id);
     each.next = bucket;
     bucket = index;
-    for (const uint32_t first : {each.more_entries, each.more_name}) {
+    for (const uint32_t first : {each.more_entries, each.more_waiters, each.more_name}) {
       for (uint32_t at = first; extension(at) != nullptr && !reachable[at]; at = extension(at)->more) {
         reachable[at] = true;
       }
@@ -217,6 +226,11 @@ SysError LockTable::Create(const LockIdentity& identity, uint32_t* created) {
   record.custom_name_bytes = static_cast<uint32_t>(identity.custom_name.size());
   record.flags.store((identity.custom_name.empty() ? 0 : kCustom) | (identity.foreign ? kForeign : 0));
   record.held.store(0);
+  record.held_mode = Mode::kExclusive;
+  record.entry_room = identity.permits;
+  record.more_waiters = 0;
+  record.waiting.store(0);
+  record.last_ticket = 0;
   record.used.store(1);
   record.abandoned = 0;
   record.last_token = std::max(UnixUs(), header_->token_floor);  // I5
@@ -268,6 +282,42 @@ SysError LockTable::AllocateChain(uint32_t length, uint32_t* first) {
   return {};
 }
 
+SysError LockTable::MakeRoom(const RecordRef& ref) {
+  if (SysError error = TakeTableLatch()) return error;
+  uint32_t entries = 0;
+  uint32_t waiters = 0;
+  SysError error = AllocateChain(1, &entries);
+  if (!error) error = AllocateChain(1, &waiters);
+  Record& r = record(ref.index);
+  if (!error) {
+    const Latched latched = TakeLatch(r.latch, slot());
+    if (latched == Latched::kTaken && r.state.load() == State::kLock && r.generation == ref.generation) {
+      Append(&r.more_waiters, std::exchange(waiters, 0));
+      CRASH_POINT(room_waiters_linked);
+      if (r.permits == 1) {
+        Append(&r.more_entries, std::exchange(entries, 0));
+        CRASH_POINT(room_entries_linked);
+        r.entry_room += kEntriesPerExtension;
+      }
+    }
+    if (latched == Latched::kTaken) LeaveUnswept(r.latch, slot());
+    if (latched == Latched::kTakenOver) HandBackUnrepaired(r.latch);
+    if (latched == Latched::kTimeout) error = {"latch", EBUSY, "BUSY"};
+    if (latched == Latched::kSlotLost) error = {"latch", ESTALE, "SLOT_LOST"};
+  }
+  FreeChain(entries);
+  FreeChain(waiters);
+  LeaveLatch();
+  return error;
+}
+
+// At the end, so that the numbers of those before stay.
+void LockTable::Append(uint32_t* first, uint32_t added) {
+  uint32_t* link = first;
+  while (Extension* more = extension(*link)) link = &more->more;
+  *link = added;
+}
+
 SysError LockTable::Grow() {
   const uint32_t count = record_count();
   const uint32_t added = std::min(kGrowRecords, kMaxRecords - count);
@@ -297,17 +347,15 @@ bool LockTable::RecycleSome(uint32_t limit, bool even_used) {
 bool LockTable::Recycle(uint32_t index, bool even_used) {
   Record& record = records_[index];
   if (record.state.load() != State::kLock) return false;
-  if (record.held.load() != 0 && !even_used) return false;
+  if ((record.held.load() != 0 || record.waiting.load() != 0) && !even_used) return false;
   if (record.used.exchange(0) != 0 && !even_used) return false;
   if ((record.flags & (kCustom | kForeign)) != 0) return false;  // others may rely on its semaphore
   if ((record.flags & kNamed) != 0 && !even_used && record_count() < kManyRecords) return false;
-  uint64_t mine = slot().tag();
   uint64_t nobody = 0;  // one that somebody is inside of is not idle
-  if (!record.latch.compare_exchange_strong(nobody, mine)) return false;
+  if (!record.latch.compare_exchange_strong(nobody, slot().tag())) return false;
   CRASH_POINT(recycle_latched);
-  if (HasLivingHolder(record)) {
-    // Who asked to sweep meanwhile must not be forgotten, and here is no semaphore to do it with.
-    if (!record.latch.compare_exchange_strong(mine, 0)) HandBackUnrepaired(record.latch);
+  if (IsNeeded(record)) {
+    LeaveUnswept(record.latch, slot());
     return false;
   }
   header_->token_floor = std::max(header_->token_floor, record.last_token + 1);
@@ -319,6 +367,7 @@ bool LockTable::Recycle(uint32_t index, bool even_used) {
   Unlink(index);
   CRASH_POINT(recycle_unlinked);
   FreeChain(std::exchange(record.more_entries, 0));
+  FreeChain(std::exchange(record.more_waiters, 0));
   FreeChain(std::exchange(record.more_name, 0));
   PushFree(index);
   CRASH_POINT(recycle_freed);
@@ -327,14 +376,15 @@ bool LockTable::Recycle(uint32_t index, bool even_used) {
 }
 
 // A name whose holders all died may be asked for never again, so that nobody would sweep it.
-bool LockTable::HasLivingHolder(Record& record) {
-  return record.held.load() != 0 && AnyEntry(record, [&](Entry& entry, uint32_t) {
-           const Tag tag = entry.tag.load();
-           if (tag == 0 || entry.released.load() != 0 || tag == last_dead_) return false;
-           if (slot().Check(tag) != Liveness::kDead) return true;
-           last_dead_ = tag;  // spares a system call for each of its many locks
-           return false;
-         });
+bool LockTable::IsNeeded(Record& record) {
+  const auto lives = [&](Tag tag) {
+    if (tag == 0 || tag == last_dead_) return false;
+    if (slot().Check(tag) != Liveness::kDead) return true;
+    last_dead_ = tag;  // spares a system call for each of its many locks
+    return false;
+  };
+  return AnyEntry(record, [&](Entry& each, uint32_t) { return each.released.load() == 0 && lives(each.tag.load()); }) ||
+         AnyWaiter(record, [&](Waiter& each, uint32_t) { return lives(each.tag.load()); });
 }
 
 void LockTable::Unlink(uint32_t index) {
