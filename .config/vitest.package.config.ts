@@ -7,6 +7,7 @@ export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
   test: {
     include: ['test/package/*.test.ts'],
+    globalSetup: 'test/package/pack.ts',
     // Installing and compiling a framework takes its time.
     testTimeout: 120_000,
     hookTimeout: 240_000,

@@ -81,12 +81,6 @@ Napi::Value LockOpen(const Napi::CallbackInfo& info) {
                            locks->handles.Add(LockRecord(std::move(table), std::move(identity), locks->thread)));
 }
 
-SysError ErrorOf(Outcome outcome) {
-  if (outcome == Outcome::kSlotLost) return {"latch", ESTALE, "SLOT_LOST"};
-  if (outcome == Outcome::kEnded) return {"fork", EPERM, "FORKED"};
-  return {"latch", EBADF};
-}
-
 // lockTryAcquire(handle): the number of the entry, or one of kResult…
 napi_value LockTryAcquire(napi_env env, napi_callback_info info) {
   RawArgs<1> args(env, info);
@@ -111,14 +105,11 @@ napi_value LockRelease(napi_env env, napi_callback_info info) {
   RawArgs<3> args(env, info);
   LockRecord* lock = args.Data<Locks>().handles.Get(args.Int(0));
   if (lock == nullptr) return Int(env, 0);
-  const Outcome outcome =
-      lock->Release(static_cast<uint32_t>(args.Int(1)), static_cast<uint64_t>(args.Double(2)));
+  const Outcome outcome = lock->Release(static_cast<uint32_t>(args.Int(1)), static_cast<uint64_t>(args.Double(2)));
   return Int(env, outcome == Outcome::kDone ? 1 : 0);
 }
 
-void LockError(const Napi::CallbackInfo& info) {
-  ThrowSysError(info.Env(), static_cast<Locks*>(info.Data())->error);
-}
+void LockError(const Napi::CallbackInfo& info) { ThrowSysError(info.Env(), static_cast<Locks*>(info.Data())->error); }
 
 // lockAvailable(handle): how many permits are free
 Napi::Value LockAvailable(const Napi::CallbackInfo& info) {
@@ -155,12 +146,13 @@ Napi::Object HolderObject(Napi::Env env, const HolderInfo& holder) {
 // lockQuery(namespace id): [{ name, permits, missing, holders: [{ pid, since, token, mode, alive }] }]
 Napi::Value LockQuery(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  std::shared_ptr<LockTable> table;
-  if (SysError error = LockTable::Get(info[0].As<Napi::String>(), &table)) {
+  std::shared_ptr<const LockTable> table;
+  if (SysError error = LockTable::Look(info[0].As<Napi::String>(), &table)) {
     ThrowSysError(env, error);
     return env.Undefined();
   }
   Napi::Array result = Napi::Array::New(env);
+  if (table == nullptr) return result;
   uint32_t next = 0;
   for (const LockInfo& lock : QueryLocks(*table)) {
     Napi::Object object = Napi::Object::New(env);
@@ -185,8 +177,8 @@ Napi::Value FaultSteps(const Napi::CallbackInfo& info) {
 
 Napi::Value FaultArm(const Napi::CallbackInfo& info) {
   const std::string name = info[0].As<Napi::String>();
-  return Napi::Boolean::New(
-      info.Env(), ArmStep(name.c_str(), info[1].ToNumber().Int32Value(), info[2].ToNumber().Int32Value()));
+  return Napi::Boolean::New(info.Env(),
+                            ArmStep(name.c_str(), info[1].ToNumber().Int32Value(), info[2].ToNumber().Int32Value()));
 }
 #endif
 

@@ -92,6 +92,21 @@ SysError LockTable::Get(const std::string& id, std::shared_ptr<LockTable>* table
   return {};
 }
 
+SysError LockTable::Look(const std::string& id, std::shared_ptr<const LockTable>* table) {
+  Tables& all = tables();
+  std::lock_guard<std::mutex> guard(all.mutex);
+  if (all.ended) return {"fork", EPERM, "FORKED"};
+  const auto found = all.by_id.find(id);
+  if (found != all.by_id.end()) {
+    *table = found->second;
+    return {};
+  }
+  std::unique_ptr<Membership> observer;
+  if (SysError error = Membership::Observe(id, &observer)) return error;
+  if (observer != nullptr) *table = std::make_shared<const LockTable>(id, std::move(observer));
+  return {};
+}
+
 void LockTable::BeforeLeaving(void (*call)(const std::shared_ptr<LockTable>&)) { tables().before_leaving = call; }
 
 LockTable::LockTable(std::string id, std::unique_ptr<Membership> member)
@@ -130,18 +145,10 @@ uint32_t& LockTable::BucketOf(const uint8_t* id) const {
 }
 
 SysError LockTable::TakeTableLatch() {
-  switch (TakeLatch(header_->latch, slot())) {
-    case Latched::kTaken:
-      return {};
-    case Latched::kTakenOver:
-      Rebuild();
-      return {};
-    case Latched::kTimeout:
-      return {"latch", EBUSY, "BUSY"};
-    case Latched::kSlotLost:
-      break;
-  }
-  return {"latch", ESTALE, "SLOT_LOST"};
+  const Latched latched = TakeLatch(header_->latch, slot());
+  if (latched == Latched::kTakenOver) Rebuild();
+  if (latched == Latched::kTaken || latched == Latched::kTakenOver) return {};
+  return LatchError(latched);
 }
 
 void LockTable::LeaveLatch() { semlock::LeaveLatch(header_->latch); }
@@ -259,8 +266,7 @@ SysError LockTable::Allocate(uint32_t* allocated) {
   if (extension(index) == nullptr) return {"latch", EINVAL, "CORRUPT"};
   Record& record = records_[index];
   const Latched latched = TakeLatch(record.latch, slot());  // nothing to repair in a free one
-  if (latched == Latched::kTimeout) return {"latch", EBUSY, "BUSY"};
-  if (latched == Latched::kSlotLost) return {"latch", ESTALE, "SLOT_LOST"};
+  if (latched != Latched::kTaken && latched != Latched::kTakenOver) return LatchError(latched);
   CRASH_POINT(create_latched);
   header_->free_head = record.next;
   *allocated = index;

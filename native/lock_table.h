@@ -34,6 +34,9 @@ class LockTable {
   // The table of that namespace in this process, joined if need be.
   static SysError Get(const std::string& id, std::shared_ptr<LockTable>* table);
 
+  // The same for who only looks: without joining, so the table may be read but not changed. Null where there is none.
+  static SysError Look(const std::string& id, std::shared_ptr<const LockTable>* table);
+
   // Called for each table of this process when it exits, before it leaves the namespace.
   static void BeforeLeaving(void (*call)(const std::shared_ptr<LockTable>&));
 

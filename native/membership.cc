@@ -30,16 +30,12 @@ std::string TableName(const std::string& id) { return id + ".table"; }
 
 bool IsOwnAndPrivate(const struct stat& info) { return info.st_uid == geteuid() && (info.st_mode & 077) == 0; }
 
-// Opens this user's folder, and makes it first where there is none. -1 with `error`, or with none to try again.
+// Opens this user's folder. -1 with `error`, or with none where there is no folder.
 int OpenFolder(SysError* error) {
   const std::string path = FolderPath();
-  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-    *error = {"mkdir", errno};  // ENOENT: no /dev/shm; EACCES, EROFS, ENOSPC
-    return -1;
-  }
   const int folder = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (folder < 0) {
-    if (errno == ENOENT) return -1;  // its last user removed it
+    if (errno == ENOENT) return -1;
     const bool squatted = errno == ENOTDIR || errno == ELOOP || errno == EACCES;
     *error = {"open", errno, squatted ? "UNTRUSTED" : nullptr};
     return -1;
@@ -50,6 +46,19 @@ int OpenFolder(SysError* error) {
   *error = {"fstat", EPERM, "UNTRUSTED"};
   return -1;
 }
+
+// Opens this user's folder, and makes it first where there is none. -1 with `error`, or with none to try again: its
+// last user removed it meanwhile.
+int MakeFolder(SysError* error) {
+  if (mkdir(FolderPath().c_str(), 0700) == 0 || errno == EEXIST) return OpenFolder(error);
+  *error = {"mkdir", errno};  // ENOENT: no /dev/shm; EACCES, EROFS, ENOSPC
+  return -1;
+}
+
+struct Closer {
+  int fd;
+  ~Closer() { close(fd); }
+};
 
 void FillHeader(Header* header) {
   header->magic = kMagic;
@@ -70,7 +79,9 @@ int ReserveTable(int fd) {
   return posix_fallocate(fd, 0, kRecordsOffset + sizeof(Record));
 }
 
-void* MapTable(int fd) { return mmap(nullptr, kTableBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0); }
+void* MapTable(int fd, int protection = PROT_READ | PROT_WRITE) {
+  return mmap(nullptr, kTableBytes, protection, MAP_SHARED, fd, 0);
+}
 
 template <typename F>
 void ForEachName(int folder, F visit) {
@@ -90,17 +101,27 @@ bool StartsWith(const char* text, const std::string& prefix) {
 
 }  // namespace
 
-// One attempt ends in one of three ways: joined (null, no error), failed (null, error), or again (what it waits for).
 SysError Membership::Join(const std::string& id, std::unique_ptr<Membership>* joined) {
+  return Repeat(&Membership::TryJoin, id, joined);
+}
+
+SysError Membership::Observe(const std::string& id, std::unique_ptr<Membership>* observer) {
+  SysError error = Repeat(&Membership::TryObserve, id, observer);
+  if (!error && (*observer)->memory_ == nullptr) observer->reset();
+  return error;
+}
+
+// One attempt ends in one of three ways: done (null, no error), failed (null, error), or again (what it waits for).
+SysError Membership::Repeat(Attempt attempt, const std::string& id, std::unique_ptr<Membership>* done) {
   std::unique_ptr<Membership> member(new Membership);
   member->id_ = id;
   const int64_t start = MonotonicNs();
   int64_t lost_since = 0;
   for (;;) {
     SysError error;
-    const char* waiting_for = member->TryJoin(&error);
+    const char* waiting_for = (member.get()->*attempt)(&error);
     if (waiting_for == nullptr && !error) {
-      *joined = std::move(member);
+      *done = std::move(member);
       return {};
     }
     member->CloseTable();
@@ -121,23 +142,14 @@ const char* Membership::TryJoin(SysError* error) {
     *error = {"open", errno};
     return nullptr;
   }
-  const int folder = OpenFolder(error);
+  const int folder = MakeFolder(error);
   if (folder < 0) return *error ? nullptr : "folder";
-  struct Closer {
-    int fd;
-    ~Closer() { close(fd); }
-  } closer{folder};
+  Closer closer{folder};
 
-  fd_ = openat(folder, TableName(id_).c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-  if (fd_ < 0) {
-    if (errno == ENOENT) return OthersPresent() ? "table" : CreateTable(folder, error);
-    *error = {"open", errno, errno == ELOOP || errno == EACCES || errno == EISDIR ? "UNTRUSTED" : nullptr};
-    return nullptr;
-  }
   struct stat info;
-  if (fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode) || !IsOwnAndPrivate(info)) {
-    *error = {"fstat", EPERM, "UNTRUSTED"};
-    return nullptr;
+  if (!OpenTable(folder, O_RDWR, &info, error)) {
+    if (*error) return nullptr;
+    return OthersPresent() ? "table" : CreateTable(folder, error);
   }
   if (const int failed = LockByte(fd_, F_WRLCK, kGateByte)) {
     if (failed == EAGAIN || failed == EACCES) return "gate";
@@ -172,6 +184,50 @@ const char* Membership::TryJoin(SysError* error) {
   CRASH_POINT(join_present);
   LockByte(fd_, F_UNLCK, kGateByte);
   return nullptr;
+}
+
+// A table that nobody uses and nobody can read says nothing; who joins next makes it anew.
+const char* Membership::TryObserve(SysError* error) {
+  shm_ = open(kShm, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (shm_ < 0) {
+    *error = {"open", errno};
+    return nullptr;
+  }
+  const int folder = OpenFolder(error);
+  if (*error) return nullptr;
+  if (folder < 0) return OthersPresent() ? "table" : nullptr;
+  Closer closer{folder};
+
+  struct stat info;
+  if (!OpenTable(folder, O_RDONLY, &info, error)) return !*error && OthersPresent() ? "table" : nullptr;
+  if (!OthersHaveSlots() && OthersPresent()) return "table";
+  const bool complete = info.st_size == static_cast<off_t>(kTableBytes);
+  void* memory = complete ? MapTable(fd_, PROT_READ) : nullptr;
+  if (memory == MAP_FAILED) {
+    *error = {"mmap", errno};
+    return nullptr;
+  }
+  memory_ = static_cast<uint8_t*>(memory);
+  if (complete && HeaderIsValid()) {
+    slot_.Observe(fd_, reinterpret_cast<Slot*>(memory_ + kSlotsOffset));
+    return nullptr;
+  }
+  if (OthersHaveSlots()) *error = {"open", EINVAL, "LAYOUT"};
+  CloseTable();
+  return nullptr;
+}
+
+// Opens the table's file as fd_. False with `error`, or with none where there is no file.
+bool Membership::OpenTable(int folder, int flags, struct stat* info, SysError* error) {
+  fd_ = openat(folder, TableName(id_).c_str(), flags | O_NOFOLLOW | O_CLOEXEC);
+  if (fd_ < 0) {
+    if (errno == ENOENT) return false;
+    *error = {"open", errno, errno == ELOOP || errno == EACCES || errno == EISDIR ? "UNTRUSTED" : nullptr};
+    return false;
+  }
+  if (fstat(fd_, info) == 0 && S_ISREG(info->st_mode) && IsOwnAndPrivate(*info)) return true;
+  *error = {"fstat", EPERM, "UNTRUSTED"};
+  return false;
 }
 
 // Always "again" when it worked: whoever linked the table, everybody joins it the same way.
@@ -258,7 +314,7 @@ void Membership::Leave() {
   slot_.Release();
   CRASH_POINT(leave_byte_unlocked);
   SysError ignored;
-  const int folder = locked == 0 && !OthersHaveSlots() ? OpenFolder(&ignored) : -1;
+  const int folder = locked == 0 && !OthersHaveSlots() ? MakeFolder(&ignored) : -1;
   if (folder >= 0) {
     // Where our table was removed under us, its path is free: newcomers are refused as long as we are present.
     const bool removed = faccessat(folder, TableName(id_).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0;

@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include <sys/stat.h>
+
 #include <memory>
 #include <string>
 
@@ -19,6 +21,12 @@ class Membership {
   // GATE, CAPACITY; and what the system says, ENOSPC above all.
   static SysError Join(const std::string& id, std::unique_ptr<Membership>* joined);
 
+  // A look from outside: maps the table for reading alone, takes neither gate nor slot, and so neither delays nor
+  // changes anything. Null where there is no table. Kinds of error: as Join, but for GATE and CAPACITY.
+  static SysError Observe(const std::string& id, std::unique_ptr<Membership>* observer);
+
+  ~Membership() { CloseTable(); }
+
   // Gives the slot back, so that what this process still holds counts as a dead process's; the last one also removes
   // the table and the semaphores. The memory stays mapped: other threads may look at it until the process ends.
   void Leave();
@@ -33,7 +41,11 @@ class Membership {
  private:
   Membership() = default;
 
+  using Attempt = const char* (Membership::*)(SysError* error);
+  static SysError Repeat(Attempt attempt, const std::string& id, std::unique_ptr<Membership>* done);
   const char* TryJoin(SysError* error);
+  const char* TryObserve(SysError* error);
+  bool OpenTable(int folder, int flags, struct stat* info, SysError* error);
   const char* CreateTable(int folder, SysError* error);
   bool IsCurrent(int folder) const;
   bool OthersPresent() const;

@@ -45,9 +45,9 @@ ProcStat ReadProcStat(const char* path) {
   char state = 0;
   unsigned flags = 0;
   unsigned long long start = 0;
-  if (field == nullptr || sscanf(field + 1,
-                                 " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-                                 &state, &flags, &start) != 3) {
+  if (field == nullptr ||
+      sscanf(field + 1, " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &state,
+             &flags, &start) != 3) {
     return result;
   }
   constexpr unsigned kExitingFlag = 0x4;  // PF_EXITING: files may be closed before the state says zombie
@@ -113,6 +113,12 @@ SysError ProcessSlot::Claim(int fd, Slot* slots) {
     return {};
   }
   return {"fcntl", ENOLCK, "CAPACITY"};
+}
+
+void ProcessSlot::Observe(int fd, Slot* slots) {
+  fd_ = fd;
+  slots_ = slots;
+  pid_namespace_ = PidNamespace();
 }
 
 void ProcessSlot::Release() {

@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include <atomic>
+
 #include "layout.h"
 #include "sys_error.h"
 
@@ -23,13 +25,15 @@ class ProcessSlot {
  public:
   // Takes the first free slot. CAPACITY when all are taken by live processes.
   SysError Claim(int fd, Slot* slots);
+  // Takes none, and only tells which other processes live.
+  void Observe(int fd, Slot* slots);
   // From here on this process is dead to all others.
   void Release();
   // In a forked child: the slot is the parent's.
-  void Forget() { tag_ = 0; }
+  void Forget() { tag_.store(0); }
 
   // 0 once it was released or forgotten: nothing may be latched any more.
-  Tag tag() const { return tag_; }
+  Tag tag() const { return tag_.load(std::memory_order_relaxed); }
   uint32_t pid() const { return pid_; }
   Liveness Check(Tag tag) const;
   // Wakes the threads of a process that wait for a grant. Never blocks; harmless when there is nobody.
@@ -46,7 +50,7 @@ class ProcessSlot {
 
   int fd_ = -1;
   Slot* slots_ = nullptr;
-  Tag tag_ = 0;
+  std::atomic<Tag> tag_{0};  // read by all threads of the process
   uint32_t pid_ = 0;
   uint64_t pid_namespace_ = 0;
 };

@@ -18,17 +18,44 @@ bool ReadEntry(const LockTable& table, const Entry& entry, std::vector<HolderInf
   return true;
 }
 
-uint32_t MissingPermits(const LockTable& table, const Record& record, uint32_t held) {
+// Nobody, or nobody alive, is changing the record: what is missing then stays missing.
+bool IsAtRest(const LockTable& table, const Record& record) {
+  const Tag owner = record.latch.load() & ~kAsked;
+  return owner == 0 || table.slot().Check(owner) == Liveness::kDead;
+}
+
+uint32_t MissingPermits(const LockTable& table, const Record& record, uint32_t entries) {
   if ((record.flags.load() & kForeign) == 0) return 0;
   NamedSemaphore semaphore;
   if (semaphore.Open(table.SemaphoreNameOf(record).c_str(), Create::kNever, 0, 0)) return 0;
-  const uint32_t there = held + static_cast<uint32_t>(semaphore.Value());
+  const uint32_t there = entries + static_cast<uint32_t>(semaphore.Value());
   return there < record.permits ? record.permits - there : 0;
 }
 
+// The holders, and with them the permits that are missing. A permit that just changes hands is neither, so the two
+// count together only when the record was at rest all the while.
+bool ReadPermits(const LockTable& table, Record& record, LockInfo* lock) {
+  lock->holders.clear();
+  const bool at_rest = IsAtRest(table, record);
+  const uint64_t token = record.last_token;
+  const uint32_t held = record.held.load();
+  uint32_t entries = 0;  // also those that are released and not swept yet: their permits are not back
+  table.AnyEntry(record, [&](Entry& entry, uint32_t) {
+    entries += entry.tag.load() != 0;
+    ReadEntry(table, entry, &lock->holders);
+    return false;
+  });
+  lock->missing = MissingPermits(table, record, entries);
+  return lock->missing == 0 ||
+         (at_rest && IsAtRest(table, record) && record.last_token == token && record.held.load() == held);
+}
+
+// A lock so busy that it is never found at rest has its permits: otherwise it could not be busy.
+constexpr int kReads = 100;
+
 }  // namespace
 
-std::vector<LockInfo> QueryLocks(LockTable& table) {
+std::vector<LockInfo> QueryLocks(const LockTable& table) {
   std::vector<LockInfo> locks;
   for (uint32_t index = 1; index < table.record_count(); ++index) {
     Record& record = table.record(index);
@@ -37,11 +64,12 @@ std::vector<LockInfo> QueryLocks(LockTable& table) {
     if (record.held.load() == 0 && !foreign) continue;
     const uint32_t generation = record.generation;
     LockInfo lock{table.NameOf(record), record.permits, 0, {}};
-    table.AnyEntry(record, [&](Entry& entry, uint32_t) {
-      ReadEntry(table, entry, &lock.holders);
-      return false;
-    });
-    lock.missing = MissingPermits(table, record, static_cast<uint32_t>(lock.holders.size()));
+    int reads = 1;
+    while (!ReadPermits(table, record, &lock)) {
+      if (reads++ < kReads) continue;
+      lock.missing = 0;
+      break;
+    }
     if (record.state.load() != State::kLock || record.generation != generation) continue;  // recycled while we looked
     if (!lock.holders.empty() || lock.missing > 0) locks.push_back(std::move(lock));
   }

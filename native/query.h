@@ -27,6 +27,6 @@ struct LockInfo {
 };
 
 // All locks of the namespace that somebody holds, or that miss a permit.
-std::vector<LockInfo> QueryLocks(LockTable& table);
+std::vector<LockInfo> QueryLocks(const LockTable& table);
 
 }  // namespace semlock

@@ -9,6 +9,14 @@ export { type LockedRequest, type Middleware, type Next } from './http/http-type
 export { locked, type LockedHandler } from './http/locked.js';
 export { type Held } from './lock/held.js';
 export { Lock, type LockOptions } from './lock/lock.js';
+export {
+  locks,
+  type LockGap,
+  type LockInfo,
+  type LockManager,
+  type LockManagerSnapshot,
+  type QueryOptions,
+} from './lock/locks.js';
 export { NamedSemaphore, type NamedSemaphoreOptions } from './lock/named-semaphore.js';
 export { Semaphore, type SemaphoreOptions } from './lock/semaphore.js';
 export { processStore, threadStore, type LockStore, type StoreLock, type StoreRequest } from './lock/store.js';

@@ -2,29 +2,56 @@
 // the names of the semaphores in the file system.
 
 import { createHash } from 'node:crypto';
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
 import { describe, SemlockError } from './errors.js';
+import { mainScript } from './main-script.js';
 
 /**
  * The namespace of this program: `SEMLOCK_NAMESPACE` if it is set and not empty, otherwise the real path of the
  * folder of the nearest `package.json` above the main script (above the working folder where there is no script).
+ * A script within `node_modules`, such as a framework's command, belongs to the app that has it installed.
  */
 export function defaultNamespace(): string {
-  const chosen = process.env['SEMLOCK_NAMESPACE'];
-  if (chosen !== undefined && chosen !== '') return chosen;
-  return (fromMainScript ??= packageFolder(process.argv[1]));
+  return chosenNamespace() ?? (fromMainScript ??= appFolder(mainScript));
 }
 
 let fromMainScript: string | undefined;
 
-function packageFolder(script: string | undefined): string {
-  const start = script !== undefined && existsSync(script) ? dirname(realpathSync(resolve(script))) : process.cwd();
+/** The namespace of the app in whose folder somebody works, for a command that is no part of that app. */
+export function workingFolderNamespace(): string {
+  return chosenNamespace() ?? packageFolder(process.cwd());
+}
+
+function chosenNamespace(): string | undefined {
+  const chosen = process.env['SEMLOCK_NAMESPACE'];
+  return chosen === '' ? undefined : chosen;
+}
+
+function appFolder(script: string | undefined): string {
+  const start = script === undefined ? process.cwd() : scriptFolder(resolve(script));
+  const end = `${start}/`.indexOf('/node_modules/');
+  const owner = start.slice(0, end) || '/';
+  return end >= 0 && hasPackage(owner) ? owner : packageFolder(start);
+}
+
+/** `script` may also be a folder (`node .`) or lack its extension (`node server`). */
+function scriptFolder(script: string): string {
+  if (!existsSync(script)) return existsSync(dirname(script)) ? realpathSync(dirname(script)) : process.cwd();
+  const real = realpathSync(script);
+  return statSync(real).isDirectory() ? real : dirname(real);
+}
+
+function packageFolder(start: string): string {
   for (let folder = start; ; folder = dirname(folder)) {
-    if (existsSync(join(folder, 'package.json'))) return folder;
+    if (hasPackage(folder)) return folder;
     if (folder === dirname(folder)) return start;
   }
+}
+
+function hasPackage(folder: string): boolean {
+  return existsSync(join(folder, 'package.json'));
 }
 
 /** SHA-256 of the UTF-16 code units: distinct strings, lone surrogates included, have distinct digests. */

@@ -4,9 +4,11 @@ import { ROUTES } from './routes.js';
 import { clockTime, drawTimeline } from './timeline.js';
 
 const HINTS = {
-  process: 'Expect one 200 and a busy for everybody else; a busy answer comes at once, and its handler never runs.',
-  thread: 'Expect a 200 from every worker, and a file that has lost lines. Restart with npm start to compare.',
-  none: 'Expect only 200s, and a file that has lost lines. Restart with npm start to compare.',
+  process:
+    'Expect one 200 for each file, and at once a busy for everybody else, whose handler never runs. ' +
+    'To compare: LOCK=thread npm start',
+  thread: 'Expect a 200 from every worker, and a file that has lost lines. To compare: npm start',
+  none: 'Expect a 200 for every request, and a file that has lost lines. To compare: npm start',
 };
 
 const form = document.querySelector('#controls');
@@ -61,15 +63,18 @@ async function run() {
     path: route.documents[index % route.documents.length],
     state: 'waiting',
   }));
-  const redraw = () => show(requests, { start, expectedMs: ms });
-  redraw();
+  const draw = () => drawTimeline(chart, requests, { start, expectedMs: ms });
+  const show = () => {
+    draw();
+    showAnswers(requests);
+  };
+  show();
   showOutcome(undefined, element('p', 'Checked after the requests.', 'empty'));
-  const clock = setInterval(redraw, 50);
+  const clock = setInterval(draw, 50);
   try {
-    await Promise.all(requests.map((request) => send(request, ms)));
+    await Promise.all(requests.map((request) => send(request, ms).then(show)));
   } finally {
     clearInterval(clock);
-    redraw();
   }
   showVerdicts(await Promise.all(route.documents.map(async (path) => [path, await askForJson(`${path}/check`)])));
 }
@@ -89,14 +94,6 @@ async function send(request, ms) {
   }
 }
 
-function show(requests, times) {
-  drawTimeline(chart, requests, times);
-  showAnswers(requests);
-  const count = (state) => requests.filter((request) => request.state === state).length;
-  document.querySelector('#chart-summary').textContent =
-    `${count('worked')} worked on the file, ${count('busy')} were told busy, ${count('waiting')} have no answer yet.`;
-}
-
 function showAnswers(requests) {
   const arrivals = requests.filter(({ arrived }) => arrived).map(({ arrived }) => arrived);
   const zero = Math.min(...arrivals);
@@ -114,6 +111,9 @@ function showAnswers(requests) {
       return row;
     }),
   );
+  const count = (state) => requests.filter((request) => request.state === state).length;
+  document.querySelector('#chart-summary').textContent =
+    `${count('worked')} worked on the file, ${count('busy')} were told busy, ${count('waiting')} have no answer yet.`;
 }
 
 function answerOf({ state, status, text }) {

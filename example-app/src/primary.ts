@@ -8,6 +8,9 @@ import { join } from 'node:path';
 import type { Settings } from './settings.js';
 import { welcome } from './welcome.js';
 
+/** Ctrl-C under npm comes twice: from the terminal, and passed on by npm. */
+const ONCE_MS = 300;
+
 export function runPrimary(settings: Settings): void {
   const folder = mkdtempSync(join(tmpdir(), 'semlock-example-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -18,7 +21,7 @@ export function runPrimary(settings: Settings): void {
   };
 
   const listening = new Set<Worker>();
-  let stopping = false;
+  let stoppedAt: number | undefined;
 
   cluster.on('listening', (worker, { port }) => {
     const isFirst = listening.size === 0;
@@ -35,9 +38,9 @@ export function runPrimary(settings: Settings): void {
 
   cluster.on('exit', (worker, code, signal) => {
     const wasListening = listening.delete(worker);
-    if (stopping) return;
+    if (stoppedAt !== undefined) return;
     if (wasListening) {
-      console.log(`${worker.process.pid} ended (${signal ?? code}), another worker takes its place`);
+      console.log(`${worker.process.pid} ended (${signal || code}), another worker takes its place`);
       cluster.fork(env);
     } else {
       // It could not start and has said why. The next one could not either.
@@ -47,15 +50,15 @@ export function runPrimary(settings: Settings): void {
   });
 
   function stop(): void {
-    stopping = true;
+    stoppedAt = Date.now();
     for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGTERM');
   }
 
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      // Asked twice: do not wait for the work in progress. The workers exit when the primary is gone.
-      if (stopping) process.exit(1);
-      stop();
+      if (stoppedAt === undefined) stop();
+      // Asked again: do not wait for the work in progress. The workers exit when the primary is gone.
+      else if (Date.now() - stoppedAt > ONCE_MS) process.exit(1);
     });
   }
 

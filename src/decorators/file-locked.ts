@@ -60,10 +60,9 @@ export function FileLocked(
   });
 }
 
-/** No client can forge one in a body that a framework parsed and passed: JSON has no functions. */
+/** By a function that no other argument has; and no client can forge it, because parsed bodies hold no functions. */
 function isResponse(value: unknown): value is ServerResponse {
-  const { writeHead, end } = (value ?? {}) as Partial<Record<'writeHead' | 'end', unknown>>;
-  return typeof writeHead === 'function' && typeof end === 'function';
+  return typeof (value as { writeHead?: unknown } | null | undefined)?.writeHead === 'function';
 }
 
 type Report = (error: unknown) => void;
@@ -91,16 +90,14 @@ function passThrough(middleware: Middleware, res: ServerResponse, report: Report
 
   return new Promise((resolve, reject) => {
     enter = (error) => {
-      entered = true;
       const late = enterLate(error, res, report, call);
       resolve(late);
       return late;
     };
     if (isThenable(passed)) passed.then(undefined, reject);
     void over(res).then(() => {
-      if (entered) return;
-      enter = () => undefined;
-      resolve(res);
+      enter = () => undefined; // There is nobody left to answer.
+      resolve(res); // Changes nothing once the method was called: then its promise counts.
     });
   });
 }

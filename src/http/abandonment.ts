@@ -12,7 +12,9 @@ export interface AbandonedMessage {
   readonly name: string;
   /** How long it was kept after the client had disconnected, in milliseconds. */
   readonly abandonAfterMs: number;
+  /** The request of the client that left. */
   readonly req: IncomingMessage;
+  /** Its response, which the handler has not ended. */
   readonly res: ServerResponse;
 }
 

@@ -3,11 +3,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { SemlockError } from '../errors.js';
+import { checkLockName } from '../names.js';
 import type { RequestHold } from './hold-until-done.js';
 import {
   parseFileLockOptions,
   type AnyFileLockOptions,
   type AnyLockName,
+  type FileLockConfig,
   type FileLockOptions,
   type LockName,
 } from './http-options.js';
@@ -31,7 +33,7 @@ const OWNER = 'fileLock()';
  * returns is returned.
  *
  * @param name - the lock's name, or a function that makes it from the request. Default `default`.
- * @throws {@link SemlockError} `ERR_SEMLOCK_OPTION`, at creation.
+ * @throws {@link SemlockError} `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`, at creation.
  *
  * @example
  * ```ts
@@ -48,7 +50,9 @@ export function fileLock<Req extends IncomingMessage = DefaultRequest, Res exten
   options: FileLockOptions<Req, Res>,
 ): Middleware;
 export function fileLock(nameOrOptions?: AnyLockName | AnyFileLockOptions, options?: AnyFileLockOptions): Middleware {
-  const { name, ...config } = parseFileLockOptions(OWNER, oneSetOfOptions(nameOrOptions, options));
+  const { name, ...config } = isName(nameOrOptions)
+    ? withName(nameOrOptions, options)
+    : parseFileLockOptions(OWNER, onlyOne(nameOrOptions, options));
   const pass = lockGate(OWNER, name, config, goOn);
 
   return function fileLockMiddleware(req, res, next) {
@@ -81,17 +85,20 @@ async function releaseOnRejection(result: PromiseLike<unknown>, hold: RequestHol
   }
 }
 
-function oneSetOfOptions(
-  nameOrOptions: AnyLockName | AnyFileLockOptions | undefined,
-  options: AnyFileLockOptions | undefined,
-): AnyFileLockOptions | undefined {
-  if (nameOrOptions === undefined) return options;
-  if (typeof nameOrOptions !== 'string' && typeof nameOrOptions !== 'function') {
-    if (options === undefined) return nameOrOptions;
-    throw new SemlockError('ERR_SEMLOCK_OPTION', `${OWNER}: the options were given twice`);
-  }
+function isName(value: unknown): value is AnyLockName {
+  return typeof value === 'string' || typeof value === 'function';
+}
+
+function withName(name: AnyLockName, options: AnyFileLockOptions | undefined): FileLockConfig {
+  if (typeof name === 'string') checkLockName(OWNER, name);
+  const config = parseFileLockOptions(OWNER, options);
   if (options?.name !== undefined) {
     throw new SemlockError('ERR_SEMLOCK_OPTION', `${OWNER}: the name was given twice, also as the option "name"`);
   }
-  return { ...options, name: nameOrOptions };
+  return { ...config, name };
+}
+
+function onlyOne<T>(first: T | undefined, second: T | undefined): T | undefined {
+  if (first === undefined || second === undefined) return first === undefined ? second : first;
+  throw new SemlockError('ERR_SEMLOCK_OPTION', `${OWNER}: the options were given twice`);
 }

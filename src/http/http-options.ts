@@ -24,7 +24,7 @@ export interface HttpLockOptions<
 > {
   /** Keeps the locks of one app apart from those of others. Default: `SEMLOCK_NAMESPACE`, or the app's folder. */
   namespace?: string;
-  /** How many requests can hold the lock at once, in all processes together, 1 to 65 535. Default 1. */
+  /** How many requests can hold the lock at once, in all processes together, 1 to 1024. Default 1. */
   permits?: number;
   /** The status of the answer when the lock is held elsewhere, 400 to 599. Default 503. */
   status?: number;

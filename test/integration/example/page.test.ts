@@ -2,12 +2,9 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-// @ts-expect-error -- a script of the page, without types
 import { ROUTES } from '../../../example-app/public/routes.js';
 import { scratchNamespace } from '../../support/shm.js';
 import { startExample, stopExample, type Example } from './example-process.js';
-
-const routes = ROUTES as Record<string, { documents: string[]; code: string }>;
 
 describe('the page', () => {
   let example: Example;
@@ -43,7 +40,7 @@ describe('the page', () => {
     const { text } = await example.whenFree('/');
     const offered = [...text.matchAll(/<option value="([a-z]+)"/g)].map((match) => match[1]);
 
-    expect(offered).toEqual(Object.keys(routes));
+    expect(offered).toEqual(Object.keys(ROUTES));
   });
 
   it('learns which lock is on', async () => {
@@ -52,7 +49,7 @@ describe('the page', () => {
     expect(JSON.parse(text)).toEqual({ lock: 'process', workers: 4 });
   });
 
-  it.each(Object.values(routes).flatMap(({ documents }) => documents))(
+  it.each(Object.values(ROUTES).flatMap(({ documents }) => documents))(
     'clears %s, appends, and learns who worked when and whether the file is whole',
     async (path) => {
       expect((await example.whenFree(path, { method: 'DELETE' })).status).toBe(204);

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
-import { connect, type AddressInfo } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 
 import express, { type ErrorRequestHandler } from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -27,6 +27,13 @@ async function serve(listener: (req: IncomingMessage, res: ServerResponse) => un
     server.close();
   });
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+}
+
+/** Asks, and can leave before the answer. */
+function impatientClient(url: string): Socket {
+  const client = connect(Number(new URL(url).port), '127.0.0.1');
+  client.write('GET / HTTP/1.1\r\nHost: here\r\n\r\n');
+  return client;
 }
 
 async function answer(url: string) {
@@ -92,7 +99,7 @@ describe(`@FileLocked(), compiled to the ${flavour} flavour`, () => {
         res.end(`${id} ${JSON.stringify(body)} ${String(isFree('anywhere'))}`);
       }
     }
-    const forged = { writeHead: '', end: '' };
+    const forged = { writeHead: 'forged' };
     const url = await serve((_req, res) => new Reports().create(forged, res, '7'));
     expect(await answer(url)).toEqual({ status: 200, body: `7 ${JSON.stringify(forged)} false` });
   });
@@ -280,14 +287,41 @@ describe(`@FileLocked() with a name that takes its time, compiled to the ${flavo
       const result = await outcome(() => new Slow().create(res));
       seen.resolve(result === res);
     });
-    const client = connect(Number(new URL(url).port), '127.0.0.1');
-    client.write('GET / HTTP/1.1\r\nHost: here\r\n\r\n');
+    const client = impatientClient(url);
     await asked.promise;
     client.destroy();
     expect(await seen.promise).toBe(true);
     name.resolve('left');
     await new Promise(setImmediate);
     expect([calls, isFree('left')]).toEqual([0, true]);
+  });
+
+  it('gives what the method gives, and not the response, when the client leaves while it works', async () => {
+    const working = deferred();
+    const work = deferred();
+    class Reports {
+      @FileLocked({ namespace, name: async () => Promise.resolve('left-working') })
+      async create(_res: ServerResponse) {
+        working.resolve();
+        await work.promise;
+        return 'created';
+      }
+    }
+    const closed = deferred();
+    const seen = deferred<unknown>();
+    const url = await serve(async (_req, res) => {
+      res.on('close', () => setImmediate(closed.resolve));
+      seen.resolve(await outcome(() => new Reports().create(res)));
+      res.end();
+    });
+    const client = impatientClient(url);
+    await working.promise;
+    client.destroy();
+    await closed.promise;
+    expect(isFree('left-working')).toBe(false);
+    work.resolve();
+    expect(await seen.promise).toBe('created');
+    await expect.poll(() => isFree('left-working')).toBe(true);
   });
 });
 
@@ -315,6 +349,27 @@ describe(`@FileLocked() with an onBusy that goes on, compiled to the ${flavour} 
     expect(held.released).toBe(false);
     expect(await seenBy((next) => next())).toBe('created');
     expect(await seenBy((next) => void setTimeout(next, 5))).toBe('created');
+  });
+
+  it('does not call the method any more when the client has left by then', async () => {
+    const asked = deferred<() => void>();
+    let calls = 0;
+    class Reports {
+      @FileLocked('goes-on', { namespace, onBusy: (_req, _res, next) => asked.resolve(next) })
+      create(_res: ServerResponse) {
+        calls += 1;
+      }
+    }
+    const seen = deferred<boolean>();
+    const url = await serve(async (_req, res) => {
+      seen.resolve((await outcome(() => new Reports().create(res))) === res);
+    });
+    const client = impatientClient(url);
+    const next = await asked.promise;
+    client.destroy();
+    expect(await seen.promise).toBe(true);
+    next();
+    expect(calls).toBe(0);
   });
 
   it('rejects with what next is given, whether at once or later', async () => {

@@ -1,0 +1,63 @@
+#!/usr/bin/env node
+// The semlock command. Each of its commands is loaded when it is called, so that help needs no addon, and an addon that
+// is missing is told in one sentence.
+
+import { readFileSync } from 'node:fs';
+
+import { SemlockError } from '../errors.js';
+import { EXIT, HELP, parseArguments, UsageError } from './usage.js';
+
+type Command = (args: string[]) => Promise<number>;
+
+const COMMANDS = new Map<string, () => Promise<Command>>([
+  ['ls', async () => (await import('./ls.js')).ls],
+  ['run', async () => (await import('./run.js')).run],
+]);
+
+// Who reads our output may stop reading, as head(1) does. That is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  process.stderr.write(`semlock: cannot write the output: ${error.message}\n`);
+  process.exit(EXIT.unavailable);
+});
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+async function main([name, ...args]: string[]): Promise<number> {
+  if (name === undefined) throw new UsageError('a command is missing: ls or run');
+  if (name.startsWith('-')) return about([name, ...args]);
+  const load = COMMANDS.get(name);
+  if (load === undefined) throw new UsageError(`there is no command '${name}', only ls and run`);
+  const command = await load();
+  return command(args);
+}
+
+function about(args: string[]): number {
+  const { values } = parseArguments({
+    args,
+    options: { help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } },
+  });
+  process.stdout.write(values.help === true ? HELP : `${version()}\n`);
+  return 0;
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function report(error: unknown): number {
+  if (error instanceof UsageError) {
+    process.stderr.write(error.report);
+    return EXIT.usage;
+  }
+  if (error instanceof SemlockError) {
+    process.stderr.write(`semlock: ${error.message}\n`);
+    return EXIT.unavailable;
+  }
+  throw error;
+}

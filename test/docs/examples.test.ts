@@ -1,0 +1,112 @@
+// Code that readers copy works. What the README and the documentation comments show is compiled against the package, and
+// the commands that they give exist.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+import { describe, expect, it } from 'vitest';
+
+import { NamedSemaphore } from '../../src/lock/named-semaphore.js';
+import { runProgram } from '../support/run-program.js';
+import { scratchSemaphore } from '../support/semaphore-name.js';
+import { codeBlocks, type CodeBlock } from './code-blocks.js';
+import { typeErrors } from './type-check.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const read = (file: string): string => readFileSync(root + file, 'utf8');
+const { scripts, bin = {} } = JSON.parse(read('package.json')) as {
+  scripts: Record<string, string>;
+  bin?: Record<string, string>;
+};
+
+const compiled = ['ts', 'js', 'cjs'];
+const readme = codeBlocks('README.md', read('README.md'));
+const sources = readdirSync(`${root}src`, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+const comments = sources.map((file) => `src/${file}`).flatMap((file) => codeBlocks(file, read(file)));
+
+/** Commands of a shell block that do not exist here: `npm run` scripts and the package's own command. */
+function commandErrors({ code, place }: CodeBlock): string[] {
+  const { stderr } = spawnSync('bash', ['-n'], { input: code, encoding: 'utf8' });
+  const missing = [...code.matchAll(/\bnpm (?:run )?(?:-\S+ )*([\w:-]+)|\bnpx (\w+)/g)].flatMap(
+    ([command, script, tool]) => {
+      if (tool !== undefined) return tool === 'semlock' && !(tool in bin) ? [command] : [];
+      return ['ci', 'install', 'i'].includes(script!) || script! in scripts ? [] : [command];
+    },
+  );
+  return [...(stderr === '' ? [] : [stderr]), ...missing].map((error) => `${place}: ${error}`);
+}
+
+describe('README.md', () => {
+  it('shows the two commands that a newcomer needs', () => {
+    const commands = readme.filter(({ language }) => language === 'sh').map(({ code }) => code);
+    expect(commands.join('')).toContain('npm ci && npm start');
+    expect(commands.join('')).toContain('npm ci && npm test');
+  });
+
+  it('has only code that is checked here, or says that it is text', () => {
+    const checked = [...compiled, 'sh', 'py', 'text'];
+    expect(readme.filter(({ language }) => !checked.includes(language)).map(({ place }) => place)).toEqual([]);
+  });
+
+  it('has TypeScript and JavaScript that compile', { timeout: 60_000 }, () => {
+    expect(typeErrors(readme.filter(({ language }) => compiled.includes(language)))).toEqual([]);
+  });
+
+  it('has shell commands that exist', () => {
+    expect(readme.filter(({ language }) => language === 'sh').flatMap(commandErrors)).toEqual([]);
+  });
+
+  it('has Python that runs, on a semaphore that exists', () => {
+    for (const { code, place } of readme.filter(({ language }) => language === 'py')) {
+      const name = scratchSemaphore();
+      NamedSemaphore.create(name).close();
+      const { stderr } = runProgram('python3', ['-c', code.replaceAll('/ledger', name)]);
+      expect(stderr, place).toBe('');
+    }
+  });
+
+  it('links to files that exist', () => {
+    const links = [...read('README.md').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, path]) => path!);
+    expect(links.filter((path) => !existsSync(root + path))).toEqual([]);
+  });
+});
+
+describe('documentation comments', () => {
+  it('have examples', () => {
+    expect(comments.length).toBeGreaterThan(2);
+  });
+
+  it('have examples that compile', { timeout: 60_000 }, () => {
+    expect(typeErrors(comments)).toEqual([]);
+  });
+});
+
+describe('the checks themselves', () => {
+  const block = (language: string, code: string): CodeBlock => ({ language, code, line: 10, place: 'page.md:10' });
+
+  it('find a wrong option, and the line it is on', { timeout: 60_000 }, () => {
+    const errors = typeErrors([
+      block('ts', `const lock = new Lock('x');\nnew Lock('y', { permits: 2 });\nlock.take();\n`),
+    ]);
+    expect(errors).toEqual([
+      expect.stringMatching(/^page\.md:11: .*'permits' does not exist in type 'LockOptions'/),
+      expect.stringMatching(/^page\.md:12: Property 'take' does not exist on type 'Lock'/),
+    ]);
+  });
+
+  it('find a command that does not exist, and wrong syntax', () => {
+    expect(commandErrors(block('sh', 'npm ci && npm run nothing\n'))).toEqual(['page.md:10: npm run nothing']);
+    expect(commandErrors(block('sh', 'npm test && (\n'))).toEqual([expect.stringContaining('syntax error')]);
+  });
+
+  it('read blocks from Markdown and from comments', () => {
+    expect(codeBlocks('a.md', 'text\n```ts\nlet a;\n\n```\n```sh\nls\n```\n')).toEqual([
+      { place: 'a.md:3', line: 3, language: 'ts', code: 'let a;\n\n' },
+      { place: 'a.md:7', line: 7, language: 'sh', code: 'ls\n' },
+    ]);
+    expect(codeBlocks('a.ts', '/**\n * ```ts\n * let a;\n *   b();\n * ```\n */\n')).toEqual([
+      { place: 'a.ts:3', line: 3, language: 'ts', code: 'let a;\n  b();\n' },
+    ]);
+  });
+});
