@@ -16,6 +16,7 @@
         "native/process_slot.cc",
         "native/query.cc",
         "native/thread_semaphore.cc",
+        "native/wait_binding.cc",
         "native/wait_service.cc",
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

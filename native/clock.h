@@ -12,21 +12,21 @@ namespace semlock {
 inline int64_t MonotonicNs() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * int64_t{1000000000} + now.tv_nsec;
+  return int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
 }
 
 // For people, and a base of tokens.
 inline uint64_t UnixUs() {
   timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec * uint64_t{1000000} + now.tv_nsec / 1000;
+  return static_cast<uint64_t>(int64_t{now.tv_sec} * 1000000 + now.tv_nsec / 1000);
 }
 
 // Four times as cheap, exact to some 4 ms.
 inline uint64_t CoarseUnixMs() {
   timespec now;
   clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  return now.tv_sec * uint64_t{1000} + now.tv_nsec / 1000000;
+  return static_cast<uint64_t>(int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000);
 }
 
 inline void SleepNs(long ns) {

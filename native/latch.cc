@@ -1,5 +1,6 @@
 #include "latch.h"
 
+#include <errno.h>
 #include <sched.h>
 
 #include "clock.h"
@@ -21,12 +22,12 @@ inline void SpinPause() {
 
 }  // namespace
 
-Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me) {
+Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, Tag tag) {
   const int64_t deadline = MonotonicNs() + kLatchBoundNs;
   for (;;) {
     for (int spin = 0; spin < kSpins; ++spin) {
       uint64_t expected = 0;
-      if (latch.load(std::memory_order_relaxed) == 0 && latch.compare_exchange_strong(expected, me.tag())) {
+      if (latch.load(std::memory_order_relaxed) == 0 && latch.compare_exchange_strong(expected, tag)) {
         return Latched::kTaken;
       }
       SpinPause();
@@ -37,7 +38,7 @@ Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me) 
       case Liveness::kDead:
         // From that very tag: had another taken over meanwhile, the word would hold a tag that never was dead. The
         // bit `asked` is dropped, since who takes over sweeps anyway.
-        if (latch.compare_exchange_strong(word, me.tag())) return Latched::kTakenOver;
+        if (latch.compare_exchange_strong(word, tag)) return Latched::kTakenOver;
         continue;
       case Liveness::kSlotLost:
         return Latched::kSlotLost;
@@ -49,11 +50,19 @@ Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me) 
   }
 }
 
+SysError LatchError(Latched outcome) {
+  if (outcome == Latched::kEnded) return {"fork", EPERM, "FORKED"};
+  if (outcome == Latched::kSlotLost) return {"latch", ESTALE, "SLOT_LOST"};
+  return {"latch", EBUSY, "BUSY"};
+}
+
 bool AskToSweep(std::atomic<uint64_t>& latch, const ProcessSlot& me) {
+  const Tag tag = me.tag();
+  if (tag == 0) return false;  // dead to all others, who sweep whatever was ours
   uint64_t word = latch.load();
   for (;;) {
     if (word == 0) {
-      if (latch.compare_exchange_weak(word, me.tag())) return true;
+      if (latch.compare_exchange_weak(word, tag)) return true;
     } else if ((word & kAsked) != 0 || latch.compare_exchange_weak(word, word | kAsked)) {
       CRASH_POINT(release_asked);
       return false;

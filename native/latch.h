@@ -15,18 +15,24 @@ enum class Latched {
   kTakenOver,  // from a dead owner: repair first what it guards
   kTimeout,    // a living owner stayed inside for kLatchBoundNs
   kSlotLost,   // see Liveness
+  kEnded,      // this process has no slot any more: a forked child, or one that exits
 };
 
 inline constexpr int64_t kLatchBoundNs = 1000000;
 
 // What TakeLatch does when the first compare-and-swap fails.
-Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me);
+Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, Tag tag);
 
 inline Latched TakeLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me) {
+  const Tag tag = me.tag();
+  if (tag == 0) return Latched::kEnded;  // 0 would leave the latch open to all
   uint64_t expected = 0;
-  if (latch.compare_exchange_strong(expected, me.tag())) return Latched::kTaken;
-  return TakeContendedLatch(latch, me);
+  if (latch.compare_exchange_strong(expected, tag)) return Latched::kTaken;
+  return TakeContendedLatch(latch, me, tag);
 }
+
+// Why a latch that was neither taken nor taken over could not be had.
+SysError LatchError(Latched outcome);
 
 // True when somebody asked to sweep: see AskToSweep.
 inline bool LeaveLatch(std::atomic<uint64_t>& latch) { return (latch.exchange(0) & kAsked) != 0; }

@@ -11,7 +11,6 @@ namespace semlock {
 // With kDone: inside the latch of this very record, with its very semaphore, and nothing left to repair.
 Outcome LockRecord::Enter(LatchedRecord* under) {
   const ProcessSlot& me = table_->slot();
-  if (me.tag() == 0) return Outcome::kEnded;
   Record& r = record();
   switch (TakeLatch(r.latch, me)) {
     case Latched::kTaken:
@@ -31,6 +30,8 @@ Outcome LockRecord::Enter(LatchedRecord* under) {
       return Outcome::kStale;
     case Latched::kTimeout:
       return Outcome::kBusy;
+    case Latched::kEnded:
+      return Outcome::kEnded;
     case Latched::kSlotLost:
       break;
   }
@@ -209,8 +210,7 @@ SysError LockRecord::LookUp() {
 SysError LockRecord::MakeSemaphore() {
   Record& r = record();
   const Latched latched = TakeLatch(r.latch, table_->slot());
-  if (latched == Latched::kTimeout) return {"latch", EBUSY, "BUSY"};
-  if (latched == Latched::kSlotLost) return {"latch", ESTALE, "SLOT_LOST"};
+  if (latched != Latched::kTaken && latched != Latched::kTakenOver) return LatchError(latched);
   const bool repair = latched == Latched::kTakenOver;
   if (r.state.load() != State::kLock || r.generation != ref_.generation) {
     repair ? HandBackUnrepaired(r.latch) : LeaveUnswept(r.latch, table_->slot());

@@ -308,8 +308,7 @@ SysError LockTable::MakeRoom(const RecordRef& ref) {
     }
     if (latched == Latched::kTaken) LeaveUnswept(r.latch, slot());
     if (latched == Latched::kTakenOver) HandBackUnrepaired(r.latch);
-    if (latched == Latched::kTimeout) error = {"latch", EBUSY, "BUSY"};
-    if (latched == Latched::kSlotLost) error = {"latch", ESTALE, "SLOT_LOST"};
+    if (latched != Latched::kTaken && latched != Latched::kTakenOver) error = LatchError(latched);
   }
   FreeChain(entries);
   FreeChain(waiters);

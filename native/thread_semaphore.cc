@@ -29,11 +29,11 @@ std::shared_ptr<ThreadSemaphore> ThreadSemaphore::Get(const std::string& name) {
   if (semaphore) return semaphore;
   semaphore.reset(new ThreadSemaphore(1), [name](ThreadSemaphore* last) {
     delete last;
-    Registry& all = registry();
-    std::lock_guard<std::mutex> guard(all.mutex);
-    auto found = all.by_name.find(name);
+    Registry& shared = registry();
+    std::lock_guard<std::mutex> late_guard(shared.mutex);
+    auto found = shared.by_name.find(name);
     // Another thread may have asked anew between the last reference and this.
-    if (found != all.by_name.end() && found->second.expired()) all.by_name.erase(found);
+    if (found != shared.by_name.end() && found->second.expired()) shared.by_name.erase(found);
   });
   slot = semaphore;
   return semaphore;

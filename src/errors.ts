@@ -24,6 +24,7 @@ export type SemlockErrorCode =
   | 'ERR_SEMLOCK_SLOT_LOST'
   | 'ERR_SEMLOCK_SYSTEM'
   | 'ERR_SEMLOCK_TABLE_LOST'
+  | 'ERR_SEMLOCK_TIMEOUT'
   | 'ERR_SEMLOCK_UNTRUSTED';
 
 /** An error of the operating system, as Node.js reports its own. */
