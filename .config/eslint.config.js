@@ -23,6 +23,8 @@ export default defineConfig(
       'coverage/',
       'test/package/*/**',
       'test/docs/placeholders.d.ts',
+      // Wrong on purpose: the compiler checks that it says so.
+      '**/*.test-d.ts',
     ],
   },
   js.configs.recommended,

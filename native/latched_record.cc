@@ -24,13 +24,13 @@ bool LatchedRecord::TakePermit(Mode mode) {
 
 // I4: the permit has left the semaphore. The tag makes the entry, so it is written last.
 void LatchedRecord::WriteEntry(Entry& entry, Mode mode, Tag tag, uint32_t pid, uint16_t thread, uint64_t token) {
-  record_.last_token = token;  // I5
+  record_.last_token.store(token, std::memory_order_relaxed);  // I5
   CRASH_POINT(acquire_token_counted);
-  entry.token = token;
-  entry.since_ms = CoarseUnixMs();
-  entry.pid = pid;
-  entry.thread = thread;
-  entry.mode = mode;
+  entry.token.store(token, std::memory_order_relaxed);
+  entry.since_ms.store(CoarseUnixMs(), std::memory_order_relaxed);
+  entry.pid.store(pid, std::memory_order_relaxed);
+  entry.thread.store(thread, std::memory_order_relaxed);
+  entry.mode.store(mode, std::memory_order_relaxed);
   entry.released.store(kNotReleased, std::memory_order_relaxed);
   CRASH_POINT(acquire_entry_filled);
   entry.tag.store(tag);
@@ -176,7 +176,8 @@ bool LatchedRecord::Enqueue(Mode mode, uint16_t thread, WaitRef* ref) {
   if (mode == Mode::kShared && record_.held.load() + waiting >= record_.entry_room) return false;
   Waiter* waiter = FreeWaiter(&ref->number);
   if (waiter == nullptr) return false;
-  ref->ticket = waiter->ticket = ++record_.last_ticket;
+  ref->ticket = ++record_.last_ticket;
+  waiter->ticket.store(ref->ticket);
   waiter->token = 0;
   waiter->since_ms = CoarseUnixMs();
   waiter->thread = thread;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <semaphore.h>
+#include <sys/types.h>
 
 #include <atomic>
 #include <cstddef>
@@ -33,9 +34,9 @@ inline constexpr uint32_t kMaxRecords = 65536;
 inline constexpr uint32_t kGrowRecords = 256;
 
 struct Header {
-  uint64_t magic;           // constant, as are the seven below
+  uint64_t magic;  // constant, as are the seven below
   uint32_t layout_version;
-  uint32_t sem_size;        // of sem_t: glibc and musl of one size are compatible enough only if this agrees
+  uint32_t sem_size;  // of sem_t. On 64 bits that of glibc and that of musl agree, and so do their first words
   uint32_t slot_size;
   uint32_t record_size;
   uint32_t max_processes;
@@ -62,14 +63,15 @@ enum Released : uint8_t { kNotReleased = 0, kReleased = 1, kReleasedAbandoned = 
 
 enum class Mode : uint8_t { kExclusive = 0, kShared = 1 };
 
-// One holder. Guarded by the record's latch, but for `released` (I2).
+// One holder. Guarded by the record's latch, but for `released` (I2). Atomic because those who look read it without the
+// latch, and so does a thread that asks whether an entry is its own.
 struct Entry {
   std::atomic<Tag> tag;  // 0: free. Written last and cleared first
-  uint64_t token;
-  uint64_t since_ms;  // Unix time
-  uint32_t pid;
-  uint16_t thread;
-  Mode mode;
+  std::atomic<uint64_t> token;
+  std::atomic<uint64_t> since_ms;  // Unix time
+  std::atomic<uint32_t> pid;
+  std::atomic<uint16_t> thread;
+  std::atomic<Mode> mode;
   std::atomic<uint8_t> released;  // not 0: to be swept. A Released
 };
 static_assert(sizeof(Entry) == 32);
@@ -84,10 +86,10 @@ enum WaitState : uint8_t {
 // One thread that waits for its turn. Guarded by the record's latch, but for `state`, which only changes by
 // compare-and-swap from kWaiting, and for a granted cell.
 struct Waiter {
-  std::atomic<Tag> tag;  // 0: free. Written last
-  uint64_t ticket;       // the smallest is the head of the queue
-  uint64_t token;        // of its grant, as `entry` and `abandoned`
-  uint64_t since_ms;     // Unix time
+  std::atomic<Tag> tag;          // 0: free. Written last
+  std::atomic<uint64_t> ticket;  // the smallest is the head of the queue
+  uint64_t token;                // of its grant, as `entry` and `abandoned`
+  uint64_t since_ms;             // Unix time
   uint32_t entry;
   uint16_t thread;
   Mode mode;
@@ -111,24 +113,24 @@ inline constexpr uint32_t kInlineNameBytes = 72;
 // One lock. Guarded by `latch` (I2) where nothing else is said.
 struct alignas(64) Record {
   std::atomic<uint64_t> latch;
-  std::atomic<State> state;  // changed under the table's latch and this one
-  uint32_t generation;       // counts up when the record is recycled
-  uint32_t next;             // in the bucket or the free list: guarded by the table's latch
-  uint32_t more_entries;     // first Extension with entries, 0 for none
-  uint32_t more_waiters;     // first Extension with waiters, 0 for none
-  uint32_t more_name;        // first Extension with the rest of the name, 0 for none; constant
-  uint32_t permits;          // M; constant
-  uint8_t id[32];            // SHA-256 of the name; constant
-  uint32_t name_bytes;        // of the name in UTF-16; constant
-  uint32_t custom_name_bytes;  // of the POSIX name that follows it in UTF-8; constant
-  std::atomic<uint32_t> flags;  // kNamed and its like; only kNamed is ever added
-  std::atomic<uint32_t> held;     // how many entries have a tag
-  std::atomic<uint32_t> waiting;  // how many waiters have a tag and are neither granting nor granted
-  std::atomic<uint32_t> used;   // set by acquire, cleared by the search for idle records; a hint, unguarded
-  uint8_t abandoned;              // a holder died; the next one is told
-  Mode held_mode;                 // of all entries, where `held` is not 0
-  uint32_t entry_room;            // entries there are, in use or not
-  uint64_t last_token;
+  std::atomic<State> state;          // changed under the table's latch and this one
+  std::atomic<uint32_t> generation;  // counts up when the record is made and when it is recycled
+  uint32_t next;                     // in the bucket or the free list: guarded by the table's latch
+  uint32_t more_entries;             // first Extension with entries, 0 for none
+  uint32_t more_waiters;             // first Extension with waiters, 0 for none
+  uint32_t more_name;                // first Extension with the rest of the name, 0 for none; constant
+  uint32_t permits;                  // M; constant
+  uint8_t id[32];                    // SHA-256 of the name; constant
+  uint32_t name_bytes;               // of the name in UTF-16; constant
+  uint32_t custom_name_bytes;        // of the POSIX name that follows it in UTF-8; constant
+  std::atomic<uint32_t> flags;       // kNamed and its like; only kNamed is ever added
+  std::atomic<uint32_t> held;        // how many entries have a tag
+  std::atomic<uint32_t> waiting;     // how many waiters have a tag and are neither granting nor granted
+  std::atomic<uint32_t> used;        // set by acquire, cleared by the search for idle records; a hint, unguarded
+  uint8_t abandoned;                 // a holder died; the next one is told
+  Mode held_mode;                    // of all entries, where `held` is not 0
+  uint32_t entry_room;               // entries there are, in use or not
+  std::atomic<uint64_t> last_token;
   uint64_t last_ticket;
   sem_t semaphore;
   Entry entry;  // the first one
@@ -143,7 +145,7 @@ inline constexpr uint32_t kNameBytesPerExtension = 224;
 struct alignas(64) Extension {
   std::atomic<uint64_t> latch;  // as in Record, so that a process with an old index finds a latch here
   std::atomic<State> state;
-  uint32_t generation;
+  std::atomic<uint32_t> generation;
   uint32_t next;  // in the free list
   uint32_t more;  // the next Extension of the same chain, 0 for none
   uint8_t padding[8];
@@ -158,6 +160,7 @@ static_assert(sizeof(Record) == 256 && sizeof(Extension) == 256);
 static_assert(offsetof(Record, state) == offsetof(Extension, state));
 static_assert(offsetof(Record, generation) == offsetof(Extension, generation));
 static_assert(offsetof(Record, next) == offsetof(Extension, next));
+static_assert(sizeof(off_t) == 8, "the bytes to lock lie beyond 4 GiB");
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
 
 inline constexpr size_t kSlotsOffset = 4096;

@@ -1,13 +1,14 @@
 // Locks of the lock table for JavaScript. The two hot calls take and give numbers alone; what else an acquisition has
 // to say goes through a shared Float64Array.
 
+#include "lock_binding.h"
+
 #include <string.h>
 
 #include <mutex>
 #include <set>
 
 #include "crash_points.h"
-#include "lock_binding.h"
 #include "query.h"
 
 namespace semlock {
@@ -20,13 +21,7 @@ int32_t Locks::Return(Outcome outcome, const Grant& grant, const SysError& failu
   }
   const bool latch_busy = failure && failure.kind != nullptr && strcmp(failure.kind, "BUSY") == 0;
   if (outcome == Outcome::kBusy || latch_busy) return kResultBusy;
-  if (failure) {
-    error = failure;
-  } else if (outcome == Outcome::kSlotLost) {
-    error = {"latch", ESTALE, "SLOT_LOST"};
-  } else {
-    error = outcome == Outcome::kEnded ? SysError{"fork", EPERM, "FORKED"} : SysError{"latch", EBADF};
-  }
+  error = failure ? failure : ErrorOf(outcome);
   return kResultError;
 }
 
@@ -155,8 +150,10 @@ Napi::Value LockQuery(const Napi::CallbackInfo& info) {
   uint32_t next = 0;
   for (const LockInfo& lock : QueryLocks(*table)) {
     Napi::Object object = Napi::Object::New(env);
-    object["name"] = Napi::String::New(env, reinterpret_cast<const char16_t*>(lock.name.data()),
-                                       lock.name.size() / sizeof(char16_t));
+    // Not as a Napi::String: assigning one takes it through UTF-8, which has no lone surrogates (node-addon-api 8.9).
+    const Napi::Value name = Napi::String::New(env, reinterpret_cast<const char16_t*>(lock.name.data()),
+                                               lock.name.size() / sizeof(char16_t));
+    object["name"] = name;
     object["permits"] = Napi::Number::New(env, lock.permits);
     object["missing"] = Napi::Number::New(env, lock.missing);
     Napi::Array holders = Napi::Array::New(env);

@@ -8,6 +8,19 @@
 
 namespace semlock {
 
+SysError ErrorOf(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kSlotLost:
+      return LatchError(Latched::kSlotLost);
+    case Outcome::kEnded:
+      return LatchError(Latched::kEnded);
+    case Outcome::kBusy:
+      return LatchError(Latched::kTimeout);
+    default:
+      return {"latch", EBADF};
+  }
+}
+
 // With kDone: inside the latch of this very record, with its very semaphore, and nothing left to repair.
 Outcome LockRecord::Enter(LatchedRecord* under) {
   const ProcessSlot& me = table_->slot();
@@ -52,10 +65,16 @@ void LockRecord::LeaveSettled() {
   Leave(&under);
 }
 
+// Whether `ref_` still is this lock, and `semaphore_` the one that it has, or should have.
 bool LockRecord::IsCurrent() const {
   const Record& r = record();
-  return r.state.load(std::memory_order_relaxed) == State::kLock && r.generation == ref_.generation &&
-         ((r.flags.load(std::memory_order_relaxed) & kNamed) != 0) == (semaphore_ != &r.semaphore);
+  const bool named = identity_->named || (r.flags.load(std::memory_order_relaxed) & kNamed) != 0;
+  return IsSameRecord() && named == (semaphore_ != &r.semaphore);
+}
+
+bool LockRecord::IsSameRecord() const {
+  const Record& r = record();
+  return r.state.load(std::memory_order_relaxed) == State::kLock && r.generation.load() == ref_.generation;
 }
 
 // Calls `attempt` until it is neither stale nor out of room. It looks the record up and makes room in between.
@@ -131,14 +150,12 @@ Outcome LockRecord::Steal(Grant* grant, SysError* error) {
 }
 
 Outcome LockRecord::Release(uint32_t number, uint64_t token, Released how) {
-  if (table_->slot().tag() == 0 || ref_.index == 0) return Outcome::kEnded;
+  if (table_->slot().tag() == 0) return Outcome::kEnded;
+  if (ref_.index == 0) return Outcome::kNotHeld;
   Record& r = record();
   Entry* entry = number == 0 ? &r.entry : table_->EntryAt(r, number);
   // Readable without the latch: nobody else changes the entry of a live process (I3).
-  if (entry == nullptr || entry->tag.load() != table_->slot().tag() || entry->token != token ||
-      entry->thread != thread_ || entry->released.load() != kNotReleased) {
-    return Outcome::kNotHeld;
-  }
+  if (entry == nullptr || !IsOwn(*entry) || entry->token.load() != token) return Outcome::kNotHeld;
   LatchedRecord under(*table_, r, semaphore_);
   Outcome entered = Enter(&under);
   if (entered == Outcome::kStale && !LookUp()) {  // it has a named semaphore now
@@ -166,11 +183,19 @@ void LockRecord::ReleaseAll() {
   // A record that this thread holds is not recycled, so one of another generation has nothing of ours.
   if (r.generation != ref_.generation || r.held.load() == 0) return;
   table_->AnyEntry(r, [&](Entry& entry, uint32_t number) {
-    if (entry.tag.load() == table_->slot().tag() && entry.thread == thread_) {
-      Release(number, entry.token, kReleasedAbandoned);
-    }
+    if (IsOwn(entry)) Release(number, entry.token.load(), kReleasedAbandoned);
     return false;
   });
+}
+
+bool LockRecord::IsOwn(const Entry& entry) const {
+  return entry.tag.load() == table_->slot().tag() && entry.thread.load() == thread_ &&
+         entry.released.load() == kNotReleased;
+}
+
+bool LockRecord::Holds() const {
+  if (ref_.index == 0 || table_->slot().tag() == 0) return false;
+  return table_->AnyEntry(record(), [&](Entry& entry, uint32_t) { return IsOwn(entry); });
 }
 
 void LockRecord::Settle() {
@@ -188,11 +213,10 @@ void LockRecord::Settle() {
   }
 }
 
+// When it fails, `ref_` stays: there may be entries of ours in it, which have to be found to be released. `semaphore_`
+// then is not the record's, so that IsCurrent says to look up again.
 SysError LockRecord::LookUp() {
-  if (SysError error = table_->FindOrCreate(*identity_, &ref_)) {
-    ref_ = {};
-    return error;
-  }
+  if (SysError error = table_->FindOrCreate(*identity_, &ref_)) return error;
   Record& r = record();
   semaphore_ = &r.semaphore;
   const uint32_t flags = r.flags.load();
@@ -200,8 +224,7 @@ SysError LockRecord::LookUp() {
   named_ = std::make_shared<NamedSemaphore>();
   SysError error = named_->Open(table_->SemaphoreNameOf(r).c_str(), Create::kNever, 0, 0);
   if (error.code == ENOENT) return MakeSemaphore();  // somebody unlinked it
-  semaphore_ = named_->get();
-  if (error) ref_ = {};
+  if (!error) semaphore_ = named_->get();
   return error;
 }
 
@@ -210,10 +233,10 @@ SysError LockRecord::LookUp() {
 SysError LockRecord::MakeSemaphore() {
   Record& r = record();
   const Latched latched = TakeLatch(r.latch, table_->slot());
-  if (latched != Latched::kTaken && latched != Latched::kTakenOver) return LatchError(latched);
   const bool repair = latched == Latched::kTakenOver;
-  if (r.state.load() != State::kLock || r.generation != ref_.generation) {
-    repair ? HandBackUnrepaired(r.latch) : LeaveUnswept(r.latch, table_->slot());
+  if (!repair && latched != Latched::kTaken) return LatchError(latched);
+  if (!IsSameRecord()) {
+    LeaveUnchanged(repair);
     return {};
   }
   CRASH_POINT(upgrade_latched);
@@ -233,8 +256,7 @@ SysError LockRecord::MakeSemaphore() {
   }
   CRASH_POINT(upgrade_created);
   if (error) {
-    repair ? HandBackUnrepaired(r.latch) : LeaveUnswept(r.latch, table_->slot());
-    ref_ = {};
+    LeaveUnchanged(repair);
     return error;
   }
   r.flags.fetch_or(kNamed);
@@ -247,6 +269,10 @@ SysError LockRecord::MakeSemaphore() {
   }
   Leave(&under);
   return {};
+}
+
+void LockRecord::LeaveUnchanged(bool unrepaired) {
+  unrepaired ? HandBackUnrepaired(record().latch) : LeaveUnswept(record().latch, table_->slot());
 }
 
 int LockRecord::Available(SysError* error) {
@@ -264,9 +290,7 @@ int LockRecord::Available(SysError* error) {
     Leave(&under);
     return Outcome::kDone;
   });
-  if (outcome == Outcome::kBusy) *error = {"latch", EBUSY, "BUSY"};
-  if (outcome == Outcome::kSlotLost) *error = {"latch", ESTALE, "SLOT_LOST"};
-  if (outcome == Outcome::kEnded) *error = {"fork", EPERM, "FORKED"};
+  if (outcome != Outcome::kDone && !*error) *error = ErrorOf(outcome);
   return available;
 }
 
@@ -301,7 +325,7 @@ bool MarkCancelled(LockTable& table, const WaitRef& wait) {
 
 bool StillHolds(LockTable& table, uint32_t record, const Grant& grant) {
   const Entry* entry = table.EntryAt(table.record(record), grant.entry);
-  return entry != nullptr && entry->tag.load() == table.slot().tag() && entry->token == grant.token;
+  return entry != nullptr && entry->tag.load() == table.slot().tag() && entry->token.load() == grant.token;
 }
 
 void SettleCustomSemaphores(const std::shared_ptr<LockTable>& table) {

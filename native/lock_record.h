@@ -1,5 +1,5 @@
-// A lock as one thread of this process uses it. It finds the record and its semaphore, gets in and out of the latch, and
-// leaves to LatchedRecord what happens inside.
+// A lock as one thread of this process uses it. It finds the record and its semaphore, gets in and out of the latch,
+// and leaves to LatchedRecord what happens inside.
 
 #pragma once
 
@@ -25,6 +25,9 @@ enum class Outcome {
   kEnded,     // in a forked child, or while the process exits
 };
 
+// What to say of an outcome that came without an error of its own.
+SysError ErrorOf(Outcome outcome);
+
 class LockRecord {
  public:
   LockRecord(std::shared_ptr<LockTable> table, LockIdentity identity, uint16_t thread)
@@ -42,6 +45,8 @@ class LockRecord {
   Outcome Release(uint32_t entry, uint64_t token, Released how = kReleased);
   // For a thread that ends: gives back, as abandoned, all that it holds of this lock.
   void ReleaseAll();
+  // Whether this thread has a permit of it.
+  bool Holds() const;
   // Frees what the dead hold and serves the queue, or has it done by whoever is inside the latch.
   void Settle();
   // Permits that are free at this moment; -1 with `error`.
@@ -57,7 +62,10 @@ class LockRecord {
   Outcome Enter(LatchedRecord* under);
   void Leave(LatchedRecord* under);
   void LeaveSettled();
+  void LeaveUnchanged(bool unrepaired);
   bool IsCurrent() const;
+  bool IsSameRecord() const;
+  bool IsOwn(const Entry& entry) const;
   SysError LookUp();
   SysError MakeSemaphore();
   Record& record() const { return table_->record(ref_.index); }

@@ -278,7 +278,7 @@ SysError LockTable::AllocateChain(uint32_t length, uint32_t* first) {
   for (; length > 0; --length) {
     uint32_t index;
     if (SysError error = Allocate(&index)) return error;
-    Extension& one = *extension(index);
+    Extension& one = reinterpret_cast<Extension&>(records_[index]);
     memset(one.name, 0, sizeof(one.name));
     one.more = *first;
     one.state.store(State::kExtension);

@@ -81,8 +81,8 @@ napi_value LockAcquireSync(napi_env env, napi_callback_info info) {
   Grant grant;
   SysError error;
   const auto timeout_ns = static_cast<int64_t>(args.Double(2) * 1e6);
-  const Outcome outcome = lock == nullptr ? Outcome::kNotHeld
-                                          : AcquireBlocking(*lock, ModeOf(args.Int(1)), timeout_ns, &grant, &error);
+  const Outcome outcome =
+      lock == nullptr ? Outcome::kNotHeld : AcquireBlocking(*lock, ModeOf(args.Int(1)), timeout_ns, &grant, &error);
   return Int(env, locks.Return(outcome, grant, error));
 }
 

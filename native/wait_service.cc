@@ -51,8 +51,8 @@ struct WaitService::Pending {
   LockRecord lock;  // used by the service's thread alone
   std::shared_ptr<WaitClient> client;
   int32_t id;
-  bool watch;      // whether `held` is still held; else a wait
-  WaitRef wait;    // of a watch only the record
+  bool watch;    // whether `held` is still held; else a wait
+  WaitRef wait;  // of a watch only the record
   Grant held;
   bool cancelled;  // its grant is to be given back
 };

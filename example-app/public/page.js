@@ -3,12 +3,14 @@
 import { ROUTES } from './routes.js';
 import { clockTime, drawTimeline } from './timeline.js';
 
+/** For each value of LOCK: what to expect, and the command that starts the example with another one. */
 const HINTS = {
-  process:
-    'Expect one 200 for each file, and at once a busy for everybody else, whose handler never runs. ' +
-    'To compare: LOCK=thread npm start',
-  thread: 'Expect a 200 from every worker, and a file that has lost lines. To compare: npm start',
-  none: 'Expect a 200 for every request, and a file that has lost lines. To compare: npm start',
+  process: [
+    'One request for each file gets 200. The others get busy at once, and their handlers never run. To compare: ',
+    'LOCK=thread npm start',
+  ],
+  thread: ['A request in every worker gets 200, and the file loses lines. To compare: ', 'npm start'],
+  none: ['Every request gets 200, and the file loses lines. To compare: ', 'npm start'],
 };
 
 const form = document.querySelector('#controls');
@@ -33,7 +35,8 @@ async function showMode() {
   for (const item of document.querySelectorAll('#modes li')) {
     if (item.dataset.mode === lock) item.setAttribute('aria-current', 'true');
   }
-  document.querySelector('#mode-hint').textContent = HINTS[lock];
+  const [expected, command] = HINTS[lock];
+  document.querySelector('#mode-hint').replaceChildren(expected, element('code', command));
 }
 
 async function askForJson(path) {

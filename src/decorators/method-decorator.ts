@@ -18,11 +18,11 @@ export interface DualMethodDecorator<Owner, Leading extends unknown[], Result, R
     context: ClassMethodDecoratorContext<This, (this: This, ...args: Args) => Given>,
   ): void;
   /** The flavour of `experimentalDecorators`. */
-  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- A descriptor's type is invariant.
-  <Target extends Owner, Args extends [...Leading, ...Rest], Given extends Result>(
-    target: Target,
+  <Target extends Owner>(
+    target: Target, // If this were an Owner, TypeScript would infer the Owner from what the decorator stands on.
     key: string | symbol,
-    descriptor: TypedPropertyDescriptor<(...args: Args) => Given>,
+    // Not a TypedPropertyDescriptor, whose setter would refuse generic methods.
+    descriptor: { value?: (...args: [...Leading, ...Rest]) => Result },
   ): void;
 }
 

@@ -27,8 +27,7 @@ export function busyResponder({ status, retryAfterS, message }: BusyAnswer) {
   return function answerBusy(req: IncomingMessage, res: ServerResponse): void {
     const { head, body } = prefersJson(req) ? json : text;
     res.writeHead(status, head);
-    if (req.method === 'HEAD') res.end();
-    else res.end(body);
+    res.end(body); // Node.js sends no body for HEAD.
   };
 
   function response(type: string, content: string) {

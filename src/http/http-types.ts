@@ -18,7 +18,10 @@ export type DefaultResponse = Response;
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- As Express and Connect declare it.
 export type Next = (error?: any) => unknown;
 
-/** A middleware of Express 4, Express 5 or Connect; plain `node:http` code calls it with a `next` of its own. */
+/**
+ * A middleware of Express 4, Express 5 or Connect. Plain `node:http` code calls it with a `next` of its own, and is
+ * returned what that returns; frameworks whose `next` returns nothing are returned nothing.
+ */
 export type Middleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void | Promise<void>;
 
 /** The request of a handler that runs under a lock. Express's own `Request` has an optional `lock` of this type. */

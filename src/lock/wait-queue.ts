@@ -72,7 +72,7 @@ class WaitQueue {
       if (entry >= 0) head.granted(entry, native.lockResult[0]!, native.lockResult[1] !== 0);
       else head.failed(lastError());
     }
-    queues.delete(this.#key);
+    if (queues.get(this.#key) === this) queues.delete(this.#key);
   }
 
   #awaitGrant(head: WaitRequest, id: number): void {

@@ -1,7 +1,8 @@
 // A client that disconnects does not stop the handler. How long the lock is held then, as another process sees it.
 
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs';
-import type { ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -159,6 +160,50 @@ describe('A client that leaves during a stream', () => {
   });
 });
 
+describe('A connection that breaks after the handler began to answer', () => {
+  it.each<[string, (client: RawClient, server: Server, socket: Socket) => unknown]>([
+    ['its client leaves', (client) => client.leave()],
+    ['its client resets it', (client) => client.reset()],
+    ['its client sends garbage', (client) => client.socket.write('garbage\r\n\r\n')],
+    ['it idles for too long', (_client, _server, socket) => socket.setTimeout(1)],
+    [
+      'the server is closed with all connections',
+      (_client, server) => {
+        server.close().closeAllConnections();
+      },
+    ],
+  ])('keeps the lock, because the handler still works: %s', async (_how, breakIt) => {
+    const finish = deferred();
+    let connection: Socket | undefined;
+    const { client, closed } = await begin((req, res) => {
+      connection = req.socket;
+      res.write('half');
+      void finish.promise.then(() => res.end());
+    });
+    await expect.poll(() => client.received).toContain('half');
+
+    breakIt(client, (connection as Socket & { server: Server }).server, connection!);
+    await closed;
+    expect(await probe.isHeld('file')).toBe(true);
+    finish.resolve();
+    await probe.becomesFree('file');
+  });
+
+  it.each<[string, Handler]>([
+    ['destroys the response', (_req, res) => void setImmediate(() => res.destroy())],
+    [
+      'pipelines a source that fails',
+      (_req, res) => void pipeline(Readable.from(failing()), res).catch(() => undefined),
+    ],
+    ['pipelines a generator that fails', (_req, res) => void pipeline(failing(), res).catch(() => undefined)],
+  ])('frees the lock where the handler itself gave the response up: it %s', async (_how, handler) => {
+    const { closed } = await begin(handler);
+
+    await closed;
+    await probe.becomesFree('file');
+  });
+});
+
 describe('A client that leaves before the handler runs', () => {
   it('gets no lock, and its handler does not run, though the name comes later', async () => {
     const { ran, named, client } = await whileNaming();
@@ -226,6 +271,12 @@ async function* endless() {
     yield 'chunk ';
     await delay(1);
   }
+}
+
+async function* failing() {
+  yield 'chunk ';
+  await delay(1);
+  throw new Error('broken source');
 }
 
 /** A file of 64 MiB without a block on the disk. */

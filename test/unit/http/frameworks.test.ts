@@ -154,3 +154,48 @@ describe.each(awaiting)('$form in $name, when the handler rejects', ({ app, guar
     await isFree();
   });
 });
+
+describe('A handler of node:http whose error nobody answers', () => {
+  const plain = [
+    {
+      form: 'fileLock()',
+      call: (handler: () => unknown): Handler => {
+        const middleware = fileLock('file', { namespace });
+        return (req, res) => middleware(req, res, handler);
+      },
+    },
+    { form: 'locked()', call: (handler: () => unknown) => locked('file', handler, { namespace }) as Handler },
+  ];
+
+  /** Passes a request to `handler`; gives what its caller gets, before anything is answered. */
+  async function outcome(handler: Handler): Promise<unknown> {
+    const result = deferred<unknown>();
+    const port = await listen((req, res) => {
+      try {
+        result.resolve(handler(req as Parameters<Handler>[0], res, () => undefined));
+      } catch (error) {
+        result.resolve((error as Error).message);
+      }
+    });
+    new RawClient(port).get();
+    return result.promise;
+  }
+
+  it.each(plain)('releases the lock of $form and reaches the caller when it was thrown', async ({ call }) => {
+    const thrown = await outcome(
+      call(() => {
+        throw new Error('broken');
+      }),
+    );
+
+    expect(thrown).toBe('broken');
+    expect(isHeld()).toBe(false);
+  });
+
+  it('releases the lock of fileLock() and reaches the caller when it was a rejection', async () => {
+    const handler = plain[0]!.call(() => Promise.reject(new Error('broken')));
+
+    await expect(outcome(handler)).rejects.toThrow('broken');
+    expect(isHeld()).toBe(false);
+  });
+});

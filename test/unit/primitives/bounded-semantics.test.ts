@@ -195,6 +195,24 @@ describe('the arguments of Lock', () => {
     }
   });
 
+  it('refuse others of another kind: other permits, or another semaphore', () => {
+    new Lock('kind', { namespace }).tryAcquire()!.release();
+    const others = [
+      new Semaphore('kind', { permits: 2, namespace }),
+      new Lock('kind', { namespace, posixName: '/kind' }),
+    ];
+    for (const other of others) {
+      expect(failure(() => other.tryAcquire())).toMatchObject({ code: 'ERR_SEMLOCK_MISMATCH', lockName: 'kind' });
+    }
+  });
+
+  it('refuse foreign: false with a posixName, which others can open', () => {
+    expect(failure(() => new Lock('x', { posixName: '/x', foreign: false }))).toMatchObject({
+      code: 'ERR_SEMLOCK_OPTION',
+      message: expect.stringContaining('"foreign" must be true or absent with a posixName'),
+    });
+  });
+
   it('refuse a posixName that is none', () => {
     expect(failure(() => new Lock('x', { posixName: 'x' }))).toMatchObject({ code: 'ERR_SEMLOCK_NAME' });
     expect(failure(() => new Lock('x', { posixName: '' }))).toMatchObject({ code: 'ERR_SEMLOCK_OPTION' });

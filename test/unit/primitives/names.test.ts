@@ -2,7 +2,7 @@
 
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
@@ -65,15 +65,28 @@ describe('the default namespace', () => {
   });
 
   const names = new URL('../../../dist/names.js', import.meta.url).href;
-  const print = `import { defaultNamespace } from '${names}';\nconsole.log(defaultNamespace());\n`;
+  const print = `import('${names}').then(({ defaultNamespace }) => console.log(defaultNamespace()));\n`;
 
-  /** The namespace that a script at this place has. */
-  function namespaceOf(script: string, options: { cwd?: string; runAs?: string } = {}): string {
+  /** What a script at this place prints, started in this way. */
+  function namespaceOf(
+    script: string,
+    { source = print, runAs = join(folder, script), cwd = tmpdir(), env = {} }: NamespaceOf = {},
+  ): string {
     const path = join(folder, script);
-    mkdirSync(join(path, '..'), { recursive: true });
-    writeFileSync(path, print);
-    const env = { ...process.env, SEMLOCK_NAMESPACE: '' };
-    return runProgram(process.execPath, [options.runAs ?? path], { cwd: options.cwd ?? tmpdir(), env }).stdout.trim();
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, source);
+    const { stdout, stderr } = runProgram(process.execPath, [runAs], {
+      cwd,
+      env: { ...process.env, SEMLOCK_NAMESPACE: '', ...env },
+    });
+    expect(stderr).toBe('');
+    return stdout.trim();
+  }
+  interface NamespaceOf {
+    readonly source?: string;
+    readonly runAs?: string;
+    readonly cwd?: string;
+    readonly env?: NodeJS.ProcessEnv;
   }
 
   function makePackage(...path: string[]): string {
@@ -110,6 +123,36 @@ describe('the default namespace', () => {
     expect(namespaceOf('app/server.mjs', { cwd: elsewhere, runAs })).toBe(app);
   });
 
+  it('does not depend on how the script was named on the command line', () => {
+    const app = makePackage('app');
+    expect(namespaceOf('app/index.js', { runAs: '.', cwd: app })).toBe(app);
+    expect(namespaceOf('app/server.js', { runAs: 'server', cwd: app })).toBe(app);
+    expect(namespaceOf('app/server.js', { runAs: '../app/server.js', cwd: app })).toBe(app);
+  });
+
+  it("is the app's for a command that the app has installed, such as that of a framework", () => {
+    const app = makePackage('app');
+    makePackage('app', 'node_modules', 'framework');
+    expect(namespaceOf('app/node_modules/framework/bin/start.js')).toBe(app);
+  });
+
+  it("is the app's in worker threads, also in those whose script is elsewhere", () => {
+    const app = makePackage('app');
+    const library = makePackage('library');
+    writeFileSync(join(library, 'worker.js'), print);
+    const source = `import('${names}').then(() => new (require('worker_threads').Worker)('${join(library, 'worker.js')}'));`;
+    expect(namespaceOf('app/server.js', { source })).toBe(app);
+  });
+
+  it("is the app's under PM2, which loads it from a script of its own", () => {
+    const app = makePackage('app');
+    makePackage('pm2');
+    const env = { pm_exec_path: join(app, 'server.js') };
+    writeFileSync(env.pm_exec_path, '');
+    expect(namespaceOf('pm2/lib/ProcessContainerFork.js', { env })).toBe(app);
+    expect(namespaceOf('app/other.js', { env: { pm_exec_path: '/elsewhere/x.js' } })).toBe(app);
+  });
+
   it("is the script's own folder where there is no package.json above it", () => {
     expect(namespaceOf('loose/script.mjs')).toBe(join(folder, 'loose'));
   });
@@ -117,7 +160,11 @@ describe('the default namespace', () => {
   it('comes from the working folder where there is no script', () => {
     const app = makePackage('app');
     const env = { ...process.env, SEMLOCK_NAMESPACE: undefined };
-    const { stdout } = runProgram(process.execPath, ['--input-type=module', '--eval', print], { cwd: app, env });
-    expect(stdout.trim()).toBe(app);
+    for (const args of [
+      ['--eval', print],
+      ['--eval', print, '/elsewhere/argument.js'],
+    ]) {
+      expect(runProgram(process.execPath, args, { cwd: app, env }).stdout.trim()).toBe(app);
+    }
   });
 });

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { SemlockError } from '../../../src/errors.js';
-import { callback, integer, optionError, optionParser, text } from '../../../src/options.js';
+import { callback, flag, integer, optionError, optionParser, text } from '../../../src/options.js';
 import { failure } from '../../support/failure.js';
 
 interface Options {
@@ -11,6 +11,7 @@ interface Options {
   retries?: number;
   title?: string;
   body?: string;
+  foreign?: boolean;
   onBusy?: () => void;
 }
 
@@ -20,9 +21,10 @@ const parse = optionParser<Options>()({
   retries: integer(0, 3, 2),
   title: text(),
   body: text('busy'),
+  foreign: flag(),
   onBusy: callback('a function', onBusy),
 });
-const defaults = { permits: undefined, retries: 2, title: undefined, body: 'busy', onBusy };
+const defaults = { permits: undefined, retries: 2, title: undefined, body: 'busy', foreign: undefined, onBusy };
 
 describe('what is accepted', () => {
   const other = (): void => undefined;
@@ -38,6 +40,8 @@ describe('what is accepted', () => {
       { title: ' ', body: 'x' },
       { title: ' ', body: 'x' },
     ],
+    [{ foreign: true }, { foreign: true }],
+    [{ foreign: false }, { foreign: false }],
     [{ onBusy: other }, { onBusy: other }],
     [Object.assign(Object.create(null), { permits: 3 }), { permits: 3 }],
   ])('%o, completed with the defaults', (given, changed) => {
@@ -61,9 +65,12 @@ describe('what is refused', () => {
     ['name', 'test(): the options must be an object, but "name" was given'],
     [4, 'test(): the options must be an object, but 4 was given'],
     [onBusy, 'test(): the options must be an object, but function onBusy was given'],
-    [{ permit: 4 }, 'test(): unknown option "permit"; accepted are permits, retries, title, body, onBusy'],
-    [{ toString: 4 }, 'test(): unknown option "toString"; accepted are permits, retries, title, body, onBusy'],
-    [{ unknown: undefined }, 'test(): unknown option "unknown"; accepted are permits, retries, title, body, onBusy'],
+    [{ permit: 4 }, 'test(): unknown option "permit"; accepted are permits, retries, title, body, foreign, onBusy'],
+    [{ toString: 4 }, 'test(): unknown option "toString"; accepted are permits, retries, title, body, foreign, onBusy'],
+    [
+      { unknown: undefined },
+      'test(): unknown option "unknown"; accepted are permits, retries, title, body, foreign, onBusy',
+    ],
     [{ permits: 0 }, `test(): option "permits" must be ${whole}, but 0 was given`],
     [{ permits: 11 }, `test(): option "permits" must be ${whole}, but 11 was given`],
     [{ permits: 1.5 }, `test(): option "permits" must be ${whole}, but 1.5 was given`],
@@ -77,6 +84,8 @@ describe('what is refused', () => {
       { title: new String('x') },
       'test(): option "title" must be a non-empty string, but an instance of String was given',
     ],
+    [{ foreign: 1 }, 'test(): option "foreign" must be true or false, but 1 was given'],
+    [{ foreign: null }, 'test(): option "foreign" must be true or false, but null was given'],
     [{ onBusy: 'next' }, 'test(): option "onBusy" must be a function, but "next" was given'],
   ])('%o', (given, message) => {
     const error = failure(() => parse('test()', given));

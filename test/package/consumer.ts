@@ -1,0 +1,60 @@
+// Projects that use the package as its users do: each folder here is one. It is copied out of this repository, gets the
+// packed package and the packages it names from the registry, and is compiled and run there.
+
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { afterAll, inject } from 'vitest';
+
+import { Server } from './server.js';
+
+const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+
+/** A project outside of the repository, removed when the tests of the file are over. */
+export class Consumer {
+  readonly folder = mkdtempSync(join(tmpdir(), 'semlock-consumer-'));
+
+  /** Copies the folder `project` and installs what its package.json names, and the package. */
+  constructor(project: string) {
+    afterAll(() => {
+      rmSync(this.folder, { recursive: true });
+    });
+    cpSync(fileURLToPath(new URL(project, import.meta.url)), this.folder, { recursive: true });
+    this.install(inject('tarball'));
+  }
+
+  install(...packages: string[]): void {
+    const quietly = ['--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
+    execFileSync('npm', ['install', ...quietly, ...packages], { cwd: this.folder, stdio: 'pipe' });
+  }
+
+  /** Compiles by the project's tsconfig.json; throws with what the compiler says. */
+  compile(): void {
+    this.run(process.execPath, tsc, '-p', '.');
+  }
+
+  /** Runs a program in the project and gives what it printed; throws with that when it fails. */
+  run(program: string, ...args: string[]): string {
+    try {
+      return execFileSync(program, args, { cwd: this.folder, encoding: 'utf8', stdio: 'pipe' });
+    } catch (error) {
+      const { stdout, stderr } = error as { stdout: string; stderr: string };
+      throw new Error(`${[program, ...args].join(' ')} failed in ${this.folder}\n${stdout}\n${stderr}`, {
+        cause: error,
+      });
+    }
+  }
+
+  readJson(file: string): unknown {
+    return JSON.parse(readFileSync(join(this.folder, file), 'utf8'));
+  }
+
+  /** Starts the project's server in a process of its own, and resolves when it listens. */
+  serve(namespace: string): Promise<Server> {
+    return Server.start(join(this.folder, 'dist/main.js'), namespace);
+  }
+}
