@@ -9,7 +9,8 @@ const waits = new WeakMap<AbortSignal, Map<object, OnAbort>>();
 export function onAbort(signal: AbortSignal, wait: object, callback: OnAbort): void {
   let all = waits.get(signal);
   if (all === undefined) {
-    waits.set(signal, (all = new Map()));
+    all = new Map<object, OnAbort>();
+    waits.set(signal, all);
     signal.addEventListener('abort', callAll, { once: true });
   }
   all.set(wait, callback);

@@ -117,9 +117,12 @@ export class NamedLock {
       const key = this.#key;
       if (!isWaitedFor(key)) {
         const held = this.#heldOrNull(native.lockTryAcquire(this.#opened, NATIVE_MODE[mode]), mode);
-        if (held !== null) return resolve(held);
+        if (held !== null) {
+          resolve(held);
+          return;
+        }
       }
-      if (timeoutMs === 0) return reject(this.#timeout(timeoutMs));
+      if (timeoutMs === 0) throw this.#timeout(timeoutMs);
 
       const done = (): void => {
         clearTimeout(timer);
@@ -134,6 +137,7 @@ export class NamedLock {
         },
         failed: (error) => {
           done();
+          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- A signal's reason is anything.
           reject(error);
         },
       };

@@ -66,8 +66,12 @@ class WaitQueue {
     if (this.#served !== undefined) return;
     for (const head of this.#requests) {
       const entry = native.lockWait(head.handle, head.mode);
-      if (entry === QUEUED) return this.#awaitGrant(head, native.lockResult[0]!);
-      if (entry === BUSY) return this.#tryLater(head);
+      if (entry === QUEUED || entry === BUSY) {
+        this.#served = head;
+        if (entry === QUEUED) this.#awaitGrant(head, native.lockResult[0]!);
+        else this.#tryLater();
+        return;
+      }
       this.#remove(head);
       if (entry >= 0) head.granted(entry, native.lockResult[0]!, native.lockResult[1] !== 0);
       else head.failed(lastError());
@@ -76,7 +80,6 @@ class WaitQueue {
   }
 
   #awaitGrant(head: WaitRequest, id: number): void {
-    this.#served = head;
     this.#id = id;
     listen(id, (entry, token, abandoned) => {
       this.#served = undefined;
@@ -87,8 +90,7 @@ class WaitQueue {
     });
   }
 
-  #tryLater(head: WaitRequest): void {
-    this.#served = head;
+  #tryLater(): void {
     this.#retry = setTimeout(() => {
       this.#served = this.#retry = undefined;
       this.#serveHead();
