@@ -37,6 +37,8 @@ export default defineConfig(
       '@typescript-eslint/no-misused-promises': 'error',
       // A promise returned out of `try` without `await` settles after `finally` has released the lock.
       '@typescript-eslint/return-await': ['error', 'error-handling-correctness-only'],
+      // A type parameter that is used once still decides what TypeScript infers.
+      '@typescript-eslint/no-unnecessary-type-parameters': 'off',
       // With `noUncheckedIndexedAccess`, `!` is how to say that an index is known to be there.
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],

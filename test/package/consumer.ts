@@ -28,7 +28,7 @@ export class Consumer {
   }
 
   install(...packages: string[]): void {
-    const quietly = ['--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
+    const quietly = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
     execFileSync('npm', ['install', ...quietly, ...packages], { cwd: this.folder, stdio: 'pipe' });
   }
 

@@ -1,32 +1,74 @@
-import { rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 
-import { describe, expect, inject, it } from 'vitest';
+import { beforeAll, describe, expect, inject, it } from 'vitest';
 
 import { Consumer } from './consumer.js';
 
-const exported =
-  'FileLocked Lock Locked NamedSemaphore SemlockError Semaphore ThreadLock fileLock locked processStore threadStore';
+/** The binary of the addon for the machine that the tests run on. */
+function hostBinary(): string {
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+  const libc = header.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
+  return `prebuilds/${process.platform}-${process.arch}/semlock.${libc}.node`;
+}
 
 describe('the packed package', () => {
-  const consumer = new Consumer('esm');
+  let consumer: Consumer;
+  beforeAll(() => {
+    consumer = new Consumer('javascript');
+  });
 
-  it('carries a binary for this platform, the sources to build it anywhere, and no tests', () => {
+  it('carries a binary for this platform, the sources to build it anywhere, and nothing for developers', () => {
     const files = consumer.run('tar', '-tzf', inject('tarball')).split('\n');
-    const libc = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
-    const binary = `semlock.${libc.header.glibcVersionRuntime === undefined ? 'musl' : 'glibc'}.node`;
-    expect(files).toContain(`package/prebuilds/${process.platform}-${process.arch}/${binary}`);
-    expect(files).toEqual(
-      expect.arrayContaining(['package/binding.gyp', 'package/native/addon.cc', 'package/dist/index.d.ts']),
-    );
+    const wanted = [hostBinary(), 'binding.gyp', 'native/addon.cc', 'dist/index.js', 'dist/index.d.ts', 'LICENSE'];
+    expect(files).toEqual(expect.arrayContaining(wanted.map((file) => `package/${file}`)));
     expect(files.filter((file) => /^package\/(test|example-app|build|\.)/.test(file))).toEqual([]);
   });
 
-  it('is installed without running any script', () => {
-    const lock = consumer.readJson('package-lock.json') as { packages: Record<string, { hasInstallScript?: boolean }> };
-    expect(lock.packages['node_modules/semlock']).toBeDefined();
-    const scripted = Object.entries(lock.packages).filter(([, { hasInstallScript }]) => hasInstallScript);
-    expect(scripted).toEqual([]);
+  it('is installed without running a script', () => {
+    expect(packagesWithScripts(consumer)).toEqual([]);
+  });
+
+  it('would run one if npm were not told that binding.gyp is not for it', () => {
+    const careless = new Consumer('javascript');
+    const unpacked = join(careless.folder, 'unpacked');
+    careless.run('tar', '-xzf', inject('tarball'));
+    careless.run('mv', 'package', unpacked);
+    careless.run('npm', 'pkg', 'delete', 'gypfile', '--prefix', unpacked);
+    careless.run('npm', 'pack', unpacked);
+    careless.install('--ignore-scripts', `./${basename(inject('tarball'))}`);
+    expect(packagesWithScripts(careless)).toEqual(['node_modules/semlock']);
+  });
+
+  it('is loaded from that binary, and is imported and required', () => {
+    expect(consumer.run(process.execPath, 'main.mjs')).toBe('import function ledger true true\n');
+    expect(consumer.run(process.execPath, 'main.cjs')).toBe('require function ledger true true\n');
+  });
+
+  it('is not loaded without a binary', () => {
+    const bare = new Consumer('javascript');
+    bare.run('rm', join('node_modules/semlock', hostBinary()));
+    expect(() => bare.run(process.execPath, 'main.mjs')).toThrow('ERR_SEMLOCK_ADDON');
+  });
+
+  it.each([22, 24, 26])('runs on Node.js %i with the same binary', (major) => {
+    consumer.install(`node@npm:node-${process.platform}-${process.arch}@${major}`);
+    const node = join(consumer.folder, 'node_modules/node/bin/node');
+    expect(consumer.run(node, '--version')).toMatch(`v${major}.`);
+    expect(consumer.run(node, 'main.mjs')).toBe('import function ledger true true\n');
+    expect(consumer.run(node, 'main.cjs')).toBe('require function ledger true true\n');
+  });
+
+  it('compiles under the strict checks of TypeScript, with its declarations checked too', () => {
+    const typed = new Consumer('typescript');
+    typed.compile();
+    expect(typed.run(process.execPath, 'dist/main.js')).toBe('typescript function ledger true true\n');
   });
 });
+
+function packagesWithScripts(consumer: Consumer): string[] {
+  const { packages } = consumer.readJson('package-lock.json') as {
+    packages: Record<string, { hasInstallScript?: boolean }>;
+  };
+  if (packages['node_modules/semlock'] === undefined) throw new Error('semlock was not installed');
+  return Object.keys(packages).filter((name) => packages[name]?.hasInstallScript);
+}

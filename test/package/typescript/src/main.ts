@@ -1,12 +1,10 @@
 import { fileLock, Lock, SemlockError, type SemlockErrorCode } from 'semlock';
 
-const lock: Lock = new Lock('ledger');
-const code: SemlockErrorCode = 'ERR_SEMLOCK_BUSY';
+const lock = new Lock('ledger');
+const busy: SemlockErrorCode = 'ERR_SEMLOCK_BUSY';
 // @ts-expect-error -- The types reach the consumer, so that a mistake is one.
 const wrong: SemlockErrorCode = 'ERR_OTHER';
 
-{
-  using held = lock.tryAcquire();
-  const refused = await lock.run(() => 'ran').catch((error: unknown) => (error as SemlockError).code);
-  console.log(held?.name, typeof held?.token, refused === code, typeof fileLock(), wrong);
-}
+const held = lock.tryAcquire();
+const code = await lock.run(() => wrong).catch((error: unknown) => (error as SemlockError).code);
+console.log('typescript', typeof fileLock(), held?.name, code === busy, held?.release());

@@ -1,0 +1,147 @@
+// `semlock ls` is what one types when something hangs: it must show what is held, to people and to programs.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { describe, expect, it, onTestFinished } from 'vitest';
+
+import { Lock } from '../../../src/lock/lock.js';
+import { NamedSemaphore } from '../../../src/lock/named-semaphore.js';
+import { startHolder } from '../../support/holder.js';
+import { scratchSemaphore } from '../../support/semaphore-name.js';
+import { scratchNamespace } from '../../support/shm.js';
+import { SEMLOCK, semlock } from './semlock.js';
+
+/** Runs `semlock ls`, which must work. */
+function ls(namespace: string, ...args: string[]): string {
+  const { status, stdout, stderr } = semlock(['ls', '--namespace', namespace, ...args]);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  return stdout;
+}
+
+describe('semlock ls', () => {
+  it('prints a line for each holder, under a header', async () => {
+    const namespace = scratchNamespace();
+    const { pid } = await startHolder('report', { namespace });
+    await startHolder('thumbnails of today', { namespace, permits: 2 });
+
+    const [header, first, second, ...rest] = ls(namespace).split('\n');
+    expect(header).toMatch(/^MODE +PID +ALIVE +SINCE +HELD FOR +TOKEN +NAME$/);
+    expect(first).toMatch(
+      RegExp(`^exclusive +${pid} +yes +\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ +\\d+s +\\d{16} +report$`),
+    );
+    expect(second).toMatch(/ {2}thumbnails of today$/);
+    expect(rest).toEqual(['']);
+    expect(first!.indexOf('report')).toBe(header!.indexOf('NAME'));
+  });
+
+  it('says so when nothing is held, which is no error', () => {
+    const namespace = scratchNamespace();
+    expect(ls(namespace)).toBe(`No lock is held in the namespace ${namespace}\n`);
+  });
+
+  it('shows a holder that died, until somebody takes the lock', async () => {
+    const namespace = scratchNamespace();
+    const holder = await startHolder('report', { namespace });
+    await holder.die();
+    expect(ls(namespace)).toMatch(RegExp(`exclusive +${holder.pid} +no `));
+    expect(ls(namespace)).toMatch(RegExp(`exclusive +${holder.pid} +no `));
+
+    const held = new Lock('report', { namespace }).tryAcquire()!;
+    expect(ls(namespace)).toMatch(RegExp(`exclusive +${process.pid} +yes `));
+    held.release();
+    expect(ls(namespace)).toMatch(/^No lock/);
+  });
+
+  it('shows permits that another program has', () => {
+    const [namespace, posixName] = [scratchNamespace(), scratchSemaphore()];
+    new Lock('shared', { namespace, posixName }).tryAcquire()!.release();
+    const foreign = NamedSemaphore.open(posixName);
+    foreign.tryWait();
+    expect(ls(namespace)).toBe('Missing: 1 of 1 permits of shared; another program has them, or died with them\n');
+    foreign.post();
+    foreign.close();
+  });
+
+  it('shows names so that a terminal does not obey them', () => {
+    const namespace = scratchNamespace();
+    const names = [
+      'new\nline',
+      'red \u001b[31m',
+      'turned \u202e round',
+      'lone \ud800',
+      'back\\slash',
+      `long ${'x'.repeat(500)}`,
+    ];
+    const all = names.map((name) => new Lock(name, { namespace }).tryAcquire()!);
+
+    const shown = ls(namespace)
+      .trimEnd()
+      .split('\n')
+      .slice(1)
+      .map((line) => line.split(/ {2,}/).at(-1));
+    expect(shown).toEqual([
+      'new\\nline',
+      'red \\u{1b}[31m',
+      'turned \\u{202e} round',
+      'lone \\u{d800}',
+      'back\\\\slash',
+      `long ${'x'.repeat(75)}…`,
+    ]);
+    const { held } = JSON.parse(ls(namespace, '--json')) as { held: { name: string }[] };
+    expect(held.map(({ name }) => name)).toEqual(names);
+    for (const each of all) each.release();
+  });
+
+  it('prints JSON for programs', async () => {
+    const namespace = scratchNamespace();
+    expect(JSON.parse(ls(namespace, '--json'))).toEqual({ namespace, held: [], gaps: [] });
+
+    const { pid } = await startHolder('report', { namespace });
+    const { held } = JSON.parse(ls(namespace, '--json')) as { held: { since: string }[] };
+    const [since, token] = [expect.any(String), expect.any(Number)];
+    expect(held).toEqual([{ name: 'report', mode: 'exclusive', pid, since, token, alive: true }]);
+    expect(Math.abs(Date.parse(held[0]!.since) - Date.now())).toBeLessThan(60_000);
+  });
+
+  it('ends quietly when nobody reads its output to the end', () => {
+    const script = `"$0" "$1" ls --json --namespace "$2" | true; echo "\${PIPESTATUS[0]}"`;
+    const args = ['-c', script, process.execPath, SEMLOCK, scratchNamespace()];
+    const { stdout, stderr } = spawnSync('bash', args, { encoding: 'utf8' });
+    expect({ stdout, stderr }).toEqual({ stdout: '0\n', stderr: '' });
+  });
+});
+
+describe('the namespace that semlock looks at', () => {
+  it('is, in the folder of an app or below, the one that the app has by default', () => {
+    const app = realpathSync(mkdtempSync(join(tmpdir(), 'semlock-app-')));
+    onTestFinished(() => rmSync(app, { recursive: true }));
+    writeFileSync(join(app, 'package.json'), '{}');
+    mkdirSync(join(app, 'jobs'));
+    const script = join(app, 'server.mjs');
+    writeFileSync(
+      script,
+      `import { Lock } from '${new URL('../../../dist/index.js', import.meta.url).href}';
+       import { spawnSync } from 'node:child_process';
+       const held = new Lock('report').tryAcquire();
+       const [semlock, cwd] = process.argv.slice(2);
+       spawnSync(process.execPath, [semlock, 'ls', '--json'], { cwd, stdio: 'inherit' });
+       held.release();`,
+    );
+    const env = { ...process.env, SEMLOCK_NAMESPACE: '' };
+    for (const cwd of [app, join(app, 'jobs')]) {
+      const { stdout } = spawnSync(process.execPath, [script, SEMLOCK, cwd], { cwd: '/', env, encoding: 'utf8' });
+      expect(JSON.parse(stdout)).toMatchObject({ namespace: app, held: [{ name: 'report' }] });
+    }
+  });
+
+  it('is what SEMLOCK_NAMESPACE says, unless --namespace says something else', () => {
+    const env = { ...process.env, SEMLOCK_NAMESPACE: 'from the environment' };
+    const shown = (...args: string[]) =>
+      (JSON.parse(semlock(['ls', '--json', ...args], { env }).stdout) as { namespace: string }).namespace;
+    expect(shown()).toBe('from the environment');
+    expect(shown('--namespace', 'from the option')).toBe('from the option');
+  });
+});

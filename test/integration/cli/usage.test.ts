@@ -1,0 +1,67 @@
+// Wrong arguments must never look like a busy lock, or like a command that failed: they have a code of their own and a
+// sentence that says what is wrong.
+
+import { readFileSync } from 'node:fs';
+
+import { describe, expect, it } from 'vitest';
+
+import { semlock } from './semlock.js';
+
+const packageFile = new URL('../../../package.json', import.meta.url);
+const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
+
+describe('semlock', () => {
+  it.each([['--help'], ['-h'], ['ls', '--help'], ['run', '-h'], ['run', 'report', '--help']])(
+    'prints its help when asked: %s %s',
+    (...args) => {
+      const { status, stdout, stderr } = semlock(args);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(stdout).toMatch(/^Usage: semlock ls .*\n +semlock run NAME /);
+      expect(stdout).toContain('75   the lock is held elsewhere');
+    },
+  );
+
+  it('prints its version', () => {
+    expect(semlock(['--version'])).toMatchObject({ status: 0, stdout: `${version}\n` });
+  });
+
+  it('leaves options after -- to the command', () => {
+    const args = ['run', 'report', '--namespace', 'test of usage', '--', 'echo', '--help', '--', '--json'];
+    expect(semlock(args)).toMatchObject({ status: 0, stdout: '--help -- --json\n' });
+  });
+
+  it.each([
+    [[], 'a command is missing: ls or run'],
+    [['unlock'], "there is no command 'unlock', only ls and run"],
+    [['--json'], "Unknown option '--json'"],
+    [['ls', 'report'], "Unexpected argument 'report'"],
+    [['ls', '--wait'], "Unknown option '--wait'"],
+    [['ls', '--namespace'], "Option '--namespace <value>' argument missing"],
+    [['ls', '--namespace', ''], '--namespace must not be empty'],
+    [['run'], 'run: the name of the lock is missing'],
+    [['run', '--', 'true'], 'run: the name of the lock is missing'],
+    [['run', '', '--', 'true'], 'run: the name must be a non-empty string, but "" was given'],
+    [['run', 'report'], "run: the command is missing; it follows '--'"],
+    [['run', 'report', '--'], "run: the command is missing; it follows '--'"],
+    [['run', 'report', 'true'], "run: '--' must stand between the name and the command"],
+    [['run', 'report', '--wait', '5', '--', 'true'], "Unknown option '--wait'"],
+    [['run', 'report', '--shared', '--', 'true'], "Unknown option '--shared'"],
+    [['run', 'report', '--json', '--', 'true'], "Unknown option '--json'"],
+    [
+      ['run', 'report', '--permits', '0', '--', 'true'],
+      "run: --permits must be a whole number from 1 to 1024, not '0'",
+    ],
+    [
+      ['run', 'report', '--permits=1e2', '--', 'true'],
+      "run: --permits must be a whole number from 1 to 1024, not '1e2'",
+    ],
+    [['run', 'report', '--posix-name', 'x', '--', 'true'], /^semlock: run: a semaphore's name is a slash and then/],
+  ] as const)('refuses %j', (args, sentence) => {
+    const { status, stdout, stderr } = semlock(args);
+    expect({ status, stdout }).toEqual({ status: 64, stdout: '' });
+    const [first, ...usage] = stderr.split('\n');
+    if (typeof sentence === 'string') expect(first).toBe(`semlock: ${sentence}`);
+    else expect(first).toMatch(sentence);
+    expect(usage[0]).toMatch(/^Usage: semlock/);
+  });
+});

@@ -1,0 +1,118 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import connect from 'connect';
+import express from 'express';
+import {
+  fileLock,
+  Lock,
+  locked,
+  NamedSemaphore,
+  Semaphore,
+  SemlockError,
+  ThreadLock,
+  type Held,
+  type LockStore,
+  type SemlockErrorCode,
+  type SystemError,
+} from 'semlock';
+import { describe, expectTypeOf, it } from 'vitest';
+
+// Compiled, and never run. A line that must be refused is one that `@ts-expect-error` stands above.
+
+describe('errors', () => {
+  it('have literal codes, so that a misspelled one does not compile', () => {
+    expectTypeOf<SemlockErrorCode>().toEqualTypeOf<
+      | 'ERR_SEMLOCK_ADDON'
+      | 'ERR_SEMLOCK_BUSY'
+      | 'ERR_SEMLOCK_CAPACITY'
+      | 'ERR_SEMLOCK_CLOSED'
+      | 'ERR_SEMLOCK_CORRUPT'
+      | 'ERR_SEMLOCK_EXISTS'
+      | 'ERR_SEMLOCK_FORKED'
+      | 'ERR_SEMLOCK_GATE'
+      | 'ERR_SEMLOCK_LAYOUT'
+      | 'ERR_SEMLOCK_MISMATCH'
+      | 'ERR_SEMLOCK_NAME'
+      | 'ERR_SEMLOCK_NOT_A_SEMAPHORE'
+      | 'ERR_SEMLOCK_NOT_FOUND'
+      | 'ERR_SEMLOCK_OPTION'
+      | 'ERR_SEMLOCK_OVERFLOW'
+      | 'ERR_SEMLOCK_PLATFORM'
+      | 'ERR_SEMLOCK_SLOT_LOST'
+      | 'ERR_SEMLOCK_SYSTEM'
+      | 'ERR_SEMLOCK_TABLE_LOST'
+      | 'ERR_SEMLOCK_UNTRUSTED'
+    >();
+    const error = new SemlockError('ERR_SEMLOCK_BUSY', 'busy');
+    // @ts-expect-error -- There is no such code.
+    expectTypeOf(error.code === 'ERR_SEMLOCK_BUZY').toBeBoolean();
+  });
+
+  it('tell the lock and the cause', () => {
+    expectTypeOf<SemlockError>().toExtend<Error>();
+    expectTypeOf<SemlockError['name']>().toEqualTypeOf<'SemlockError'>();
+    expectTypeOf<SemlockError['lockName']>().toEqualTypeOf<string | undefined>();
+    expectTypeOf<SemlockError['cause']>().toEqualTypeOf<SystemError | undefined>();
+    expectTypeOf<SystemError['errno']>().toBeNumber();
+  });
+});
+
+describe('locks', () => {
+  it('give what is held, or null, which has to be looked at', () => {
+    const held = new Lock('ledger', { namespace: 'bank', posixName: '/ledger', foreign: true }).tryAcquire();
+    expectTypeOf(held).toEqualTypeOf<Held | null>();
+    expectTypeOf(new Semaphore('slots', { permits: 2 }).tryAcquire()).toEqualTypeOf<Held | null>();
+    expectTypeOf(new ThreadLock('here').tryAcquire()).toEqualTypeOf<Held | null>();
+    // @ts-expect-error -- It may be null.
+    held.release();
+    expectTypeOf<Held['release']>().returns.toBeBoolean();
+    expectTypeOf<Held['token']>().toBeNumber();
+    expectTypeOf<Held>().toExtend<Disposable & AsyncDisposable>();
+  });
+
+  it('run work and give its result, out of its promise', () => {
+    const lock = new Lock('ledger');
+    expectTypeOf(lock.run(() => 7)).toEqualTypeOf<Promise<number>>();
+    expectTypeOf(lock.run(async (held) => Promise.resolve(held.name))).toEqualTypeOf<Promise<string>>();
+  });
+
+  it('refuse options that they do not have', () => {
+    // @ts-expect-error -- Not there yet.
+    new Lock('ledger', { waitMs: 100 });
+    // @ts-expect-error -- A semaphore has to be told how many permits it has.
+    new Semaphore('slots');
+    // @ts-expect-error -- A named semaphore is opened or created.
+    new NamedSemaphore('/slots');
+  });
+
+  it('come from a store that anybody can write', () => {
+    const store: LockStore = { open: (name) => new ThreadLock(name) };
+    expectTypeOf(fileLock({ store })).toBeFunction();
+  });
+});
+
+describe('the HTTP forms', () => {
+  it('fit Express, Connect and plain node:http', () => {
+    express().use(fileLock());
+    express().use('/reports', fileLock('reports', { status: 423, retryAfterS: 5, message: 'later' }));
+    express().put('/files/:name', fileLock({ name: (req) => req.params['name'] as string }), (req, res) => {
+      res.send(req.lock?.name);
+    });
+    express().post(
+      '/report',
+      locked('report', async (req, res) => Promise.resolve(res.send(req.lock.name))),
+    );
+    connect().use(fileLock());
+    const middleware = fileLock();
+    expectTypeOf(middleware).toBeCallableWith({} as IncomingMessage, {} as ServerResponse, () => undefined);
+  });
+
+  it('refuse options that they do not have', () => {
+    // @ts-expect-error -- Not there yet.
+    fileLock({ waitMs: 100 });
+    // @ts-expect-error -- A name is a string, or a function that makes one.
+    fileLock(7);
+    // @ts-expect-error -- Without a handler there is nothing to lock.
+    locked('report');
+  });
+});
