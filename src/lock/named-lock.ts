@@ -1,6 +1,7 @@
 // What Lock and Semaphore share: a name in a namespace, a number of permits, and a try that never waits. The engine
 // behind it is described in native/README.md.
 
+import { channels, holdBegins, publish, since, waitBegins } from '../diagnostics.js';
 import { SemlockError } from '../errors.js';
 import { checkLockName, checkPosixName, defaultNamespace, digest, namespaceId } from '../names.js';
 import { attempt, BUSY, native, type Handle } from '../native.js';
@@ -95,8 +96,9 @@ export class NamedLock {
   tryAcquire(options?: TryOptions): Held | null {
     const mode =
       options === undefined ? 'exclusive' : this.#modeOf('tryAcquire()', parseTryOptions('tryAcquire()', options));
-    const entry = native.lockTryAcquire(this.#opened, NATIVE_MODE[mode]);
-    return this.#heldOrNull(entry, mode);
+    const held = this.#heldOrNull(native.lockTryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
+    if (held === null) publish(channels.busy, this, mode, undefined, 0);
+    return held;
   }
 
   /**
@@ -116,14 +118,18 @@ export class NamedLock {
       signal?.throwIfAborted();
       const key = this.#key;
       if (!isWaitedFor(key)) {
-        const held = this.#heldOrNull(native.lockTryAcquire(this.#opened, NATIVE_MODE[mode]), mode);
+        const held = this.#heldOrNull(native.lockTryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
         if (held !== null) {
           resolve(held);
           return;
         }
       }
-      if (timeoutMs === 0) throw this.#timeout(timeoutMs);
+      if (timeoutMs === 0) {
+        publish(channels.busy, this, mode, undefined, 0);
+        throw this.#timeout(timeoutMs);
+      }
 
+      const beginning = waitBegins();
       const done = (): void => {
         clearTimeout(timer);
         if (signal !== undefined) forgetAbort(signal, request);
@@ -133,10 +139,15 @@ export class NamedLock {
         mode: NATIVE_MODE[mode],
         granted: (entry, token, abandoned) => {
           done();
-          resolve(new TableHeld(this, this.#opened, mode, entry, token, abandoned));
+          const waitedMs = since(beginning);
+          resolve(this.#hold(mode, entry, token, abandoned, waitedMs));
+          publish(channels.waited, this, mode, token, waitedMs);
         },
         failed: (error) => {
           done();
+          const waitedMs = since(beginning);
+          if (isTimeout(error)) publish(channels.busy, this, mode, undefined, waitedMs);
+          publish(channels.waited, this, mode, undefined, waitedMs);
           // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- A signal's reason is anything.
           reject(error);
         },
@@ -160,7 +171,11 @@ export class NamedLock {
   acquireSync(options?: AcquireSyncOptions): Held | null {
     const { timeoutMs, ...rest } = parseAcquireSyncOptions('acquireSync()', options);
     const mode = this.#modeOf('acquireSync()', rest);
-    return this.#heldOrNull(native.lockAcquireSync(this.#opened, NATIVE_MODE[mode], timeoutMs ?? -1), mode);
+    const held = this.#heldOrNull(native.lockTryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
+    if (held !== null) return held;
+    if (timeoutMs !== 0) return this.#waitSync(mode, timeoutMs ?? -1);
+    publish(channels.busy, this, mode, undefined, 0);
+    return null;
   }
 
   /**
@@ -170,7 +185,7 @@ export class NamedLock {
    * @internal
    */
   steal(): Held {
-    const held = this.#heldOrNull(native.lockSteal(this.#opened), 'exclusive');
+    const held = this.#heldOrNull(native.lockSteal(this.#opened), 'exclusive', 0);
     if (held !== null) return held;
     throw this.#busy();
   }
@@ -208,12 +223,26 @@ export class NamedLock {
     throw optionError(owner, 'mode', mode, `'exclusive' for a lock with ${this.permits} permits`);
   }
 
-  #heldOrNull(entry: number, mode: LockMode): Held | null {
-    if (entry >= 0) {
-      return new TableHeld(this, this.#opened, mode, entry, native.lockResult[0]!, native.lockResult[1] !== 0);
-    }
+  #waitSync(mode: LockMode, timeoutMs: number): Held | null {
+    const beginning = waitBegins();
+    const entry = native.lockAcquireSync(this.#opened, NATIVE_MODE[mode], timeoutMs);
+    const waitedMs = since(beginning);
+    const held = this.#heldOrNull(entry, mode, waitedMs);
+    if (held === null) publish(channels.busy, this, mode, undefined, waitedMs);
+    publish(channels.waited, this, mode, held?.token, waitedMs);
+    return held;
+  }
+
+  #heldOrNull(entry: number, mode: LockMode, waitedMs: number | undefined): Held | null {
+    if (entry >= 0) return this.#hold(mode, entry, native.lockResult[0]!, native.lockResult[1] !== 0, waitedMs);
     if (entry === BUSY) return null;
     return attempt(this.name, () => native.lockError());
+  }
+
+  #hold(mode: LockMode, entry: number, token: number, abandoned: boolean, waitedMs: number | undefined): Held {
+    publish(channels.acquired, this, mode, token, waitedMs);
+    if (abandoned) publish(channels.recovered, this, mode, token, waitedMs);
+    return new TableHeld(this, this.#opened, mode, entry, token, abandoned);
   }
 
   #timeout(timeoutMs: number): SemlockError {
@@ -243,6 +272,11 @@ export class NamedLock {
   }
 }
 
+/** Whether an acquire failed because its time was over. */
+export function isTimeout(error: unknown): boolean {
+  return error instanceof SemlockError && error.code === 'ERR_SEMLOCK_TIMEOUT';
+}
+
 /** Frees the native handle of a lock that nobody refers to any more, and that therefore nobody holds. */
 const forgotten = new FinalizationRegistry<Handle>((handle) => native.lockClose(handle));
 
@@ -250,14 +284,17 @@ class TableHeld extends HeldOnce {
   readonly #lock: NamedLock; // keeps the handle alive
   readonly #handle: Handle;
   readonly #entry: number;
+  readonly #beginning = holdBegins();
   #lost: AbortController | undefined;
   #watch: number | undefined;
+  #stolen = false; // as far as is known
 
   constructor(lock: NamedLock, handle: Handle, mode: LockMode, entry: number, token: number, abandoned: boolean) {
     super(mode, token, abandoned);
     this.#lock = lock;
     this.#handle = handle;
     this.#entry = entry;
+    if (channels.stolen.hasSubscribers) this.#watchForTheft();
   }
 
   get name(): string {
@@ -267,12 +304,9 @@ class TableHeld extends HeldOnce {
   /** Costs something, so the theft is only watched for once somebody asks. */
   get signal(): AbortSignal {
     if (this.#lost === undefined) {
-      const lost = (this.#lost = new AbortController());
-      if (!this.released) {
-        subscribe();
-        this.#watch = native.lockWatch(this.#handle, this.#entry, this.token);
-        listen(this.#watch, () => lost.abort(new DOMException(`The lock "${this.name}" was stolen`, 'AbortError')));
-      }
+      this.#lost = new AbortController();
+      if (this.#stolen) this.#abort();
+      else if (!this.released) this.#watchForTheft();
     }
     return this.#lost.signal;
   }
@@ -282,6 +316,28 @@ class TableHeld extends HeldOnce {
       native.lockUnwatch(this.#handle, this.#watch);
       unlisten(this.#watch);
     }
-    return native.lockRelease(this.#handle, this.#entry, this.token) === 1;
+    const gaveBack = native.lockRelease(this.#handle, this.#entry, this.token) === 1;
+    if (gaveBack) publish(channels.released, this.#lock, this.mode, this.token, since(this.#beginning));
+    else this.#wasStolen();
+    return gaveBack;
+  }
+
+  #watchForTheft(): void {
+    if (this.#watch !== undefined) return;
+    subscribe();
+    this.#watch = native.lockWatch(this.#handle, this.#entry, this.token);
+    listen(this.#watch, () => this.#wasStolen());
+  }
+
+  /** Learned from the watch, or else from a release that came too late. */
+  #wasStolen(): void {
+    if (this.#stolen) return;
+    this.#stolen = true;
+    publish(channels.stolen, this.#lock, this.mode, this.token, since(this.#beginning));
+    this.#abort();
+  }
+
+  #abort(): void {
+    this.#lost?.abort(new DOMException(`The lock "${this.name}" was stolen`, 'AbortError'));
   }
 }
