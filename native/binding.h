@@ -66,10 +66,11 @@ class RawArgs {
     napi_get_value_int32(env_, values_[index], &value);
     return value;
   }
-  double Double(size_t index) const {
-    double value = -1;
-    napi_get_value_double(env_, values_[index], &value);
-    return value;
+  // 0, which no acquisition has, for what is no token.
+  uint64_t Token(size_t index) const {
+    int64_t value = 0;
+    napi_get_value_int64(env_, values_[index], &value);
+    return value > 0 ? static_cast<uint64_t>(value) : 0;
   }
   template <typename T>
   T& Data() const {

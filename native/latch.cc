@@ -1,6 +1,5 @@
 #include "latch.h"
 
-#include <errno.h>
 #include <sched.h>
 
 #include "clock.h"
@@ -48,12 +47,6 @@ Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, 
     if (MonotonicNs() >= deadline) return Latched::kTimeout;
     sched_yield();
   }
-}
-
-SysError LatchError(Latched outcome) {
-  if (outcome == Latched::kEnded) return {"fork", EPERM, "FORKED"};
-  if (outcome == Latched::kSlotLost) return {"latch", ESTALE, "SLOT_LOST"};
-  return {"latch", EBUSY, "BUSY"};
 }
 
 bool AskToSweep(std::atomic<uint64_t>& latch, const ProcessSlot& me) {

@@ -3,10 +3,13 @@
 
 #pragma once
 
+#include <errno.h>
+
 #include <atomic>
 
 #include "layout.h"
 #include "process_slot.h"
+#include "sys_error.h"
 
 namespace semlock {
 
@@ -32,7 +35,11 @@ inline Latched TakeLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me) {
 }
 
 // Why a latch that was neither taken nor taken over could not be had.
-SysError LatchError(Latched outcome);
+inline SysError LatchError(Latched outcome) {
+  if (outcome == Latched::kEnded) return {"fork", EPERM, "FORKED"};
+  if (outcome == Latched::kSlotLost) return {"latch", ESTALE, "SLOT_LOST"};
+  return {"latch", EBUSY, "BUSY"};
+}
 
 // True when somebody asked to sweep: see AskToSweep.
 inline bool LeaveLatch(std::atomic<uint64_t>& latch) { return (latch.exchange(0) & kAsked) != 0; }

@@ -126,7 +126,7 @@ struct alignas(64) Record {
   std::atomic<uint32_t> flags;       // kNamed and its like; only kNamed is ever added
   std::atomic<uint32_t> held;        // how many entries have a tag
   std::atomic<uint32_t> waiting;     // how many waiters have a tag and are neither granting nor granted
-  std::atomic<uint32_t> used;        // set by acquire, cleared by the search for idle records; a hint, unguarded
+  std::atomic<uint32_t> used;        // set by who uses it again, cleared by the search for idle records: a hint
   uint8_t abandoned;                 // a holder died; the next one is told
   Mode held_mode;                    // of all entries, where `held` is not 0
   uint32_t entry_room;               // entries there are, in use or not

@@ -99,7 +99,7 @@ napi_value LockRelease(napi_env env, napi_callback_info info) {
   RawArgs<3> args(env, info);
   LockRecord* lock = args.Data<Locks>().handles.Get(args.Int(0));
   if (lock == nullptr) return Int(env, 0);
-  const Outcome outcome = lock->Release(static_cast<uint32_t>(args.Int(1)), static_cast<uint64_t>(args.Double(2)));
+  const Outcome outcome = lock->Release(static_cast<uint32_t>(args.Int(1)), args.Token(2));
   return Int(env, outcome == Outcome::kDone ? 1 : 0);
 }
 
@@ -115,9 +115,12 @@ Napi::Value LockAvailable(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), available);
 }
 
+// A lock that is still held stays open, so that the end of its thread gives it back.
 napi_value LockClose(napi_env env, napi_callback_info info) {
   RawArgs<1> args(env, info);
-  args.Data<Locks>().handles.Free(args.Int(0));
+  HandleTable<LockRecord>& handles = args.Data<Locks>().handles;
+  LockRecord* lock = handles.Get(args.Int(0));
+  if (lock != nullptr && !lock->Holds()) handles.Free(args.Int(0));
   return nullptr;
 }
 
@@ -127,17 +130,27 @@ Napi::Value LockSemaphoreName(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), SemaphoreName(id, info[1].As<Napi::Uint8Array>().Data()));
 }
 
-Napi::Object HolderObject(Napi::Env env, const HolderInfo& holder) {
+// What a holder and a waiter have in common.
+Napi::Object ClientObject(Napi::Env env, const ClientInfo& client, uint64_t since_ms, Mode mode) {
+  const std::string id = std::to_string(client.pid) + '-' + std::to_string(SlotOf(client.tag)) + '-' +
+                         std::to_string(GenerationOf(client.tag)) + '-' + std::to_string(client.thread);
   Napi::Object object = Napi::Object::New(env);
-  object["pid"] = Napi::Number::New(env, holder.pid);
-  object["since"] = Napi::Number::New(env, static_cast<double>(holder.since_ms));
+  object["client"] = Napi::String::New(env, id);
+  object["pid"] = Napi::Number::New(env, client.pid);
+  object["since"] = Napi::Number::New(env, static_cast<double>(since_ms));
+  object["mode"] = Napi::String::New(env, mode == Mode::kShared ? "shared" : "exclusive");
+  return object;
+}
+
+Napi::Object HolderObject(Napi::Env env, const HolderInfo& holder) {
+  Napi::Object object = ClientObject(env, holder.client, holder.since_ms, holder.mode);
   object["token"] = Napi::Number::New(env, static_cast<double>(holder.token));
-  object["mode"] = Napi::String::New(env, holder.mode == Mode::kShared ? "shared" : "exclusive");
   object["alive"] = Napi::Boolean::New(env, holder.alive);
   return object;
 }
 
-// lockQuery(namespace id): [{ name, permits, missing, holders: [{ pid, since, token, mode, alive }] }]
+// lockQuery(namespace id): [{ name, permits, missing, holders: [{ client, pid, since, mode, token, alive }],
+// waiters: [{ client, pid, since, mode }] }]
 Napi::Value LockQuery(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   std::shared_ptr<const LockTable> table;
@@ -159,6 +172,12 @@ Napi::Value LockQuery(const Napi::CallbackInfo& info) {
     Napi::Array holders = Napi::Array::New(env);
     for (uint32_t at = 0; at < lock.holders.size(); ++at) holders[at] = HolderObject(env, lock.holders[at]);
     object["holders"] = holders;
+    Napi::Array waiters = Napi::Array::New(env);
+    for (uint32_t at = 0; at < lock.waiters.size(); ++at) {
+      const WaiterInfo& waiter = lock.waiters[at];
+      waiters[at] = ClientObject(env, waiter.client, waiter.since_ms, waiter.mode);
+    }
+    object["waiters"] = waiters;
     result[next++] = object;
   }
   return result;

@@ -77,11 +77,12 @@ bool LockRecord::IsSameRecord() const {
   return r.state.load(std::memory_order_relaxed) == State::kLock && r.generation.load() == ref_.generation;
 }
 
-// Calls `attempt` until it is neither stale nor out of room. It looks the record up and makes room in between.
+// Calls `attempt`, with whether the record was remembered, until it is neither stale nor out of room. It looks the
+// record up and makes room in between.
 template <typename F>
 Outcome LockRecord::Retry(SysError* error, F attempt) {
-  for (int again = 0; again < 6; ++again) {
-    const Outcome outcome = ref_.index == 0 ? Outcome::kStale : attempt();
+  for (int tries = 0; tries < 6; ++tries) {
+    const Outcome outcome = ref_.index == 0 ? Outcome::kStale : attempt(tries == 0);
     if (outcome == Outcome::kStale) {
       *error = LookUp();
     } else if (outcome == Outcome::kNoRoom) {
@@ -96,12 +97,12 @@ Outcome LockRecord::Retry(SysError* error, F attempt) {
 }
 
 Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error) {
-  return Retry(error, [&] {
+  return Retry(error, [&](bool remembered) {
     LatchedRecord under(*table_, record(), semaphore_);
     if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
     CRASH_POINT(acquire_latched);
     Record& r = record();
-    r.used.store(1, std::memory_order_relaxed);
+    if (remembered) r.used.store(1, std::memory_order_relaxed);
     bool slot_lost = false;
     bool granted = under.TryGrant(mode, thread_, grant);
     if (!granted) {
@@ -119,12 +120,12 @@ Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error) {
 }
 
 Outcome LockRecord::Enqueue(Mode mode, Grant* grant, WaitRef* wait, SysError* error) {
-  return Retry(error, [&] {
+  return Retry(error, [&](bool remembered) {
     LatchedRecord under(*table_, record(), semaphore_);
     if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
     CRASH_POINT(enqueue_latched);
     Record& r = record();
-    r.used.store(1, std::memory_order_relaxed);
+    if (remembered) r.used.store(1, std::memory_order_relaxed);
     bool granted = under.TryGrant(mode, thread_, grant);
     if (!granted) {
       under.Settle();
@@ -139,10 +140,10 @@ Outcome LockRecord::Enqueue(Mode mode, Grant* grant, WaitRef* wait, SysError* er
 }
 
 Outcome LockRecord::Steal(Grant* grant, SysError* error) {
-  return Retry(error, [&] {
+  return Retry(error, [&](bool remembered) {
     LatchedRecord under(*table_, record(), semaphore_);
     if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
-    record().used.store(1, std::memory_order_relaxed);
+    if (remembered) record().used.store(1, std::memory_order_relaxed);
     const bool stolen = under.Steal(thread_, grant);
     Leave(&under);
     return stolen ? Outcome::kDone : Outcome::kBusy;
@@ -277,7 +278,7 @@ void LockRecord::LeaveUnchanged(bool unrepaired) {
 
 int LockRecord::Available(SysError* error) {
   int available = -1;
-  const Outcome outcome = Retry(error, [&] {
+  const Outcome outcome = Retry(error, [&](bool) {
     LatchedRecord under(*table_, record(), semaphore_);
     if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
     under.Settle();

@@ -1,7 +1,6 @@
 #include "lock_table.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +22,8 @@ namespace {
 struct Tables {
   std::mutex mutex;
   std::map<std::string, std::shared_ptr<LockTable>> by_id;  // guarded by mutex
-  bool ended = false;                                       // after exit() began, or in a forked child
-  void (*before_leaving)(const std::shared_ptr<LockTable>&) = nullptr;
+  bool ended = false;  // after exit() began, or in a forked child; guarded by mutex
+  void (*before_leaving)(const std::shared_ptr<LockTable>&) = nullptr;  // guarded by mutex
 };
 
 Tables& tables() {
@@ -32,10 +31,12 @@ Tables& tables() {
   return *instance;
 }
 
-// Only exit() and its like run this; a process that dies otherwise leaves its files to the next one.
+// Only exit() and its like run this; a process that dies otherwise leaves its files to the next one. No other thread
+// uses a lock any more: Node.js has ended its worker threads before. One that just joins is not waited for.
 void LeaveAll() {
   Tables& all = tables();
-  if (all.ended) return;
+  const std::unique_lock<std::mutex> guard(all.mutex, std::try_to_lock);
+  if (!guard || all.ended) return;
   all.ended = true;
   for (auto& [id, table] : all.by_id) {
     if (all.before_leaving != nullptr) all.before_leaving(table);
@@ -43,15 +44,22 @@ void LeaveAll() {
   }
 }
 
-// The child of a fork shares its parent's open files, and with them the locks that prove that the parent lives.
-void ForsakeAll() {
+// The child of a fork shares its parent's open files, and with them the locks that prove that the parent lives. The
+// mutex is held meanwhile, or the child would miss what another thread just opened.
+void BeforeFork() { tables().mutex.lock(); }
+void AfterForkInParent() { tables().mutex.unlock(); }
+void AfterForkInChild() {
   Tables& all = tables();
   all.ended = true;
   for (auto& [id, table] : all.by_id) table->member().Forsake();
+  all.mutex.unlock();
 }
 
-// Idle records are looked for this many at a time before the file grows.
-constexpr uint32_t kClockSteps = 64;
+// Idle records are looked for among this many before the file grows: more than it grows by, so that the search comes
+// round and the file need not grow for names that are used one after another.
+constexpr uint32_t kClockSteps = 4 * kGrowRecords;
+// A search ends when it freed this many, because all others wait meanwhile: a semaphore takes some 20 us to unlink.
+constexpr uint32_t kEnoughFreed = 32;
 // Above this many records a lock with a named semaphore is recycled like the others.
 constexpr uint32_t kManyRecords = 1024;
 
@@ -73,14 +81,13 @@ std::string SemaphoreName(const std::string& namespace_id, const uint8_t* lock_i
 }
 
 SysError LockTable::Get(const std::string& id, std::shared_ptr<LockTable>* table) {
-  Tables& all = tables();
-  std::lock_guard<std::mutex> guard(all.mutex);
-  static const bool registered = [] {
-    pthread_atfork(nullptr, nullptr, ForsakeAll);
+  [[maybe_unused]] static const bool registered = [] {
+    pthread_atfork(BeforeFork, AfterForkInParent, AfterForkInChild);
     atexit(LeaveAll);
     return true;
   }();
-  static_cast<void>(registered);
+  Tables& all = tables();
+  std::lock_guard<std::mutex> guard(all.mutex);
   if (all.ended) return {"fork", EPERM, "FORKED"};
   auto found = all.by_id.find(id);
   if (found == all.by_id.end()) {
@@ -107,7 +114,10 @@ SysError LockTable::Look(const std::string& id, std::shared_ptr<const LockTable>
   return {};
 }
 
-void LockTable::BeforeLeaving(void (*call)(const std::shared_ptr<LockTable>&)) { tables().before_leaving = call; }
+void LockTable::BeforeLeaving(void (*call)(const std::shared_ptr<LockTable>&)) {
+  std::lock_guard<std::mutex> guard(tables().mutex);
+  tables().before_leaving = call;
+}
 
 LockTable::LockTable(std::string id, std::unique_ptr<Membership> member)
     : id_(std::move(id)),
@@ -200,6 +210,8 @@ SysError LockTable::FindOrCreate(const LockIdentity& identity, RecordRef* found)
     error = Create(identity, &index);
   } else if (!Agrees(records_[index], identity)) {
     error = {"latch", EINVAL, "MISMATCH"};
+  } else {
+    records_[index].used.store(1);
   }
   if (!error) *found = {index, records_[index].generation};
   LeaveLatch();
@@ -238,7 +250,7 @@ SysError LockTable::Create(const LockIdentity& identity, uint32_t* created) {
   record.more_waiters = 0;
   record.waiting.store(0);
   record.last_ticket = 0;
-  record.used.store(1);
+  record.used.store(0);  // only once it is used again, so that names used once leave no trace
   record.abandoned = 0;
   record.last_token = std::max(UnixUs(), header_->token_floor);  // I5
   sem_init(&record.semaphore, 1, identity.permits);
@@ -258,7 +270,7 @@ SysError LockTable::Create(const LockIdentity& identity, uint32_t* created) {
 
 // A free record, under its own latch too (I6): a process that remembers what it was may be looking at it.
 SysError LockTable::Allocate(uint32_t* allocated) {
-  if (header_->free_head == 0 && !RecycleSome(kClockSteps, false)) {
+  if (header_->free_head == 0 && !RecycleSome(std::min(kClockSteps, record_count()), false)) {
     const SysError full = Grow();
     if (full && !RecycleSome(record_count(), true)) return full;
   }
@@ -276,9 +288,9 @@ SysError LockTable::Allocate(uint32_t* allocated) {
 // `length` extensions full of zeros, linked with each other; reachable by nothing until a record points to them.
 SysError LockTable::AllocateChain(uint32_t length, uint32_t* first) {
   for (; length > 0; --length) {
-    uint32_t index;
+    uint32_t index = 0;
     if (SysError error = Allocate(&index)) return error;
-    Extension& one = reinterpret_cast<Extension&>(records_[index]);
+    auto& one = reinterpret_cast<Extension&>(records_[index]);
     memset(one.name, 0, sizeof(one.name));
     one.more = *first;
     one.state.store(State::kExtension);
@@ -327,8 +339,8 @@ SysError LockTable::Grow() {
   const uint32_t count = record_count();
   const uint32_t added = std::min(kGrowRecords, kMaxRecords - count);
   if (added == 0) return {"latch", ENOSPC, "CAPACITY"};
-  const auto start = static_cast<off_t>(kRecordsOffset + count * sizeof(Record));
-  if (const int error = posix_fallocate(member_->fd(), start, added * sizeof(Record))) {
+  if (!slot().FileIsIntact()) return LatchError(Latched::kSlotLost);  // else somebody's file would grow
+  if (const int error = ReserveBytes(member_->fd(), kRecordsOffset + count * sizeof(Record), added * sizeof(Record))) {
     return {"posix_fallocate", error, "CAPACITY"};
   }
   CRASH_POINT(grow_reserved);
@@ -338,15 +350,16 @@ SysError LockTable::Grow() {
   return {};
 }
 
-// Looks at up to `limit` records, from where the last search ended; whether it freed one at least.
+// Looks at up to `limit` records, each once, from where the last search ended; whether it freed one at least.
 bool LockTable::RecycleSome(uint32_t limit, bool even_used) {
-  bool freed = false;
-  for (const uint32_t count = record_count(); limit > 0; --limit) {
+  const uint32_t count = record_count();
+  uint32_t freed = 0;
+  alive_.fill(0);
+  for (limit = std::min(limit, count - 1); limit > 0 && freed < kEnoughFreed; --limit) {
     header_->clock_hand = header_->clock_hand + 1 < count ? header_->clock_hand + 1 : 1;
-    if (header_->clock_hand >= count) return false;  // there is none yet
-    freed = Recycle(header_->clock_hand, even_used) || freed;
+    freed += Recycle(header_->clock_hand, even_used);
   }
-  return freed;
+  return freed > 0;
 }
 
 bool LockTable::Recycle(uint32_t index, bool even_used) {
@@ -356,11 +369,15 @@ bool LockTable::Recycle(uint32_t index, bool even_used) {
   if (record.used.exchange(0) != 0 && !even_used) return false;
   if ((record.flags & (kCustom | kForeign)) != 0) return false;  // others may rely on its semaphore
   if ((record.flags & kNamed) != 0 && !even_used && record_count() < kManyRecords) return false;
-  uint64_t nobody = 0;  // one that somebody is inside of is not idle
-  if (!record.latch.compare_exchange_strong(nobody, slot().tag())) return false;
+  uint64_t mine = slot().tag();
+  uint64_t owner = record.latch.load();
+  // One that somebody alive is inside of is not idle.
+  if (owner != 0 && (!even_used || IsAlive(owner & ~kAsked))) return false;
+  if (!record.latch.compare_exchange_strong(owner, mine)) return false;
   CRASH_POINT(recycle_latched);
   if (IsNeeded(record)) {
-    LeaveUnswept(record.latch, slot());
+    // A dead owner's work is not repaired, and who asked to sweep must not be forgotten: here is no semaphore for it.
+    if (owner != 0 || !record.latch.compare_exchange_strong(mine, 0)) HandBackUnrepaired(record.latch);
     return false;
   }
   header_->token_floor = std::max(header_->token_floor, record.last_token + 1);
@@ -382,14 +399,26 @@ bool LockTable::Recycle(uint32_t index, bool even_used) {
 
 // A name whose holders all died may be asked for never again, so that nobody would sweep it.
 bool LockTable::IsNeeded(Record& record) {
-  const auto lives = [&](Tag tag) {
-    if (tag == 0 || tag == last_dead_) return false;
-    if (slot().Check(tag) != Liveness::kDead) return true;
-    last_dead_ = tag;  // spares a system call for each of its many locks
-    return false;
-  };
-  return AnyEntry(record, [&](Entry& each, uint32_t) { return each.released.load() == 0 && lives(each.tag.load()); }) ||
-         AnyWaiter(record, [&](Waiter& each, uint32_t) { return lives(each.tag.load()); });
+  return AnyEntry(record,
+                  [&](Entry& each, uint32_t) {
+                    const Tag tag = each.tag.load();
+                    return tag != 0 && each.released.load() == kNotReleased && IsAlive(tag);
+                  }) ||
+         AnyWaiter(record, [&](Waiter& each, uint32_t) {
+           const Tag tag = each.tag.load();
+           return tag != 0 && IsAlive(tag);
+         });
+}
+
+// As ProcessSlot::Check has it, but with one system call for the many locks of a process: a dead one stays dead, and
+// one that was alive when the search began may count as alive until it ends.
+bool LockTable::IsAlive(Tag tag) {
+  if (tag == last_dead_) return false;
+  Tag& known = alive_[SlotOf(tag) % alive_.size()];
+  if (tag == known) return true;
+  const bool alive = slot().Check(tag) != Liveness::kDead;
+  (alive ? known : last_dead_) = tag;
+  return alive;
 }
 
 void LockTable::Unlink(uint32_t index) {

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <utility>
@@ -87,6 +88,7 @@ class LockTable {
   bool RecycleSome(uint32_t limit, bool even_used);
   bool Recycle(uint32_t index, bool even_used);
   bool IsNeeded(Record& record);
+  bool IsAlive(Tag tag);
   void Append(uint32_t* first, uint32_t added);
   void Unlink(uint32_t index);
   void FreeChain(uint32_t first);
@@ -100,7 +102,9 @@ class LockTable {
   Header* header_;
   uint32_t* buckets_;
   Record* records_;
-  Tag last_dead_ = 0;  // guarded by the table's latch
+  // What the search for idle records has found out. Guarded by the table's latch.
+  Tag last_dead_ = 0;
+  std::array<Tag, 64> alive_ = {};
 };
 
 // The POSIX name of the semaphore that a lock gets in a namespace: 30 characters, because macOS allows 31. 48 bits tell

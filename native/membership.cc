@@ -76,11 +76,7 @@ void FillHeader(Header* header) {
 // Gives the file its full, sparse length and memory for all but the records.
 int ReserveTable(int fd) {
   if (ftruncate(fd, kTableBytes) != 0) return errno;
-  return posix_fallocate(fd, 0, kRecordsOffset + sizeof(Record));
-}
-
-void* MapTable(int fd, int protection = PROT_READ | PROT_WRITE) {
-  return mmap(nullptr, kTableBytes, protection, MAP_SHARED, fd, 0);
+  return ReserveBytes(fd, 0, kRecordsOffset + sizeof(Record));
 }
 
 template <typename F>
@@ -100,6 +96,14 @@ bool StartsWith(const char* text, const std::string& prefix) {
 }
 
 }  // namespace
+
+int ReserveBytes(int fd, size_t start, size_t length) {
+  int error;
+  do {
+    error = posix_fallocate(fd, static_cast<off_t>(start), static_cast<off_t>(length));
+  } while (error == EINTR);  // a tmpfs gives up for any signal
+  return error;
+}
 
 SysError Membership::Join(const std::string& id, std::unique_ptr<Membership>* joined) {
   return Repeat(&Membership::TryJoin, id, joined);
@@ -160,14 +164,7 @@ const char* Membership::TryJoin(SysError* error) {
   if (!IsCurrent(folder)) return "gate";  // removed while we waited
   if (!OthersHaveSlots() && OthersPresent()) return "table";
 
-  const bool complete = info.st_size == static_cast<off_t>(kTableBytes);
-  void* memory = complete ? MapTable(fd_) : nullptr;
-  if (memory == MAP_FAILED) {
-    *error = {"mmap", errno};
-    return nullptr;
-  }
-  memory_ = static_cast<uint8_t*>(memory);
-  if (!complete || !HeaderIsValid()) {
+  if (!IsTable(info)) {
     if (OthersHaveSlots()) {
       *error = {"open", EINVAL, "LAYOUT"};
       return nullptr;
@@ -175,6 +172,7 @@ const char* Membership::TryJoin(SysError* error) {
     RemoveFiles(folder);  // nobody uses it: begin afresh
     return "gate";
   }
+  if (!MapTable(PROT_READ | PROT_WRITE, error)) return nullptr;
   *error = slot_.Claim(fd_, reinterpret_cast<Slot*>(memory_ + kSlotsOffset));
   if (*error) return nullptr;
   if (const int failed = LockByte(shm_, F_RDLCK, PresenceByte())) {
@@ -201,19 +199,11 @@ const char* Membership::TryObserve(SysError* error) {
   struct stat info;
   if (!OpenTable(folder, O_RDONLY, &info, error)) return !*error && OthersPresent() ? "table" : nullptr;
   if (!OthersHaveSlots() && OthersPresent()) return "table";
-  const bool complete = info.st_size == static_cast<off_t>(kTableBytes);
-  void* memory = complete ? MapTable(fd_, PROT_READ) : nullptr;
-  if (memory == MAP_FAILED) {
-    *error = {"mmap", errno};
+  if (!IsTable(info)) {
+    if (OthersHaveSlots()) *error = {"open", EINVAL, "LAYOUT"};
     return nullptr;
   }
-  memory_ = static_cast<uint8_t*>(memory);
-  if (complete && HeaderIsValid()) {
-    slot_.Observe(fd_, reinterpret_cast<Slot*>(memory_ + kSlotsOffset));
-    return nullptr;
-  }
-  if (OthersHaveSlots()) *error = {"open", EINVAL, "LAYOUT"};
-  CloseTable();
+  if (MapTable(PROT_READ, error)) slot_.Observe(fd_, reinterpret_cast<Slot*>(memory_ + kSlotsOffset));
   return nullptr;
 }
 
@@ -243,7 +233,7 @@ const char* Membership::CreateTable(int folder, SysError* error) {
   }
   CRASH_POINT(build_created);
   if (const int failed = ReserveTable(fd)) *error = {"posix_fallocate", failed};  // ENOSPC: /dev/shm is full
-  void* memory = *error ? MAP_FAILED : MapTable(fd);
+  void* memory = *error ? MAP_FAILED : mmap(nullptr, kTableBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED && !*error) *error = {"mmap", errno};
   if (memory != MAP_FAILED) {
     FillHeader(static_cast<Header*>(memory));
@@ -268,18 +258,34 @@ bool Membership::IsCurrent(int folder) const {
          ours.st_ino == current.st_ino && ours.st_dev == current.st_dev;
 }
 
-bool Membership::HeaderIsValid() const {
-  const auto* header = reinterpret_cast<const Header*>(memory_);
-  const uint32_t count = header->record_count.load();
-  return header->magic == kMagic && header->layout_version == kLayoutVersion && header->sem_size == sizeof(sem_t) &&
-         header->slot_size == sizeof(Slot) && header->record_size == sizeof(Record) &&
-         header->max_processes == kMaxProcesses && header->buckets == kBuckets && header->max_records == kMaxRecords &&
+bool Membership::MapTable(int protection, SysError* error) {
+  void* memory = mmap(nullptr, kTableBytes, protection, MAP_SHARED, fd_, 0);
+  if (memory == MAP_FAILED) {
+    *error = {"mmap", errno};
+    return false;
+  }
+  memory_ = static_cast<uint8_t*>(memory);
+  // A mapping keeps its open file, and with that the lock of the slot: a forked child must not have it.
+  madvise(memory, kTableBytes, MADV_DONTFORK);
+  return true;
+}
+
+// Asked before it is mapped: what is no table may have no memory where its header should be.
+bool Membership::IsTable(const struct stat& info) const {
+  Header header;
+  if (info.st_size != static_cast<off_t>(kTableBytes)) return false;
+  if (pread(fd_, static_cast<void*>(&header), sizeof(header), 0) != sizeof(header)) return false;
+  const uint32_t count = header.record_count.load();
+  return header.magic == kMagic && header.layout_version == kLayoutVersion && header.sem_size == sizeof(sem_t) &&
+         header.slot_size == sizeof(Slot) && header.record_size == sizeof(Record) &&
+         header.max_processes == kMaxProcesses && header.buckets == kBuckets && header.max_records == kMaxRecords &&
          count >= 1 && count <= kMaxRecords;
 }
 
-bool Membership::OthersHaveSlots() const { return IsLocked(fd_, kFirstSlotByte, kMaxProcesses); }
+// What is not known counts as locked: that keeps everybody's lock.
+bool Membership::OthersHaveSlots() const { return StateOf(fd_, kFirstSlotByte, kMaxProcesses) != ByteState::kUnlocked; }
 
-bool Membership::OthersPresent() const { return IsLocked(shm_, PresenceByte(), 1); }
+bool Membership::OthersPresent() const { return StateOf(shm_, PresenceByte(), 1) != ByteState::kUnlocked; }
 
 // A byte of the folder for each namespace: 62 bits of its id, which is a digest itself (FNV-1a).
 int64_t Membership::PresenceByte() const {
@@ -304,7 +310,7 @@ void Membership::RemoveFiles(int folder) {
 }
 
 void Membership::Leave() {
-  if (left()) return;
+  if (slot_.tag() == 0) return;
   const int64_t start = MonotonicNs();
   int locked;
   while ((locked = LockByte(fd_, F_WRLCK, kGateByte)) != 0 && MonotonicNs() - start < kLeaveBoundNs) {
@@ -314,17 +320,20 @@ void Membership::Leave() {
   slot_.Release();
   CRASH_POINT(leave_byte_unlocked);
   SysError ignored;
-  const int folder = locked == 0 && !OthersHaveSlots() ? MakeFolder(&ignored) : -1;
+  // Who has become another user since has no right to the files any more, and no business in that user's folder.
+  const bool may_remove = locked == 0 && geteuid() == user_ && !OthersHaveSlots();
+  const int folder = may_remove ? MakeFolder(&ignored) : -1;
   if (folder >= 0) {
     // Where our table was removed under us, its path is free: newcomers are refused as long as we are present.
-    const bool removed = faccessat(folder, TableName(id_).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0;
+    struct stat info;
+    const bool removed = fstatat(folder, TableName(id_).c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
     if (removed || IsCurrent(folder)) RemoveFiles(folder);
     close(folder);
     rmdir(FolderPath().c_str());  // ENOTEMPTY where other namespaces are in use
   }
-  close(shm_);
-  close(fd_);
-  shm_ = fd_ = -1;
+  // Unlocked, not closed: another thread that still asks about a process must not ask about another file.
+  LockByte(shm_, F_UNLCK, PresenceByte());
+  LockByte(fd_, F_UNLCK, kGateByte);
   CRASH_POINT(leave_done);
 }
 

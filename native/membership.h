@@ -4,6 +4,7 @@
 #pragma once
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <memory>
 #include <string>
@@ -28,15 +29,16 @@ class Membership {
   ~Membership() { CloseTable(); }
 
   // Gives the slot back, so that what this process still holds counts as a dead process's; the last one also removes
-  // the table and the semaphores. The memory stays mapped: other threads may look at it until the process ends.
+  // the table and the semaphores. Memory and file stay as they are: other threads may look at them until the process
+  // ends.
   void Leave();
-  // In a child that was forked: closes what would keep the parent's slot locked after the parent's death.
+  // In a child that was forked: closes what would keep the parent's slot locked after the parent's death. The memory
+  // is not there, see MapTable.
   void Forsake();
 
   uint8_t* memory() const { return memory_; }
   int fd() const { return fd_; }
   const ProcessSlot& slot() const { return slot_; }
-  bool left() const { return fd_ < 0; }
 
  private:
   Membership() = default;
@@ -50,17 +52,22 @@ class Membership {
   bool IsCurrent(int folder) const;
   bool OthersPresent() const;
   bool OthersHaveSlots() const;
-  bool HeaderIsValid() const;
+  bool MapTable(int protection, SysError* error);
+  bool IsTable(const struct stat& info) const;
   void RemoveFiles(int folder);
   void CloseTable();
   int64_t PresenceByte() const;
 
   std::string id_;
-  int shm_ = -1;  // the folder /dev/shm, for the presence byte
-  int fd_ = -1;   // the table
+  const uid_t user_ = geteuid();  // whose folder it is in
+  int shm_ = -1;                  // the folder /dev/shm, for the presence byte
+  int fd_ = -1;                   // the table
   uint8_t* memory_ = nullptr;
   ProcessSlot slot_;
 };
+
+// Gives a part of a file memory: 0, or errno, ENOSPC above all.
+int ReserveBytes(int fd, size_t start, size_t length);
 
 inline constexpr int64_t kGateBoundNs = 5000000000;
 inline constexpr size_t kSemaphorePrefix = 8;

@@ -70,6 +70,11 @@ uint64_t OwnStartTime() {
   return atol(self) == getpid() ? ReadProcStat("/proc/self/stat").start_time : 0;
 }
 
+void CountGeneration(Slot& slot) {
+  const uint32_t next = slot.generation.load() + 1;
+  slot.generation.store(next == 0 ? 1 : next);
+}
+
 }  // namespace
 
 int LockByte(int fd, short type, int64_t byte) {
@@ -81,10 +86,10 @@ int LockByte(int fd, short type, int64_t byte) {
   return result == 0 ? 0 : errno;  // EAGAIN or EACCES: another has it; ENOLCK: the kernel is out of locks
 }
 
-bool IsLocked(int fd, int64_t byte, int64_t count) {
+ByteState StateOf(int fd, int64_t byte, int64_t count) {
   struct flock range = ByteRange(F_WRLCK, byte, count);
-  // Fails on a bad descriptor only, and then nothing is known: "locked" keeps everybody's lock.
-  return fcntl(fd, F_OFD_GETLK, &range) != 0 || range.l_type != F_UNLCK;
+  if (fcntl(fd, F_OFD_GETLK, &range) != 0) return ByteState::kUnknown;
+  return range.l_type == F_UNLCK ? ByteState::kUnlocked : ByteState::kLocked;
 }
 
 SysError ProcessSlot::Claim(int fd, Slot* slots) {
@@ -96,16 +101,12 @@ SysError ProcessSlot::Claim(int fd, Slot* slots) {
     Slot& slot = slots[index];
     // Only now: until the generation counts up, what the slot's last process left is dead by its unlocked byte, and
     // from then on by its generation. The other way round nothing would prove it dead in between.
-    uint32_t generation = slot.generation.load() + 1;
-    if (generation == 0) generation = 1;
     slot.pid = 0;
-    slot.generation.store(generation);
+    CountGeneration(slot);
     CRASH_POINT(join_generation_counted);
-    fd_ = fd;
-    slots_ = slots;
-    tag_ = MakeTag(index, generation);
+    Use(fd, slots);
+    tag_.store(MakeTag(index, slot.generation.load()));
     pid_ = static_cast<uint32_t>(getpid());
-    pid_namespace_ = PidNamespace();
     slot.start_time = OwnStartTime();
     slot.pid_namespace = pid_namespace_;
     slot.pid = pid_;
@@ -115,16 +116,29 @@ SysError ProcessSlot::Claim(int fd, Slot* slots) {
   return {"fcntl", ENOLCK, "CAPACITY"};
 }
 
-void ProcessSlot::Observe(int fd, Slot* slots) {
+void ProcessSlot::Observe(int fd, Slot* slots) { Use(fd, slots); }
+
+void ProcessSlot::Use(int fd, Slot* slots) {
   fd_ = fd;
   slots_ = slots;
   pid_namespace_ = PidNamespace();
+  struct stat info;
+  if (fstat(fd, &info) != 0) return;
+  device_ = info.st_dev;
+  inode_ = info.st_ino;
 }
 
+// The generation first: with the byte alone, a process that is about to end would be alive but unlocked for a while.
 void ProcessSlot::Release() {
-  if (tag_ == 0) return;
-  LockByte(fd_, F_UNLCK, kFirstSlotByte + SlotOf(tag_));
-  tag_ = 0;
+  const Tag tag = tag_.exchange(0);
+  if (tag == 0) return;
+  CountGeneration(slots_[SlotOf(tag)]);
+  LockByte(fd_, F_UNLCK, kFirstSlotByte + SlotOf(tag));
+}
+
+bool ProcessSlot::FileIsIntact() const {
+  struct stat info;
+  return fstat(fd_, &info) == 0 && info.st_dev == device_ && info.st_ino == inode_;
 }
 
 void ProcessSlot::Wake(uint32_t index) const {
@@ -141,15 +155,17 @@ void ProcessSlot::SleepUntilWoken(uint32_t seen, int64_t timeout_ns) const {
 }
 
 Liveness ProcessSlot::Check(Tag tag) const {
-  if (tag == tag_) return Liveness::kAlive;
+  if (tag == this->tag()) return Liveness::kAlive;
   if (tag == kUnrepaired) return Liveness::kDead;
   const uint32_t index = SlotOf(tag);
   if (index >= kMaxProcesses) return Liveness::kDead;  // no process ever had it
   const Slot& slot = slots_[index];
   if (slot.generation.load() != GenerationOf(tag)) return Liveness::kDead;
-  if (IsLocked(fd_, kFirstSlotByte + index, 1)) return Liveness::kAlive;
+  const ByteState byte = StateOf(fd_, kFirstSlotByte + index, 1);
+  if (byte == ByteState::kLocked) return Liveness::kAlive;
+  if (byte == ByteState::kUnknown) return Liveness::kSlotLost;
   if (slot.generation.load() != GenerationOf(tag)) return Liveness::kDead;
-  return ProcessStillRuns(slot) ? Liveness::kSlotLost : Liveness::kDead;
+  return ProcessStillRuns(slot) || !FileIsIntact() ? Liveness::kSlotLost : Liveness::kDead;
 }
 
 bool ProcessSlot::ProcessStillRuns(const Slot& slot) const {

@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 
 #include "layout.h"
@@ -13,13 +15,15 @@ namespace semlock {
 enum class Liveness {
   kAlive,
   kDead,
-  kSlotLost,  // alive, but somebody closed the file that proves it
+  kSlotLost,  // it runs, but has lost the file that proves it lives; or we have, and then nothing is known
 };
 
 // Locks and unlocks bytes for this open file description, which all threads of the process share. 0 or errno.
 int LockByte(int fd, short type, int64_t byte);
-// Whether another open file description has a lock on one of `count` bytes.
-bool IsLocked(int fd, int64_t byte, int64_t count);
+
+// Whether another open file description has a lock on one of `count` bytes. Unknown on a bad descriptor alone.
+enum class ByteState { kUnlocked, kLocked, kUnknown };
+ByteState StateOf(int fd, int64_t byte, int64_t count);
 
 class ProcessSlot {
  public:
@@ -27,7 +31,7 @@ class ProcessSlot {
   SysError Claim(int fd, Slot* slots);
   // Takes none, and only tells which other processes live.
   void Observe(int fd, Slot* slots);
-  // From here on this process is dead to all others.
+  // From here on this process is dead to all others, although it still runs.
   void Release();
   // In a forked child: the slot is the parent's.
   void Forget() { tag_.store(0); }
@@ -41,14 +45,19 @@ class ProcessSlot {
   // Sleeps until this process is woken, unless it was since `seen`, for up to `timeout_ns`; a negative one has no end.
   void SleepUntilWoken(uint32_t seen, int64_t timeout_ns) const;
   // To be read before looking for grants, and given to SleepUntilWoken when there are none.
-  uint32_t wakeups() const { return slots_[SlotOf(tag_)].wakeup.load(); }
+  uint32_t wakeups() const { return slots_[SlotOf(tag())].wakeup.load(); }
   // The pid behind the tag of a live process; meaningless for others.
   uint32_t PidOf(Tag tag) const { return slots_[SlotOf(tag)].pid; }
+  // False when somebody closed the table's file behind our back: its number may be another file's by now.
+  bool FileIsIntact() const;
 
  private:
+  void Use(int fd, Slot* slots);
   bool ProcessStillRuns(const Slot& slot) const;
 
   int fd_ = -1;
+  dev_t device_ = 0;  // which file fd_ was
+  ino_t inode_ = 0;
   Slot* slots_ = nullptr;
   std::atomic<Tag> tag_{0};  // read by all threads of the process
   uint32_t pid_ = 0;

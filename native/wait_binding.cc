@@ -80,7 +80,7 @@ napi_value LockAcquireSync(napi_env env, napi_callback_info info) {
   LockRecord* lock = locks.handles.Get(args.Int(0));
   Grant grant;
   SysError error;
-  const auto timeout_ns = static_cast<int64_t>(args.Double(2) * 1e6);
+  const auto timeout_ns = int64_t{args.Int(2)} * 1000000;
   const Outcome outcome =
       lock == nullptr ? Outcome::kNotHeld : AcquireBlocking(*lock, ModeOf(args.Int(1)), timeout_ns, &grant, &error);
   return Int(env, locks.Return(outcome, grant, error));
@@ -103,7 +103,7 @@ napi_value LockWatch(napi_env env, napi_callback_info info) {
   Locks& locks = args.Data<Locks>();
   LockRecord* lock = locks.handles.Get(args.Int(0));
   if (lock == nullptr || !locks.sink) return Int(env, kResultError);
-  const Grant held{static_cast<uint32_t>(args.Int(1)), static_cast<uint64_t>(args.Double(2)), false};
+  const Grant held{static_cast<uint32_t>(args.Int(1)), args.Token(2), false};
   return Int(env, WaitService::Of(lock->table()).Watch(*lock, held, locks.sink));
 }
 

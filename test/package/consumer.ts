@@ -2,27 +2,23 @@
 // packed package and the packages it names from the registry, and is compiled and run there.
 
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { afterAll, inject } from 'vitest';
+import { inject } from 'vitest';
 
 import { Server } from './server.js';
 
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 
-/** A project outside of the repository, removed when the tests of the file are over. */
+/** A project outside of the repository. */
 export class Consumer {
-  readonly folder = mkdtempSync(join(tmpdir(), 'semlock-consumer-'));
+  readonly folder = mkdtempSync(join(inject('workshop'), 'consumer-'));
 
   /** Copies the folder `project` and installs what its package.json names, and the package. */
   constructor(project: string) {
-    afterAll(() => {
-      rmSync(this.folder, { recursive: true });
-    });
     cpSync(fileURLToPath(new URL(project, import.meta.url)), this.folder, { recursive: true });
     this.install(inject('tarball'));
   }

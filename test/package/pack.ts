@@ -13,6 +13,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** The path of the packed package. */
     tarball: string;
+    /** A folder outside of the repository, removed with all that is in it when the run is over. */
+    workshop: string;
   }
 }
 
@@ -29,7 +31,8 @@ const sources = [
 ];
 
 export function setup(project: TestProject): () => void {
-  const copy = mkdtempSync(join(tmpdir(), 'semlock-pack-'));
+  const workshop = mkdtempSync(join(tmpdir(), 'semlock-package-test-'));
+  const copy = join(workshop, 'semlock');
   for (const source of sources) {
     if (existsSync(join(root, source))) cpSync(join(root, source), join(copy, source), { recursive: true });
   }
@@ -39,9 +42,10 @@ export function setup(project: TestProject): () => void {
   run('run', 'build:ts');
   run('run', 'build:prebuilds');
   const [packed] = JSON.parse(run('pack', '--json')) as [{ filename: string }];
+  project.provide('workshop', workshop);
   project.provide('tarball', join(copy, packed.filename));
 
   return () => {
-    rmSync(copy, { recursive: true });
+    rmSync(workshop, { recursive: true });
   };
 }

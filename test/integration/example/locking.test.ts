@@ -31,12 +31,14 @@ describe('with LOCK=process', () => {
 
     it('is free afterwards, and the file is whole', async () => {
       await example.whenFree(path, { method: 'DELETE' });
-      await example.atOnce(4, `${path}?ms=100`, POST);
+      const answers = await example.atOnce(4, `${path}?ms=100`, POST);
       const appended = await example.whenFree(path, POST);
       const verdict = await example.whenFree(`${path}/check`);
+      // One of the four, as a rule; on a machine with other work a late one may find it free again.
+      const lines = statuses(answers).filter((status) => status === 200).length + 1;
 
       expect(appended.status).toBe(200);
-      expect(JSON.parse(verdict.text)).toMatchObject({ ok: true, lines: 2, appended: 2, problems: [] });
+      expect(JSON.parse(verdict.text)).toMatchObject({ ok: true, lines, appended: lines, problems: [] });
     });
   });
 
@@ -125,8 +127,9 @@ describe.each(['thread', 'none'])('with LOCK=%s', (lock) => {
       const verdict = JSON.parse((await example.whenFree(`${path}/check`)).text);
 
       expect(statuses(answers)).toEqual([200, 200, 200, 200]);
-      expect(verdict).toMatchObject({ ok: false, appended: 4, lines: 1 });
-      expect(verdict.problems).toContain('3 of 4 appended lines are lost');
+      expect(verdict).toMatchObject({ ok: false, appended: 4 });
+      expect(verdict.lines).toBeLessThan(4);
+      expect(verdict.problems).toContain(`${4 - verdict.lines} of 4 appended lines are lost`);
     },
   );
 });

@@ -130,20 +130,6 @@ describe('the default namespace', () => {
     expect(namespaceOf('app/server.js', { runAs: '../app/server.js', cwd: app })).toBe(app);
   });
 
-  it("is the app's for a command that the app has installed, such as that of a framework", () => {
-    const app = makePackage('app');
-    makePackage('app', 'node_modules', 'framework');
-    expect(namespaceOf('app/node_modules/framework/bin/start.js')).toBe(app);
-  });
-
-  it("is the app's in worker threads, also in those whose script is elsewhere", () => {
-    const app = makePackage('app');
-    const library = makePackage('library');
-    writeFileSync(join(library, 'worker.js'), print);
-    const source = `import('${names}').then(() => new (require('worker_threads').Worker)('${join(library, 'worker.js')}'));`;
-    expect(namespaceOf('app/server.js', { source })).toBe(app);
-  });
-
   it("is the app's under PM2, which loads it from a script of its own", () => {
     const app = makePackage('app');
     makePackage('pm2');

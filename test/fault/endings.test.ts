@@ -1,0 +1,55 @@
+// However a holder ends, its permit is free at once, and the next holder is told that it was abandoned.
+
+import { afterAll, describe, expect, it } from 'vitest';
+
+import type { LockProcess } from './support/lock-process.js';
+import { endSpareProcesses, Room } from './support/room.js';
+
+afterAll(endSpareProcesses);
+
+const endings: { title: string; end(process: LockProcess): Promise<unknown>; code: number | null }[] = [
+  { title: 'calls process.exit() in a handler', end: (process) => process.call('exit', 3), code: 3 },
+  { title: 'throws an error that nobody catches', end: (process) => process.call('throwUncaught'), code: 1 },
+  { title: 'has nothing left to do', end: (process) => process.call('endNaturally'), code: 0 },
+  { title: 'is killed', end: (process) => process.kill(), code: null },
+];
+
+describe.each([
+  { form: 'with a named semaphore', named: true },
+  { form: 'without one', named: false },
+])('a lock $form whose holder', ({ named }) => {
+  it.each(endings)('$title is free at once, and known to be abandoned', async ({ end, code }) => {
+    const room = new Room();
+    const lock = { namespace: room.namespace, name: 'lock', named };
+    const [holder, next] = [room.process(), room.process()];
+    await next.count(lock);
+    expect(await holder.tryAcquire(lock)).toMatchObject({ abandoned: false });
+    holder.stderr.resume();
+    void end(holder).catch(() => {});
+    expect(await holder.ended).toMatchObject({ code });
+
+    const [grant] = await next.take(lock, 1);
+    expect(grant).toMatchObject({ abandoned: true });
+    expect(await next.release(lock, grant!)).toBe(true);
+    expect(await next.tryAcquire(lock), 'the one after that').toMatchObject({ abandoned: false });
+    await room.everybodyLeaves();
+    expect(room.files()).toEqual([]);
+  });
+
+  it('is a worker thread that is terminated is free at once, while its process lives on', async () => {
+    const room = new Room();
+    const lock = { namespace: room.namespace, name: 'lock', named };
+    const [process, next] = [room.process(), room.process()];
+    await process.call('holdInWorker', lock);
+    expect(await next.tryAcquire(lock)).toBeNull();
+    expect(await process.tryAcquire(lock), 'for another thread of the process').toBeNull();
+    await process.call('terminateWorker');
+
+    const [grant] = await next.take(lock, 1);
+    expect(grant).toMatchObject({ abandoned: true });
+    await next.release(lock, grant!);
+    expect(await process.count(lock)).toBe(1);
+    await room.everybodyLeaves();
+    expect(room.files()).toEqual([]);
+  });
+});

@@ -1,0 +1,84 @@
+// Locks whose names are computed for each request: many of them, with little memory.
+
+import { statSync } from 'node:fs';
+
+import { describe, expect, it } from 'vitest';
+
+import type { Grant } from './support/lock-process.js';
+import { PrivateShm } from './support/private-shm.js';
+
+const lock = { namespace: 'many', name: '', named: false };
+
+interface Held {
+  held: number;
+  grants: Grant[];
+  error?: string;
+}
+
+/** In microseconds. */
+interface Times {
+  cold: number;
+  hot: number;
+}
+
+describe('locks with computed names', () => {
+  it('need bounded memory when 4 workers use 100 000 of them one after another', async () => {
+    const shm = await PrivateShm.mount();
+    const workers = Array.from({ length: 4 }, () => shm.process());
+    const before = await Promise.all(workers.map((worker) => worker.call<number>('memory')));
+    const busy = await Promise.all(
+      workers.map((worker, index) => worker.call<number>('useEach', lock, `worker ${index} file `, 0, 25_000)),
+    );
+    // A worker that loses the processor in the table's latch makes others answer busy: seldom.
+    expect(busy.reduce((sum, each) => sum + each)).toBeLessThan(1000);
+
+    expect(statSync(shm.tableOf(lock.namespace)).blocks * 512).toBeLessThan(2 * 1024 * 1024);
+    const after = await Promise.all(workers.map((worker) => worker.call<number>('memory')));
+    const growth = after.map((bytes, index) => (bytes - before[index]!) / 1024 / 1024);
+    expect(Math.max(...growth), 'MiB').toBeLessThan(60);
+  }, 60_000);
+
+  it('can be held, 10 000 at once, in a /dev/shm of 64 MiB', async () => {
+    const shm = await PrivateShm.mount('size=64m');
+    const workers = Array.from({ length: 4 }, () => shm.process());
+    const holding = await Promise.all(
+      workers.map((worker, index) => worker.call<Held>('holdEach', lock, 'file ', index * 2500, (index + 1) * 2500)),
+    );
+    expect(holding.map(({ held }) => held)).toEqual([2500, 2500, 2500, 2500]);
+    const [first, second] = workers;
+    expect(await second!.call('useEach', lock, 'file ', 0, 2500), 'names that the first one holds').toBe(2500);
+    expect(await first!.query(lock.namespace)).toHaveLength(10_000);
+
+    const released = await Promise.all(
+      workers.map((worker, index) => worker.call('releaseEach', lock, 'file ', index * 2500, holding[index]!.grants)),
+    );
+    expect(released).toEqual([2500, 2500, 2500, 2500]);
+    expect(await first!.call('useEach', lock, 'file ', 0, 10_000)).toBe(0);
+  }, 60_000);
+
+  it('are refused when the table is full, which loses nobody’s, and had again when some are free', async () => {
+    const shm = await PrivateShm.mount('size=64m');
+    const [one, other] = [shm.process(), shm.process()];
+    const { held, error, grants } = await one.call<Held>('holdEach', lock, 'file ', 0, 100_000);
+    expect(error).toBe('CAPACITY');
+    expect(held).toBeGreaterThan(10_000);
+    await expect(other.tryAcquire({ ...lock, name: 'one more' })).rejects.toMatchObject({ kind: 'CAPACITY' });
+    expect(await other.call('useEach', lock, 'file ', 0, held), 'all of them are still held').toBe(held);
+
+    expect(await one.call('releaseEach', lock, 'file ', 0, grants.slice(0, 100))).toBe(100);
+    expect(await other.count({ ...lock, name: 'one more' })).toBe(1);
+    expect(await other.call('useEach', lock, 'file ', 100, held)).toBe(held - 100);
+    await one.kill();
+    expect(await other.call('useEach', lock, 'another ', 0, held), 'when their holder has died').toBe(0);
+  }, 120_000);
+
+  it('cost 50 µs at most when they are new, and what a fixed name costs when they are not', async () => {
+    const shm = await PrivateShm.mount();
+    const process = shm.process();
+    const { cold, hot } = await process.call<Times>('times', lock, 'file ', 10_000);
+    const fixed = (await process.call<Times>('times', { ...lock, named: true }, 'fixed ', 10)).hot!;
+    console.log(`cold name ${cold} µs, hot name ${hot} µs, fixed name ${fixed} µs (medians of a try and a release)`);
+    expect(cold).toBeLessThan(50);
+    expect(hot).toBeLessThan(3 * fixed);
+  });
+});

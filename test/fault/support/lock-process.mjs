@@ -1,0 +1,170 @@
+// A process that does with locks what its parent tells it, one call at a time, and can be killed meanwhile. It stands
+// on the addon itself, so that a test sees entries and errnos, and can have the build with the crash points.
+// Usage: fork it with the addon's path as its argument; lock-process.ts is its other half.
+
+import { createRequire } from 'node:module';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+
+import { digest, namespaceId } from '../../../dist/names.js';
+
+const addonPath = process.argv[2];
+const addon = createRequire(import.meta.url)(addonPath);
+
+/** Native handles by the description of their lock. */
+const handles = new Map();
+let worker;
+
+function open(lock) {
+  const key = JSON.stringify(lock);
+  let handle = handles.get(key);
+  if (handle === undefined) {
+    const { namespace, name, permits = 1, named = true, foreign = false, posixName = '' } = lock;
+    handle = addon.lockOpen(namespaceId(namespace), digest(name), name, permits, named, foreign, posixName);
+    handles.set(key, handle);
+  }
+  return handle;
+}
+
+function tryAcquire(lock) {
+  const entry = addon.lockTryAcquire(open(lock));
+  if (entry === -1) return null;
+  if (entry < 0) addon.lockError();
+  return { entry, token: addon.lockResult[0], abandoned: addon.lockResult[1] !== 0 };
+}
+
+function release(lock, { entry, token }) {
+  return addon.lockRelease(open(lock), entry, token) === 1;
+}
+
+const median = (times) => times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
+
+const calls = {
+  open: (lock) => void open(lock),
+  tryAcquire,
+  release,
+  available: (lock) => addon.lockAvailable(open(lock)),
+  query: (namespace) => addon.lockQuery(namespaceId(namespace)),
+  arm: (step, signal, count) => addon.faultArm(step, signal, count),
+  exit: (code) => process.exit(code),
+  throwUncaught: () => void setImmediate(() => { throw new Error('on purpose'); }), // prettier-ignore
+  endNaturally: () => process.disconnect(),
+  memory: () => process.memoryUsage().rss,
+
+  /** How many permits can be had at once; gives them back. */
+  count(lock) {
+    const grants = [];
+    for (let grant; grants.length < 10 && (grant = tryAcquire(lock)) !== null;) grants.push(grant);
+    for (const grant of grants) release(lock, grant);
+    return grants.length;
+  },
+
+  /** Tries without a pause until it succeeds. */
+  tryFor(lock, ms) {
+    const start = performance.now();
+    let tries = 0;
+    for (;;) {
+      const grant = tryAcquire(lock);
+      tries++;
+      if (grant !== null || performance.now() - start > ms) return { grant, tries, ms: performance.now() - start };
+    }
+  },
+
+  /** Takes and gives back each of the names `<prefix><number>` once; how many of them were busy. */
+  useEach(lock, prefix, from, to) {
+    let busy = 0;
+    for (let number = from; number < to; number++) {
+      const one = { ...lock, name: `${prefix}${number}` };
+      const grant = tryAcquire(one);
+      if (grant === null) busy++;
+      else release(one, grant);
+      addon.lockClose(open(one));
+      handles.delete(JSON.stringify(one));
+    }
+    return busy;
+  },
+
+  /** Takes each of the names and keeps it, until one cannot be had: how many, and the kind of the error. */
+  holdEach(lock, prefix, from, to) {
+    const grants = [];
+    try {
+      for (let number = from; number < to; number++) {
+        // Others make names as well: whoever loses the processor in the table's latch makes them answer busy.
+        const { grant } = calls.tryFor({ ...lock, name: `${prefix}${number}` }, 1000);
+        if (grant === null) return { held: grants.length, error: 'busy', grants };
+        grants.push(grant);
+      }
+    } catch (error) {
+      return { held: grants.length, error: error.kind ?? String(error.errno), grants };
+    }
+    return { held: grants.length, grants };
+  },
+
+  releaseEach: (lock, prefix, from, grants) =>
+    grants.filter((grant, index) => release({ ...lock, name: `${prefix}${from + index}` }, grant)).length,
+
+  /** Median time of a try and a release, in microseconds: of names never used before, and of one that is hot. */
+  times(lock, prefix, rounds) {
+    const measure = (one) => {
+      open(one);
+      const start = process.hrtime.bigint();
+      release(one, tryAcquire(one));
+      return Number(process.hrtime.bigint() - start) / 1000;
+    };
+    const cold = Array.from({ length: rounds }, (_, number) => measure({ ...lock, name: `${prefix}${number}` }));
+    const hot = Array.from({ length: rounds }, () => measure({ ...lock, name: `${prefix}0` }));
+    return { cold: median(cold), hot: median(hot) };
+  },
+
+  /**
+   * Tries and gives back for so long, in turns of the event loop: how often it had the lock, and how long the fastest
+   * try and half of them took.
+   */
+  async tryInTurns(lock, ms) {
+    const took = [];
+    let had = 0;
+    for (const end = performance.now() + ms; performance.now() < end;) {
+      const start = process.hrtime.bigint();
+      const grant = tryAcquire(lock);
+      if (grant !== null) release(lock, grant);
+      took.push(Number(process.hrtime.bigint() - start) / 1e6);
+      if (grant !== null) had++;
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    return { had, tries: took.length, fastestMs: Math.min(...took), medianMs: median(took) };
+  },
+
+  /** Holds the lock in a worker thread of this process. */
+  holdInWorker(lock) {
+    worker = new Worker(new URL(import.meta.url), { argv: [addonPath], workerData: lock });
+    return new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+  },
+  terminateWorker: () => worker.terminate(),
+
+  /** The raw semaphore of that name, without any table. */
+  semOpen: (name, value) => addon.semOpen(name, 1, 0o600, value),
+  semTryWait: (handle) => addon.semTryWait(handle) === 0,
+  semPost: (handle) => addon.semPost(handle) === 0,
+  semUnlink: (name) => addon.semUnlink(name),
+  semValue(name) {
+    const handle = addon.semOpen(name, 0, 0, 0);
+    const value = addon.semValue(handle);
+    addon.semClose(handle);
+    return value;
+  },
+};
+
+if (isMainThread) {
+  process.on('message', async ({ id, call, args }) => {
+    let answer;
+    try {
+      answer = { id, value: await calls[call](...args) };
+    } catch (error) {
+      answer = { id, error: { message: error.message, kind: error.kind, errno: error.errno } };
+    }
+    if (process.connected) process.send(answer);
+  });
+  process.send('ready');
+} else {
+  parentPort.postMessage(tryAcquire(workerData));
+  setInterval(() => {}, 1000);
+}

@@ -1,0 +1,51 @@
+// Locks of the core as the tests use them.
+
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../../native/lock_record.h"
+#include "../../native/query.h"
+#include "harness.h"
+
+namespace testing {
+
+struct Kind {
+  uint32_t permits = 1;
+  bool named = false;
+  bool foreign = false;
+  std::string custom_name = "";
+};
+
+semlock::LockIdentity Identity(const std::string& name, const Kind& kind = {});
+std::shared_ptr<semlock::LockTable> Table();
+
+// A lock as thread `thread` of this process has it, or a failed check.
+class Lock {
+ public:
+  explicit Lock(const std::string& name, const Kind& kind = {}, uint16_t thread = 1);
+
+  bool TryAcquire();
+  // The kind of error that a try gives; "" when it gave none.
+  std::string ErrorOfTry();
+  bool Release();
+  int Available();
+
+  semlock::LockRecord& operator*() { return record_; }
+  // Of the last permit that was taken.
+  const semlock::Grant& grant() const { return grant_; }
+
+ private:
+  semlock::LockRecord record_;
+  semlock::Grant grant_;
+};
+
+// The record of a lock that exists.
+semlock::Record& RecordOf(const std::string& name, const Kind& kind = {});
+
+// What QueryLocks says of one lock; with no name when it says nothing.
+semlock::LockInfo Query(const std::string& name);
+
+}  // namespace testing

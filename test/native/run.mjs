@@ -1,0 +1,36 @@
+// Builds the tests of the native core and runs them under each sanitizer.
+
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const [only] = process.argv.slice(2); // part of a test's sentence
+
+function run(command, args, options) {
+  const { error, status } = spawnSync(command, args, { cwd: here, stdio: 'inherit', ...options });
+  if (error) console.error(`${command} cannot be run (${error.message}); on Debian: apt-get install make clang`);
+  return status ?? 1;
+}
+
+if (run('make', ['--silent', `--jobs=${availableParallelism()}`]) !== 0) process.exit(1);
+
+let passed = 0;
+let failed = 0;
+for (const sanitizer of ['address', 'thread']) {
+  console.log(`\n${sanitizer === 'thread' ? 'ThreadSanitizer' : 'AddressSanitizer, UndefinedBehaviorSanitizer'}`);
+  const program = join(here, `../../build/native-tests/${sanitizer}/tests`);
+  const { stdout, status } = spawnSync(program, only === undefined ? [] : [only], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+  });
+  const lines = (stdout ?? '').trimEnd().split('\n');
+  const summary = /^(\d+) passed, (\d+) failed$/.exec(lines.pop() ?? '');
+  console.log(lines.join('\n'));
+  passed += Number(summary?.[1] ?? 0);
+  // A program that came to no summary, or to a clean one with an exit code, counts as one failure.
+  failed += Number(summary?.[2] ?? 1) || (status === 0 ? 0 : 1);
+}
+console.log(`\n${passed} passed, ${failed} failed`);
+process.exit(failed === 0 && passed > 0 ? 0 : 1);
