@@ -40,6 +40,8 @@ inline SysError LatchError(Latched outcome) {
   if (outcome == Latched::kSlotLost) return {"latch", ESTALE, "SLOT_LOST"};
   return {"latch", EBUSY, "BUSY"};
 }
+// Whether that was because a living owner stayed inside.
+inline bool IsLatchTimeout(const SysError& error) { return error.code == EBUSY; }
 
 // True when somebody asked to sweep: see AskToSweep.
 inline bool LeaveLatch(std::atomic<uint64_t>& latch) { return (latch.exchange(0) & kAsked) != 0; }

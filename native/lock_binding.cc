@@ -9,6 +9,7 @@
 #include <set>
 
 #include "crash_points.h"
+#include "latch.h"
 #include "query.h"
 
 namespace semlock {
@@ -19,8 +20,7 @@ int32_t Locks::Return(Outcome outcome, const Grant& grant, const SysError& failu
     result[1] = grant.abandoned ? 1 : 0;
     return static_cast<int32_t>(grant.entry);
   }
-  const bool latch_busy = failure && failure.kind != nullptr && strcmp(failure.kind, "BUSY") == 0;
-  if (outcome == Outcome::kBusy || latch_busy) return kResultBusy;
+  if (outcome == Outcome::kBusy && (!failure || IsLatchTimeout(failure))) return kResultBusy;
   error = failure ? failure : ErrorOf(outcome);
   return kResultError;
 }

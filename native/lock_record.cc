@@ -90,10 +90,10 @@ Outcome LockRecord::Retry(SysError* error, F attempt) {
     } else {
       return outcome;
     }
-    if (*error) return Outcome::kStale;
+    if (*error) return Outcome::kBusy;
   }
-  *error = {"latch", EBUSY, "BUSY"};  // others recycle faster than we can look
-  return Outcome::kStale;
+  *error = LatchError(Latched::kTimeout);  // others recycle faster than we can look
+  return Outcome::kBusy;
 }
 
 Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error) {

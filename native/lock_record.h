@@ -35,7 +35,8 @@ class LockRecord {
         identity_(std::make_shared<const LockIdentity>(std::move(identity))),
         thread_(thread) {}
 
-  // kDone, kBusy, or kStale, kSlotLost or kEnded with `error`.
+  // kDone, kBusy, kSlotLost or kEnded. With kBusy, `error` says why the record could not be found, if that is the
+  // reason.
   Outcome TryAcquire(Mode mode, Grant* grant, SysError* error);
   // As TryAcquire, but kQueued in place of kBusy.
   Outcome Enqueue(Mode mode, Grant* grant, WaitRef* wait, SysError* error);

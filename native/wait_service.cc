@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "clock.h"
+#include "latch.h"
 
 namespace semlock {
 namespace {
@@ -226,10 +227,17 @@ void WaitService::SettleAll() {
 
 Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, Grant* grant, SysError* error) {
   WaitRef wait;
-  const Outcome outcome = lock.Enqueue(mode, grant, &wait, error);
-  if (outcome != Outcome::kQueued) return outcome;
   const ProcessSlot& slot = lock.table()->slot();
   const int64_t start = MonotonicNs();
+  Outcome outcome;
+  // Busy is a latch here, which a process was stopped inside of: the queue cannot even be joined.
+  while ((outcome = lock.Enqueue(mode, grant, &wait, error)) == Outcome::kBusy) {
+    const bool latch = !*error || IsLatchTimeout(*error);
+    if (!latch || (timeout_ns >= 0 && MonotonicNs() - start >= timeout_ns)) return outcome;
+    *error = {};
+    SleepNs(1000000);
+  }
+  if (outcome != Outcome::kQueued) return outcome;
   int64_t settled = start;
   for (;;) {
     const uint32_t seen = slot.wakeups();
