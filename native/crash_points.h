@@ -24,6 +24,24 @@
   STEP(repair_counted)             \
   STEP(repair_posted)              \
   STEP(repair_handed_back)         \
+  STEP(repair_queue_counted)       \
+  STEP(repair_grant_settled)       \
+  STEP(enqueue_latched)            \
+  STEP(enqueue_filled)             \
+  STEP(enqueue_tag_written)        \
+  STEP(enqueue_counted)            \
+  STEP(enqueue_left)               \
+  STEP(hand_on_permit_taken)       \
+  STEP(hand_on_granting)           \
+  STEP(hand_on_entry_written)      \
+  STEP(hand_on_granted)            \
+  STEP(collect_read)               \
+  STEP(collect_freed)              \
+  STEP(cancel_marked)              \
+  STEP(queue_cell_freed)           \
+  STEP(steal_found)                \
+  STEP(room_waiters_linked)        \
+  STEP(room_entries_linked)        \
   STEP(upgrade_latched)            \
   STEP(upgrade_created)            \
   STEP(upgrade_flagged)            \

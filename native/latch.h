@@ -40,12 +40,20 @@ inline SysError LatchError(Latched outcome) {
   if (outcome == Latched::kSlotLost) return {"latch", ESTALE, "SLOT_LOST"};
   return {"latch", EBUSY, "BUSY"};
 }
+// Whether that was because a living owner stayed inside.
+inline bool IsLatchTimeout(const SysError& error) { return error.code == EBUSY; }
 
 // True when somebody asked to sweep: see AskToSweep.
 inline bool LeaveLatch(std::atomic<uint64_t>& latch) { return (latch.exchange(0) & kAsked) != 0; }
 
 // Leaves a latch that was taken over, when the repair is not possible here: the next to come takes it over again.
 inline void HandBackUnrepaired(std::atomic<uint64_t>& latch) { latch.store(kUnrepaired | kAsked); }
+
+// Leaves, for those who have not the record's semaphore: where somebody asked to sweep, the next to come repairs.
+inline void LeaveUnswept(std::atomic<uint64_t>& latch, const ProcessSlot& me) {
+  uint64_t mine = me.tag();
+  if (!latch.compare_exchange_strong(mine, 0)) HandBackUnrepaired(latch);
+}
 
 // Makes sure that the record is swept after this call: true when the caller got the latch and must do it, false when
 // whoever is inside will, or the one who takes over from it. Never waits.

@@ -55,14 +55,16 @@ struct alignas(64) Slot {
   uint32_t pid;
   uint64_t start_time;     // field 22 of /proc/<pid>/stat; 0 where it cannot be read
   uint64_t pid_namespace;  // inode of /proc/self/ns/pid; 0 where it cannot be read
+  // Counts up when one of its threads' waits was granted; the futex that they sleep on.
+  std::atomic<uint32_t> wakeup;
 };
 
 enum Released : uint8_t { kNotReleased = 0, kReleased = 1, kReleasedAbandoned = 2 };
 
-enum class Mode : uint8_t { kExclusive = 0 };
+enum class Mode : uint8_t { kExclusive = 0, kShared = 1 };
 
-// One permit in use. Guarded by the record's latch, but for `released` (I2). Atomic because those who look read it
-// without the latch, and so does a thread that asks whether an entry is its own.
+// One holder. Guarded by the record's latch, but for `released` (I2). Atomic because those who look read it without the
+// latch, and so does a thread that asks whether an entry is its own.
 struct Entry {
   std::atomic<Tag> tag;  // 0: free. Written last and cleared first
   std::atomic<uint64_t> token;
@@ -74,6 +76,28 @@ struct Entry {
 };
 static_assert(sizeof(Entry) == 32);
 
+enum WaitState : uint8_t {
+  kWaiting = 0,
+  kGranting = 1,   // whoever hands on is writing the entry: if it dies, the entry's tag and token say how far it came
+  kGranted = 2,    // the waiter's own: it reads the cell and then clears the tag
+  kCancelled = 3,  // set by the waiter in place of kWaiting: to be cleared under the latch
+};
+
+// One thread that waits for its turn. Guarded by the record's latch, but for `state`, which only changes by
+// compare-and-swap from kWaiting, and for a granted cell.
+struct Waiter {
+  std::atomic<Tag> tag;          // 0: free. Written last
+  std::atomic<uint64_t> ticket;  // the smallest is the head of the queue
+  uint64_t token;                // of its grant, as `entry` and `abandoned`
+  uint64_t since_ms;             // Unix time
+  uint32_t entry;
+  uint16_t thread;
+  Mode mode;
+  std::atomic<uint8_t> state;  // a WaitState
+  uint8_t abandoned;
+};
+static_assert(sizeof(Waiter) == 48);
+
 enum class State : uint32_t {
   kFree = 0,       // fresh memory reads as this
   kLock = 1,       // a Record
@@ -84,7 +108,7 @@ inline constexpr uint32_t kNamed = 1;    // its semaphore is a named one, not `s
 inline constexpr uint32_t kCustom = 2;   // with a name of the user's choice, which we never unlink
 inline constexpr uint32_t kForeign = 4;  // other programs take and post it too
 
-inline constexpr uint32_t kInlineNameBytes = 96;
+inline constexpr uint32_t kInlineNameBytes = 72;
 
 // One lock. Guarded by `latch` (I2) where nothing else is said.
 struct alignas(64) Record {
@@ -92,7 +116,8 @@ struct alignas(64) Record {
   std::atomic<State> state;          // changed under the table's latch and this one
   std::atomic<uint32_t> generation;  // counts up when the record is made and when it is recycled
   uint32_t next;                     // in the bucket or the free list: guarded by the table's latch
-  uint32_t more_entries;             // first Extension with entries, 0 for none; constant
+  uint32_t more_entries;             // first Extension with entries, 0 for none
+  uint32_t more_waiters;             // first Extension with waiters, 0 for none
   uint32_t more_name;                // first Extension with the rest of the name, 0 for none; constant
   uint32_t permits;                  // M; constant
   uint8_t id[32];                    // SHA-256 of the name; constant
@@ -100,9 +125,13 @@ struct alignas(64) Record {
   uint32_t custom_name_bytes;        // of the POSIX name that follows it in UTF-8; constant
   std::atomic<uint32_t> flags;       // kNamed and its like; only kNamed is ever added
   std::atomic<uint32_t> held;        // how many entries have a tag
+  std::atomic<uint32_t> waiting;     // how many waiters have a tag and are neither granting nor granted
   std::atomic<uint32_t> used;        // set by who uses it again, cleared by the search for idle records: a hint
-  uint32_t abandoned;                // a holder died; the next one is told
+  uint8_t abandoned;                 // a holder died; the next one is told
+  Mode held_mode;                    // of all entries, where `held` is not 0
+  uint32_t entry_room;               // entries there are, in use or not
   std::atomic<uint64_t> last_token;
+  uint64_t last_ticket;
   sem_t semaphore;
   Entry entry;  // the first one
   uint8_t name[kInlineNameBytes];
@@ -110,6 +139,7 @@ struct alignas(64) Record {
 static_assert(sizeof(sem_t) <= 32);
 
 inline constexpr uint32_t kEntriesPerExtension = 7;
+inline constexpr uint32_t kWaitersPerExtension = 4;
 inline constexpr uint32_t kNameBytesPerExtension = 224;
 
 struct alignas(64) Extension {
@@ -121,6 +151,7 @@ struct alignas(64) Extension {
   uint8_t padding[8];
   union {
     Entry entries[kEntriesPerExtension];
+    Waiter waiters[kWaitersPerExtension];
     uint8_t name[kNameBytesPerExtension];
   };
 };

@@ -1,30 +1,31 @@
 // Locks of the lock table for JavaScript. The two hot calls take and give numbers alone; what else an acquisition has
 // to say goes through a shared Float64Array.
 
+#include "lock_binding.h"
+
 #include <string.h>
 
 #include <mutex>
 #include <set>
 
-#include "binding.h"
 #include "crash_points.h"
-#include "lock_record.h"
+#include "latch.h"
 #include "query.h"
 
 namespace semlock {
+
+int32_t Locks::Return(Outcome outcome, const Grant& grant, const SysError& failure) {
+  if (outcome == Outcome::kDone) {
+    result[0] = static_cast<double>(grant.token);
+    result[1] = grant.abandoned ? 1 : 0;
+    return static_cast<int32_t>(grant.entry);
+  }
+  if (outcome == Outcome::kBusy && (!failure || IsLatchTimeout(failure))) return kResultBusy;
+  error = failure ? failure : ErrorOf(outcome);
+  return kResultError;
+}
+
 namespace {
-
-// What lockTryAcquire returns when it has no entry number for the caller.
-constexpr int kResultBusy = -1;
-constexpr int kResultError = -2;  // lockError() throws it
-
-// One environment: the main thread, or a worker thread.
-struct Locks {
-  HandleTable<LockRecord> handles;
-  uint16_t thread = 0;
-  double* result = nullptr;  // [token, abandoned], read by JavaScript right after the call
-  SysError error;
-};
 
 // The environments of this process. Never destroyed, like the tables.
 struct Environments {
@@ -52,6 +53,7 @@ void ReleaseEverything(Locks* locks) {
 
 // process.exit() runs no cleanup hook of the main thread, but it runs this.
 void BeforeLeaving(const std::shared_ptr<LockTable>& table) {
+  WaitService::StopAll();
   std::lock_guard<std::mutex> guard(environments().mutex);
   for (Locks* each : environments().all) ReleaseEverything(each);
   SettleCustomSemaphores(table);
@@ -81,23 +83,15 @@ Napi::Value LockOpen(const Napi::CallbackInfo& info) {
                            locks->handles.Add(LockRecord(std::move(table), std::move(identity), locks->thread)));
 }
 
-// lockTryAcquire(handle): the number of the entry, or one of kResult…
+// lockTryAcquire(handle, mode: 0 exclusive, 1 shared): the number of the entry, or one of kResult…
 napi_value LockTryAcquire(napi_env env, napi_callback_info info) {
-  RawArgs<1> args(env, info);
+  RawArgs<2> args(env, info);
   Locks& locks = args.Data<Locks>();
   LockRecord* lock = locks.handles.Get(args.Int(0));
   Grant grant;
   SysError error;
-  const Outcome outcome = lock == nullptr ? Outcome::kNotHeld : lock->TryAcquire(&grant, &error);
-  if (outcome == Outcome::kDone) {
-    locks.result[0] = static_cast<double>(grant.token);
-    locks.result[1] = grant.abandoned ? 1 : 0;
-    return Int(env, static_cast<int32_t>(grant.entry));
-  }
-  const bool latch_busy = error && error.kind != nullptr && strcmp(error.kind, "BUSY") == 0;
-  if (outcome == Outcome::kBusy && (!error || latch_busy)) return Int(env, kResultBusy);
-  locks.error = error ? error : ErrorOf(outcome);
-  return Int(env, kResultError);
+  const Outcome outcome = lock == nullptr ? Outcome::kNotHeld : lock->TryAcquire(ModeOf(args.Int(1)), &grant, &error);
+  return Int(env, locks.Return(outcome, grant, error));
 }
 
 // lockRelease(handle, entry, token): 1 when it was held and is not any more, else 0
@@ -115,7 +109,7 @@ void LockError(const Napi::CallbackInfo& info) { ThrowSysError(info.Env(), stati
 Napi::Value LockAvailable(const Napi::CallbackInfo& info) {
   auto* locks = static_cast<Locks*>(info.Data());
   LockRecord* lock = locks->handles.Get(info[0].ToNumber().Int32Value());
-  SysError error = ErrorOf(Outcome::kNotHeld);
+  SysError error{"latch", EBADF};
   const int available = lock == nullptr ? -1 : lock->Available(&error);
   if (available < 0) ThrowSysError(info.Env(), error);
   return Napi::Number::New(info.Env(), available);
@@ -136,17 +130,27 @@ Napi::Value LockSemaphoreName(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), SemaphoreName(id, info[1].As<Napi::Uint8Array>().Data()));
 }
 
-Napi::Object HolderObject(Napi::Env env, const HolderInfo& holder) {
+// What a holder and a waiter have in common.
+Napi::Object ClientObject(Napi::Env env, const ClientInfo& client, uint64_t since_ms, Mode mode) {
+  const std::string id = std::to_string(client.pid) + '-' + std::to_string(SlotOf(client.tag)) + '-' +
+                         std::to_string(GenerationOf(client.tag)) + '-' + std::to_string(client.thread);
   Napi::Object object = Napi::Object::New(env);
-  object["pid"] = Napi::Number::New(env, holder.pid);
-  object["since"] = Napi::Number::New(env, static_cast<double>(holder.since_ms));
+  object["client"] = Napi::String::New(env, id);
+  object["pid"] = Napi::Number::New(env, client.pid);
+  object["since"] = Napi::Number::New(env, static_cast<double>(since_ms));
+  object["mode"] = Napi::String::New(env, mode == Mode::kShared ? "shared" : "exclusive");
+  return object;
+}
+
+Napi::Object HolderObject(Napi::Env env, const HolderInfo& holder) {
+  Napi::Object object = ClientObject(env, holder.client, holder.since_ms, holder.mode);
   object["token"] = Napi::Number::New(env, static_cast<double>(holder.token));
-  object["mode"] = Napi::String::New(env, "exclusive");
   object["alive"] = Napi::Boolean::New(env, holder.alive);
   return object;
 }
 
-// lockQuery(namespace id): [{ name, permits, missing, holders: [{ pid, since, token, mode, alive }] }]
+// lockQuery(namespace id): [{ name, permits, missing, holders: [{ client, pid, since, mode, token, alive }],
+// waiters: [{ client, pid, since, mode }] }]
 Napi::Value LockQuery(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   std::shared_ptr<const LockTable> table;
@@ -168,6 +172,12 @@ Napi::Value LockQuery(const Napi::CallbackInfo& info) {
     Napi::Array holders = Napi::Array::New(env);
     for (uint32_t at = 0; at < lock.holders.size(); ++at) holders[at] = HolderObject(env, lock.holders[at]);
     object["holders"] = holders;
+    Napi::Array waiters = Napi::Array::New(env);
+    for (uint32_t at = 0; at < lock.waiters.size(); ++at) {
+      const WaiterInfo& waiter = lock.waiters[at];
+      waiters[at] = ClientObject(env, waiter.client, waiter.since_ms, waiter.mode);
+    }
+    object["waiters"] = waiters;
     result[next++] = object;
   }
   return result;
@@ -198,6 +208,10 @@ void InitLocks(Napi::Env env, Napi::Object exports) {
   }
   LockTable::BeforeLeaving(BeforeLeaving);
   env.AddCleanupHook([locks] {
+    if (locks->sink) {
+      WaitService::ForgetEverywhere(locks->sink);
+      locks->sink->Close();
+    }
     std::lock_guard<std::mutex> guard(environments().mutex);
     ReleaseEverything(locks);
     environments().all.erase(locks);
@@ -215,6 +229,7 @@ void InitLocks(Napi::Env env, Napi::Object exports) {
   ExportRaw(env, exports, "lockTryAcquire", LockTryAcquire, locks);
   ExportRaw(env, exports, "lockRelease", LockRelease, locks);
   ExportRaw(env, exports, "lockClose", LockClose, locks);
+  InitWaiting(env, exports, locks);
 #ifdef SEMLOCK_CRASH_POINTS
   exports["faultSteps"] = Napi::Function::New(env, FaultSteps, "faultSteps");
   exports["faultArm"] = Napi::Function::New(env, FaultArm, "faultArm");

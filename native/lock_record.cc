@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "clock.h"
 #include "crash_points.h"
 #include "latch.h"
 
@@ -22,19 +21,20 @@ SysError ErrorOf(Outcome outcome) {
   }
 }
 
-// Under the latch with kDone, and then of this very record with its very semaphore.
-Outcome LockRecord::Enter() {
+// With kDone: inside the latch of this very record, with its very semaphore, and nothing left to repair.
+Outcome LockRecord::Enter(LatchedRecord* under) {
+  const ProcessSlot& me = table_->slot();
   Record& r = record();
-  switch (TakeLatch(r.latch, table_->slot())) {
+  switch (TakeLatch(r.latch, me)) {
     case Latched::kTaken:
       if (IsCurrent()) return Outcome::kDone;
-      Leave();
+      LeaveUnswept(r.latch, me);
       return Outcome::kStale;
     case Latched::kTakenOver:
       CRASH_POINT(repair_taken_over);
       if (IsCurrent()) {
-        Repair();
-        Sweep();
+        under->Repair();
+        under->Settle();
         return Outcome::kDone;
       }
       // Only who has the record's semaphore can repair it: who comes with it takes the latch over again.
@@ -51,93 +51,103 @@ Outcome LockRecord::Enter() {
   return Outcome::kSlotLost;
 }
 
-void LockRecord::Leave() {
+void LockRecord::Leave(LatchedRecord* under) {
   Record& r = record();
-  if (LeaveLatch(r.latch) && AskToSweep(r.latch, table_->slot())) SweepAndLeave();
+  if (LeaveLatch(r.latch) && AskToSweep(r.latch, table_->slot())) LeaveSettled();
+  under->WakeGranted();
 }
 
-// Under the latch, though perhaps without the right semaphore.
-void LockRecord::SweepAndLeave() {
+// Inside the latch, though perhaps without the right semaphore.
+void LockRecord::LeaveSettled() {
   if (!IsCurrent()) return HandBackUnrepaired(record().latch);
-  Sweep();
-  Leave();
+  LatchedRecord under(*table_, record(), semaphore_);
+  under.Settle();
+  Leave(&under);
 }
 
 // Whether `ref_` still is this lock, and `semaphore_` the one that it has, or should have.
 bool LockRecord::IsCurrent() const {
   const Record& r = record();
-  const bool named = identity_.named || (r.flags & kNamed) != 0;
+  const bool named = identity_->named || (r.flags.load(std::memory_order_relaxed) & kNamed) != 0;
   return IsSameRecord() && named == (semaphore_ != &r.semaphore);
 }
 
 bool LockRecord::IsSameRecord() const {
   const Record& r = record();
-  return r.state.load(std::memory_order_relaxed) == State::kLock && r.generation == ref_.generation;
+  return r.state.load(std::memory_order_relaxed) == State::kLock && r.generation.load() == ref_.generation;
 }
 
-// Table and semaphore must both agree; where they do not, the table is right.
-bool LockRecord::TakePermit() {
-  Record& r = record();
-  if (r.held.load(std::memory_order_relaxed) >= r.permits) return false;
-  if (TryWait(semaphore_) == 0) return true;
-  PostMissing();
-  return TryWait(semaphore_) == 0;
-}
-
-// I4: the permit leaves the semaphore first. The tag makes the entry, so it is written last.
-Outcome LockRecord::Acquire(Grant* grant, bool again) {
-  if (const Outcome entered = Enter(); entered != Outcome::kDone) return entered;
-  CRASH_POINT(acquire_latched);
-  Record& r = record();
-  if (again) r.used.store(1, std::memory_order_relaxed);
-  if (!TakePermit()) {
-    Sweep();
-    if (!TakePermit()) {
-      Leave();
-      return slot_lost_ ? Outcome::kSlotLost : Outcome::kBusy;
+// Calls `attempt`, with whether the record was remembered, until it is neither stale nor out of room. It looks the
+// record up and makes room in between.
+template <typename F>
+Outcome LockRecord::Retry(SysError* error, F attempt) {
+  for (int tries = 0; tries < 6; ++tries) {
+    const Outcome outcome = ref_.index == 0 ? Outcome::kStale : attempt(tries == 0);
+    if (outcome == Outcome::kStale) {
+      *error = LookUp();
+    } else if (outcome == Outcome::kNoRoom) {
+      *error = table_->MakeRoom(ref_);
+    } else {
+      return outcome;
     }
+    if (*error) return Outcome::kBusy;
   }
-  CRASH_POINT(acquire_permit_taken);
-  Entry* entry = &r.entry;
-  grant->entry = 0;
-  if (entry->tag.load(std::memory_order_relaxed) != 0) {
-    table_->AnyEntry(r, [&](Entry& each, uint32_t number) {
-      if (each.tag.load(std::memory_order_relaxed) != 0) return false;
-      entry = &each;
-      grant->entry = number;
-      return true;
-    });
-  }
-  grant->token = r.last_token.load(std::memory_order_relaxed) + 1;  // I5
-  r.last_token.store(grant->token, std::memory_order_relaxed);
-  CRASH_POINT(acquire_token_counted);
-  entry->token.store(grant->token, std::memory_order_relaxed);
-  entry->since_ms.store(CoarseUnixMs(), std::memory_order_relaxed);
-  entry->pid.store(table_->slot().pid(), std::memory_order_relaxed);
-  entry->thread.store(thread_, std::memory_order_relaxed);
-  entry->mode.store(Mode::kExclusive, std::memory_order_relaxed);
-  entry->released.store(kNotReleased, std::memory_order_relaxed);
-  CRASH_POINT(acquire_entry_filled);
-  entry->tag.store(table_->slot().tag());
-  CRASH_POINT(acquire_tag_written);
-  r.held.store(r.held.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  CRASH_POINT(acquire_counted);
-  grant->abandoned = r.abandoned != 0;
-  r.abandoned = 0;
-  Leave();
-  CRASH_POINT(acquire_left);
-  return Outcome::kDone;
+  *error = LatchError(Latched::kTimeout);  // others recycle faster than we can look
+  return Outcome::kBusy;
 }
 
-// I4: the entry is cleared first, then the permit comes back.
-void LockRecord::ClearEntry(Entry& entry) {
-  Record& r = record();
-  entry.tag.store(0);
-  CRASH_POINT(give_back_tag_cleared);
-  r.held.store(r.held.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
-  CRASH_POINT(give_back_counted);
-  sem_post(semaphore_);  // EOVERFLOW alone, and then it has permits enough
-  CRASH_POINT(give_back_posted);
+Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error) {
+  return Retry(error, [&](bool remembered) {
+    LatchedRecord under(*table_, record(), semaphore_);
+    if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
+    CRASH_POINT(acquire_latched);
+    Record& r = record();
+    if (remembered) r.used.store(1, std::memory_order_relaxed);
+    bool slot_lost = false;
+    bool granted = under.TryGrant(mode, thread_, grant);
+    if (!granted) {
+      slot_lost = under.Settle();
+      granted = under.TryGrant(mode, thread_, grant);
+    }
+    const bool crowded = !granted && mode == Mode::kShared && r.held_mode == Mode::kShared && r.waiting.load() == 0 &&
+                         r.held.load() >= r.entry_room;
+    Leave(&under);
+    CRASH_POINT(acquire_left);
+    if (granted) return Outcome::kDone;
+    if (crowded) return Outcome::kNoRoom;
+    return slot_lost ? Outcome::kSlotLost : Outcome::kBusy;
+  });
+}
+
+Outcome LockRecord::Enqueue(Mode mode, Grant* grant, WaitRef* wait, SysError* error) {
+  return Retry(error, [&](bool remembered) {
+    LatchedRecord under(*table_, record(), semaphore_);
+    if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
+    CRASH_POINT(enqueue_latched);
+    Record& r = record();
+    if (remembered) r.used.store(1, std::memory_order_relaxed);
+    bool granted = under.TryGrant(mode, thread_, grant);
+    if (!granted) {
+      under.Settle();
+      granted = under.TryGrant(mode, thread_, grant);
+    }
+    wait->record = ref_.index;
+    const bool queued = !granted && under.Enqueue(mode, thread_, wait);
+    Leave(&under);
+    CRASH_POINT(enqueue_left);
+    return granted ? Outcome::kDone : queued ? Outcome::kQueued : Outcome::kNoRoom;
+  });
+}
+
+Outcome LockRecord::Steal(Grant* grant, SysError* error) {
+  return Retry(error, [&](bool remembered) {
+    LatchedRecord under(*table_, record(), semaphore_);
+    if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
+    if (remembered) record().used.store(1, std::memory_order_relaxed);
+    const bool stolen = under.Steal(thread_, grant);
+    Leave(&under);
+    return stolen ? Outcome::kDone : Outcome::kBusy;
+  });
 }
 
 Outcome LockRecord::Release(uint32_t number, uint64_t token, Released how) {
@@ -147,19 +157,24 @@ Outcome LockRecord::Release(uint32_t number, uint64_t token, Released how) {
   Entry* entry = number == 0 ? &r.entry : table_->EntryAt(r, number);
   // Readable without the latch: nobody else changes the entry of a live process (I3).
   if (entry == nullptr || !IsOwn(*entry) || entry->token.load() != token) return Outcome::kNotHeld;
-  Outcome entered = Enter();
-  if (entered == Outcome::kStale && !LookUp()) entered = Enter();  // it has a named semaphore now
+  LatchedRecord under(*table_, r, semaphore_);
+  Outcome entered = Enter(&under);
+  if (entered == Outcome::kStale && !LookUp()) {  // it has a named semaphore now
+    under.set_semaphore(semaphore_);
+    entered = Enter(&under);
+  }
   if (entered == Outcome::kDone) {
     CRASH_POINT(release_latched);
     if (how == kReleasedAbandoned) r.abandoned = 1;
-    ClearEntry(*entry);
-    Leave();
+    under.ClearEntry(*entry);
+    under.HandOn();
+    Leave(&under);
     CRASH_POINT(release_left);
     return Outcome::kDone;
   }
   entry->released.store(how);  // I2: the one change without the latch. From here on the entry is not ours
   CRASH_POINT(release_flagged);
-  if (AskToSweep(r.latch, table_->slot())) SweepAndLeave();
+  if (AskToSweep(r.latch, table_->slot())) LeaveSettled();
   return Outcome::kDone;
 }
 
@@ -184,78 +199,33 @@ bool LockRecord::Holds() const {
   return table_->AnyEntry(record(), [&](Entry& entry, uint32_t) { return IsOwn(entry); });
 }
 
-// Only after taking over a dead owner's latch. Idempotent: the repairer may die too.
-void LockRecord::Repair() {
-  CountEntries();
-  PostMissing();
-}
-
-void LockRecord::CountEntries() {
-  Record& r = record();
-  uint32_t held = 0;
-  table_->AnyEntry(r, [&](Entry& entry, uint32_t) {
-    held += entry.tag.load() != 0;
-    return false;
-  });
-  r.held.store(held);
-  CRASH_POINT(repair_counted);
-}
-
-// I1. With foreign programs a missing permit may be theirs, so it is left alone.
-void LockRecord::PostMissing() {
-  Record& r = record();
-  if ((r.flags.load() & kForeign) != 0) return;
-  int value = 0;
-  sem_getvalue(semaphore_, &value);
-  for (uint32_t there = static_cast<uint32_t>(value) + r.held.load(); there < r.permits; ++there) {
-    sem_post(semaphore_);
-    CRASH_POINT(repair_posted);
+void LockRecord::Settle() {
+  LatchedRecord under(*table_, record(), semaphore_);
+  Outcome entered = Enter(&under);
+  if (entered == Outcome::kStale && !LookUp()) {
+    under.set_semaphore(semaphore_);
+    entered = Enter(&under);
   }
-}
-
-void LockRecord::Sweep() {
-  Record& r = record();
-  slot_lost_ = false;
-  Tag alive = table_->slot().tag();  // many entries have the same tag, and asking is a system call
-  table_->AnyEntry(r, [&](Entry& entry, uint32_t) {
-    const Tag tag = entry.tag.load();
-    const uint8_t released = entry.released.load();
-    if (tag == 0 || (released == kNotReleased && tag == alive)) return false;
-    if (released == kNotReleased) {
-      const Liveness liveness = table_->slot().Check(tag);
-      slot_lost_ = slot_lost_ || liveness == Liveness::kSlotLost;
-      if (liveness != Liveness::kDead) {
-        alive = tag;
-        return false;
-      }
-    }
-    CRASH_POINT(sweep_found);
-    if (released != kReleased) r.abandoned = 1;
-    ClearEntry(entry);
-    return false;
-  });
-}
-
-Outcome LockRecord::TryAcquire(Grant* grant, SysError* error) {
-  for (int attempt = 0; attempt < 4; ++attempt) {
-    const Outcome outcome = ref_.index == 0 ? Outcome::kStale : Acquire(grant, attempt == 0);
-    if (outcome != Outcome::kStale) return outcome;
-    if ((*error = LookUp())) return Outcome::kBusy;
+  if (entered == Outcome::kDone) {
+    under.Settle();
+    Leave(&under);
+  } else if (entered == Outcome::kBusy && AskToSweep(record().latch, table_->slot())) {
+    LeaveSettled();
   }
-  return Outcome::kBusy;  // others recycle faster than we can look
 }
 
 // When it fails, `ref_` stays: there may be entries of ours in it, which have to be found to be released. `semaphore_`
 // then is not the record's, so that IsCurrent says to look up again.
 SysError LockRecord::LookUp() {
-  if (SysError error = table_->FindOrCreate(identity_, &ref_)) return error;
+  if (SysError error = table_->FindOrCreate(*identity_, &ref_)) return error;
   Record& r = record();
   semaphore_ = &r.semaphore;
   const uint32_t flags = r.flags.load();
-  if ((flags & kNamed) == 0) return identity_.named ? MakeSemaphore() : SysError{};
-  SysError error = named_.Open(table_->SemaphoreNameOf(r).c_str(), Create::kNever, 0, 0);
+  if ((flags & kNamed) == 0) return identity_->named ? MakeSemaphore() : SysError{};
+  named_ = std::make_shared<NamedSemaphore>();
+  SysError error = named_->Open(table_->SemaphoreNameOf(r).c_str(), Create::kNever, 0, 0);
   if (error.code == ENOENT) return MakeSemaphore();  // somebody unlinked it
-  if (!error) semaphore_ = named_.get();
+  if (!error) semaphore_ = named_->get();
   return error;
 }
 
@@ -271,17 +241,19 @@ SysError LockRecord::MakeSemaphore() {
     return {};
   }
   CRASH_POINT(upgrade_latched);
-  if (repair) CountEntries();
+  if (repair) LatchedRecord(*table_, r, nullptr).CountEntries();
   const bool custom = (r.flags.load() & kCustom) != 0;
   const bool upgrade = (r.flags.load() & kNamed) == 0;
   const std::string name = table_->SemaphoreNameOf(r);
-  const uint32_t value = r.permits - r.held.load();
-  SysError error = named_.Open(name.c_str(), custom ? Create::kIfMissing : Create::kExclusive, 0600, value);
+  const uint32_t held = r.held.load();
+  const uint32_t value = held < r.permits ? r.permits - held : 0;
+  named_ = std::make_shared<NamedSemaphore>();
+  SysError error = named_->Open(name.c_str(), custom ? Create::kIfMissing : Create::kExclusive, 0600, value);
   if (error.code == EEXIST && upgrade) {  // left by a process that died in here
     error = NamedSemaphore::Unlink(name.c_str());
-    if (!error) error = named_.Open(name.c_str(), Create::kExclusive, 0600, value);
+    if (!error) error = named_->Open(name.c_str(), Create::kExclusive, 0600, value);
   } else if (error.code == EEXIST) {
-    error = named_.Open(name.c_str(), Create::kNever, 0, 0);
+    error = named_->Open(name.c_str(), Create::kNever, 0, 0);
   }
   CRASH_POINT(upgrade_created);
   if (error) {
@@ -290,16 +262,72 @@ SysError LockRecord::MakeSemaphore() {
   }
   r.flags.fetch_or(kNamed);
   CRASH_POINT(upgrade_flagged);
-  semaphore_ = named_.get();
+  semaphore_ = named_->get();
+  LatchedRecord under(*table_, r, semaphore_);
   if (repair) {
-    PostMissing();
-    Sweep();
+    under.Repair();
+    under.Settle();
   }
-  Leave();
+  Leave(&under);
   return {};
 }
 
-void LockRecord::LeaveUnchanged(bool unrepaired) { unrepaired ? HandBackUnrepaired(record().latch) : Leave(); }
+void LockRecord::LeaveUnchanged(bool unrepaired) {
+  unrepaired ? HandBackUnrepaired(record().latch) : LeaveUnswept(record().latch, table_->slot());
+}
+
+int LockRecord::Available(SysError* error) {
+  int available = -1;
+  const Outcome outcome = Retry(error, [&](bool) {
+    LatchedRecord under(*table_, record(), semaphore_);
+    if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
+    under.Settle();
+    const Record& r = record();
+    int value = 0;
+    sem_getvalue(semaphore_, &value);
+    const int free = static_cast<int>(r.permits) - static_cast<int>(r.held.load());
+    available = value < free ? value : free;
+    if (available < 0) available = 0;  // several readers
+    Leave(&under);
+    return Outcome::kDone;
+  });
+  if (outcome != Outcome::kDone && !*error) *error = ErrorOf(outcome);
+  return available;
+}
+
+namespace {
+
+// The cell of a wait that is not over; null otherwise.
+Waiter* CellOf(LockTable& table, const WaitRef& wait) {
+  Waiter* waiter = table.WaiterAt(table.record(wait.record), wait.number);
+  const bool ours = waiter != nullptr && waiter->tag.load() == table.slot().tag() && waiter->ticket == wait.ticket;
+  return ours ? waiter : nullptr;
+}
+
+}  // namespace
+
+bool Collect(LockTable& table, const WaitRef& wait, Grant* grant) {
+  Waiter* waiter = CellOf(table, wait);
+  if (waiter == nullptr || waiter->state.load() != kGranted) return false;
+  *grant = {waiter->entry, waiter->token, waiter->abandoned != 0};
+  CRASH_POINT(collect_read);
+  waiter->tag.store(0);  // others leave a granted cell of a live process alone
+  CRASH_POINT(collect_freed);
+  return true;
+}
+
+bool MarkCancelled(LockTable& table, const WaitRef& wait) {
+  Waiter* waiter = CellOf(table, wait);
+  uint8_t waiting = kWaiting;
+  const bool cancelled = waiter != nullptr && waiter->state.compare_exchange_strong(waiting, kCancelled);
+  CRASH_POINT(cancel_marked);
+  return cancelled;
+}
+
+bool StillHolds(LockTable& table, uint32_t record, const Grant& grant) {
+  const Entry* entry = table.EntryAt(table.record(record), grant.entry);
+  return entry != nullptr && entry->tag.load() == table.slot().tag() && entry->token.load() == grant.token;
+}
 
 void SettleCustomSemaphores(const std::shared_ptr<LockTable>& table) {
   for (uint32_t index = 1; index < table->record_count(); ++index) {
@@ -308,35 +336,14 @@ void SettleCustomSemaphores(const std::shared_ptr<LockTable>& table) {
     LockIdentity identity;
     memcpy(identity.id, record.id, sizeof(identity.id));
     identity.custom_name = table->CustomNameOf(record);
-    // One that somebody unlinked has nothing to settle, and must not be made anew.
-    if (NamedSemaphore().Open(identity.custom_name.c_str(), Create::kNever, 0, 0).code == ENOENT) continue;
     identity.permits = record.permits;
     identity.named = true;
     identity.foreign = (record.flags.load() & kForeign) != 0;
+    // One that somebody unlinked has nothing to settle, and must not be made anew.
+    if (NamedSemaphore().Open(identity.custom_name.c_str(), Create::kNever, 0, 0).code == ENOENT) continue;
     SysError ignored;
     LockRecord(table, identity, 0).Available(&ignored);
   }
-}
-
-int LockRecord::Available(SysError* error) {
-  for (int attempt = 0; attempt < 4; ++attempt) {
-    Outcome entered = ref_.index == 0 ? Outcome::kStale : Enter();
-    if (entered == Outcome::kDone) {
-      Sweep();
-      int value = 0;
-      sem_getvalue(semaphore_, &value);
-      const int free = static_cast<int>(record().permits - record().held.load());
-      Leave();
-      return value < free ? value : free;
-    }
-    if (entered != Outcome::kStale) {
-      *error = ErrorOf(entered);
-      return -1;
-    }
-    if ((*error = LookUp())) return -1;
-  }
-  *error = ErrorOf(Outcome::kBusy);
-  return -1;
 }
 
 }  // namespace semlock

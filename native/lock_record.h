@@ -1,5 +1,5 @@
-// One lock: taking a permit, giving it back, and putting right what the dead left behind. README.md has the protocol
-// and the invariants I1 to I6 that the code cites.
+// A lock as one thread of this process uses it. It finds the record and its semaphore, gets in and out of the latch,
+// and leaves to LatchedRecord what happens inside.
 
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "latched_record.h"
 #include "lock_table.h"
 #include "named_semaphore.h"
 
@@ -16,7 +17,9 @@ namespace semlock {
 enum class Outcome {
   kDone,
   kBusy,      // all permits are held, or a latch could not be had within its bound
+  kQueued,    // Enqueue: in the queue
   kStale,     // the record was recycled, or its semaphore is another one now: look it up again
+  kNoRoom,    // no more entries or waiters: make room and try again
   kNotHeld,   // release: this entry is not the caller's
   kSlotLost,  // a process that is alive has lost the file that proves it
   kEnded,     // in a forked child, or while the process exits
@@ -25,57 +28,65 @@ enum class Outcome {
 // What to say of an outcome that came without an error of its own.
 SysError ErrorOf(Outcome outcome);
 
-struct Grant {
-  uint32_t entry = 0;
-  uint64_t token = 0;
-  bool abandoned = false;
-};
-
-// A lock as one thread of this process uses it: where its record is, and its semaphore. It looks the record up when it
-// is first used, and again when it turns out to have been recycled.
 class LockRecord {
  public:
   LockRecord(std::shared_ptr<LockTable> table, LockIdentity identity, uint16_t thread)
-      : table_(std::move(table)), identity_(std::move(identity)), thread_(thread) {}
+      : table_(std::move(table)),
+        identity_(std::make_shared<const LockIdentity>(std::move(identity))),
+        thread_(thread) {}
 
-  // kDone, kBusy, or an error of any kind in `error`.
-  Outcome TryAcquire(Grant* grant, SysError* error);
+  // kDone, kBusy, kSlotLost or kEnded. With kBusy, `error` says why the record could not be found, if that is the
+  // reason.
+  Outcome TryAcquire(Mode mode, Grant* grant, SysError* error);
+  // As TryAcquire, but kQueued in place of kBusy.
+  Outcome Enqueue(Mode mode, Grant* grant, WaitRef* wait, SysError* error);
+  // Takes it from whoever has it, and overtakes the queue. kBusy when a foreign program has it.
+  Outcome Steal(Grant* grant, SysError* error);
   // Never waits for another process longer than a latch's bound, and is never lost: kDone or kNotHeld (or kEnded).
   Outcome Release(uint32_t entry, uint64_t token, Released how = kReleased);
   // For a thread that ends: gives back, as abandoned, all that it holds of this lock.
   void ReleaseAll();
   // Whether this thread has a permit of it.
   bool Holds() const;
+  // Frees what the dead hold and serves the queue, or has it done by whoever is inside the latch.
+  void Settle();
   // Permits that are free at this moment; -1 with `error`.
   int Available(SysError* error);
 
+  const std::shared_ptr<LockTable>& table() const { return table_; }
+  // Where the record is, for a holder: it stays there as long as it is held.
+  uint32_t record_index() const { return ref_.index; }
+
  private:
-  Outcome Acquire(Grant* grant, bool again);
-  Outcome Enter();
-  void Leave();
-  void SweepAndLeave();
+  template <typename F>
+  Outcome Retry(SysError* error, F attempt);
+  Outcome Enter(LatchedRecord* under);
+  void Leave(LatchedRecord* under);
+  void LeaveSettled();
   void LeaveUnchanged(bool unrepaired);
   bool IsCurrent() const;
   bool IsSameRecord() const;
-  void CountEntries();
-  void PostMissing();
-  void Repair();
-  void Sweep();
   bool IsOwn(const Entry& entry) const;
-  void ClearEntry(Entry& entry);
-  bool TakePermit();
   SysError LookUp();
   SysError MakeSemaphore();
   Record& record() const { return table_->record(ref_.index); }
 
   std::shared_ptr<LockTable> table_;
-  LockIdentity identity_;
+  std::shared_ptr<const LockIdentity> identity_;
   uint16_t thread_;
   RecordRef ref_;               // index 0 until it is first looked up
   sem_t* semaphore_ = nullptr;  // of the record `ref_`: the one inside it, or named_'s
-  NamedSemaphore named_;
-  bool slot_lost_ = false;  // the last Sweep met Liveness::kSlotLost
+  std::shared_ptr<NamedSemaphore> named_;
 };
+
+// What needs neither latch nor semaphore. All threads of the process may call these.
+
+// Whether that wait was granted its permit; if so, or after MarkCancelled, the wait is over.
+bool Collect(LockTable& table, const WaitRef& wait, Grant* grant);
+// False when its grant is on its way, or there. Otherwise LockRecord::Settle must follow, for those behind.
+bool MarkCancelled(LockTable& table, const WaitRef& wait);
+// Whether this process still has that permit: not when it was stolen.
+bool StillHolds(LockTable& table, uint32_t record, const Grant& grant);
 
 // Posts what the dead took from semaphores of custom names: they outlive the table, which knows of it.
 void SettleCustomSemaphores(const std::shared_ptr<LockTable>& table);

@@ -139,6 +139,15 @@ Entry* LockTable::EntryAt(Record& record, uint32_t number) const {
   return result;
 }
 
+Waiter* LockTable::WaiterAt(Record& record, uint32_t number) const {
+  Waiter* result = nullptr;
+  AnyWaiter(record, [&](Waiter& waiter, uint32_t at) {
+    if (at == number) result = &waiter;
+    return at == number;
+  });
+  return result;
+}
+
 uint32_t& LockTable::BucketOf(const uint8_t* id) const {
   uint32_t hash;
   memcpy(&hash, id, sizeof(hash));
@@ -167,7 +176,7 @@ void LockTable::Rebuild() {
     uint32_t& bucket = BucketOf(each.id);
     each.next = bucket;
     bucket = index;
-    for (const uint32_t first : {each.more_entries, each.more_name}) {
+    for (const uint32_t first : {each.more_entries, each.more_waiters, each.more_name}) {
       for (uint32_t at = first; extension(at) != nullptr && !reachable[at]; at = extension(at)->more) {
         reachable[at] = true;
       }
@@ -236,6 +245,11 @@ SysError LockTable::Create(const LockIdentity& identity, uint32_t* created) {
   record.custom_name_bytes = static_cast<uint32_t>(identity.custom_name.size());
   record.flags.store((identity.custom_name.empty() ? 0 : kCustom) | (identity.foreign ? kForeign : 0));
   record.held.store(0);
+  record.held_mode = Mode::kExclusive;
+  record.entry_room = identity.permits;
+  record.more_waiters = 0;
+  record.waiting.store(0);
+  record.last_ticket = 0;
   record.used.store(0);  // only once it is used again, so that names used once leave no trace
   record.abandoned = 0;
   record.last_token = std::max(UnixUs(), header_->token_floor);  // I5
@@ -286,6 +300,41 @@ SysError LockTable::AllocateChain(uint32_t length, uint32_t* first) {
   return {};
 }
 
+SysError LockTable::MakeRoom(const RecordRef& ref) {
+  if (SysError error = TakeTableLatch()) return error;
+  uint32_t entries = 0;
+  uint32_t waiters = 0;
+  SysError error = AllocateChain(1, &entries);
+  if (!error) error = AllocateChain(1, &waiters);
+  Record& r = record(ref.index);
+  if (!error) {
+    const Latched latched = TakeLatch(r.latch, slot());
+    if (latched == Latched::kTaken && r.state.load() == State::kLock && r.generation == ref.generation) {
+      Append(&r.more_waiters, std::exchange(waiters, 0));
+      CRASH_POINT(room_waiters_linked);
+      if (r.permits == 1) {
+        Append(&r.more_entries, std::exchange(entries, 0));
+        CRASH_POINT(room_entries_linked);
+        r.entry_room += kEntriesPerExtension;
+      }
+    }
+    if (latched == Latched::kTaken) LeaveUnswept(r.latch, slot());
+    if (latched == Latched::kTakenOver) HandBackUnrepaired(r.latch);
+    if (latched != Latched::kTaken && latched != Latched::kTakenOver) error = LatchError(latched);
+  }
+  FreeChain(entries);
+  FreeChain(waiters);
+  LeaveLatch();
+  return error;
+}
+
+// At the end, so that the numbers of those before stay.
+void LockTable::Append(uint32_t* first, uint32_t added) {
+  uint32_t* link = first;
+  while (Extension* more = extension(*link)) link = &more->more;
+  *link = added;
+}
+
 SysError LockTable::Grow() {
   const uint32_t count = record_count();
   const uint32_t added = std::min(kGrowRecords, kMaxRecords - count);
@@ -316,7 +365,7 @@ bool LockTable::RecycleSome(uint32_t limit, bool even_used) {
 bool LockTable::Recycle(uint32_t index, bool even_used) {
   Record& record = records_[index];
   if (record.state.load() != State::kLock) return false;
-  if (record.held.load() != 0 && !even_used) return false;
+  if ((record.held.load() != 0 || record.waiting.load() != 0) && !even_used) return false;
   if (record.used.exchange(0) != 0 && !even_used) return false;
   if ((record.flags & (kCustom | kForeign)) != 0) return false;  // others may rely on its semaphore
   if ((record.flags & kNamed) != 0 && !even_used && record_count() < kManyRecords) return false;
@@ -326,7 +375,7 @@ bool LockTable::Recycle(uint32_t index, bool even_used) {
   if (owner != 0 && (!even_used || IsAlive(owner & ~kAsked))) return false;
   if (!record.latch.compare_exchange_strong(owner, mine)) return false;
   CRASH_POINT(recycle_latched);
-  if (HasLivingHolder(record)) {
+  if (IsNeeded(record)) {
     // A dead owner's work is not repaired, and who asked to sweep must not be forgotten: here is no semaphore for it.
     if (owner != 0 || !record.latch.compare_exchange_strong(mine, 0)) HandBackUnrepaired(record.latch);
     return false;
@@ -340,6 +389,7 @@ bool LockTable::Recycle(uint32_t index, bool even_used) {
   Unlink(index);
   CRASH_POINT(recycle_unlinked);
   FreeChain(std::exchange(record.more_entries, 0));
+  FreeChain(std::exchange(record.more_waiters, 0));
   FreeChain(std::exchange(record.more_name, 0));
   PushFree(index);
   CRASH_POINT(recycle_freed);
@@ -348,10 +398,15 @@ bool LockTable::Recycle(uint32_t index, bool even_used) {
 }
 
 // A name whose holders all died may be asked for never again, so that nobody would sweep it.
-bool LockTable::HasLivingHolder(Record& record) {
-  return record.held.load() != 0 && AnyEntry(record, [&](Entry& entry, uint32_t) {
-           const Tag tag = entry.tag.load();
-           return tag != 0 && entry.released.load() == kNotReleased && IsAlive(tag);
+bool LockTable::IsNeeded(Record& record) {
+  return AnyEntry(record,
+                  [&](Entry& each, uint32_t) {
+                    const Tag tag = each.tag.load();
+                    return tag != 0 && each.released.load() == kNotReleased && IsAlive(tag);
+                  }) ||
+         AnyWaiter(record, [&](Waiter& each, uint32_t) {
+           const Tag tag = each.tag.load();
+           return tag != 0 && IsAlive(tag);
          });
 }
 

@@ -55,8 +55,16 @@ class LockTable {
   // Calls visit(entry, number) for each of the record's entries, in use or not, until it returns true.
   template <typename F>
   bool AnyEntry(Record& record, F visit) const;
+  // The same for its waiters.
+  template <typename F>
+  bool AnyWaiter(Record& record, F visit) const;
   // The entry of that number; null when there is none.
   Entry* EntryAt(Record& record, uint32_t number) const;
+
+  // The waiter of that number; null when there is none.
+  Waiter* WaiterAt(Record& record, uint32_t number) const;
+  // Adds room for more entries and more waiters. Nothing happens to a record that was recycled.
+  SysError MakeRoom(const RecordRef& ref);
 
   // The parts of what StoreNames wrote.
   std::string NameOf(const Record& record) const;
@@ -79,8 +87,9 @@ class LockTable {
   SysError Grow();
   bool RecycleSome(uint32_t limit, bool even_used);
   bool Recycle(uint32_t index, bool even_used);
-  bool HasLivingHolder(Record& record);
+  bool IsNeeded(Record& record);
   bool IsAlive(Tag tag);
+  void Append(uint32_t* first, uint32_t added);
   void Unlink(uint32_t index);
   void FreeChain(uint32_t first);
   void PushFree(uint32_t index);
@@ -106,11 +115,23 @@ template <typename F>
 bool LockTable::AnyEntry(Record& record, F visit) const {
   if (visit(record.entry, 0u)) return true;
   uint32_t number = 1;
-  for (Extension* more = extension(record.more_entries); more != nullptr && number < record.permits;
+  for (Extension* more = extension(record.more_entries); more != nullptr && number < record.entry_room;
        more = extension(more->more)) {
     for (Entry& entry : more->entries) {
-      if (number == record.permits) return false;
+      if (number == record.entry_room) return false;
       if (visit(entry, number++)) return true;
+    }
+  }
+  return false;
+}
+
+template <typename F>
+bool LockTable::AnyWaiter(Record& record, F visit) const {
+  uint32_t number = 0;
+  for (Extension* more = extension(record.more_waiters); more != nullptr && number < kMaxRecords;
+       more = extension(more->more)) {
+    for (Waiter& waiter : more->waiters) {
+      if (visit(waiter, number++)) return true;
     }
   }
   return false;

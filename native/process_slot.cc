@@ -2,10 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "crash_points.h"
@@ -135,6 +139,19 @@ void ProcessSlot::Release() {
 bool ProcessSlot::FileIsIntact() const {
   struct stat info;
   return fstat(fd_, &info) == 0 && info.st_dev == device_ && info.st_ino == inode_;
+}
+
+void ProcessSlot::Wake(uint32_t index) const {
+  std::atomic<uint32_t>& word = slots_[index].wakeup;
+  word.fetch_add(1);
+  syscall(SYS_futex, &word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);  // fails on a bad address only
+}
+
+void ProcessSlot::SleepUntilWoken(uint32_t seen, int64_t timeout_ns) const {
+  std::atomic<uint32_t>& word = slots_[SlotOf(tag_)].wakeup;
+  timespec timeout{static_cast<time_t>(timeout_ns / 1000000000), static_cast<long>(timeout_ns % 1000000000)};
+  // EAGAIN: woken since; EINTR, ETIMEDOUT: the caller looks again in any case.
+  syscall(SYS_futex, &word, FUTEX_WAIT, seen, timeout_ns < 0 ? nullptr : &timeout, nullptr, 0);
 }
 
 Liveness ProcessSlot::Check(Tag tag) const {

@@ -40,6 +40,14 @@ class ProcessSlot {
   Tag tag() const { return tag_.load(std::memory_order_relaxed); }
   uint32_t pid() const { return pid_; }
   Liveness Check(Tag tag) const;
+  // Wakes the threads of a process that wait for a grant. Never blocks; harmless when there is nobody.
+  void Wake(uint32_t index) const;
+  // Sleeps until this process is woken, unless it was since `seen`, for up to `timeout_ns`; a negative one has no end.
+  void SleepUntilWoken(uint32_t seen, int64_t timeout_ns) const;
+  // To be read before looking for grants, and given to SleepUntilWoken when there are none.
+  uint32_t wakeups() const { return slots_[SlotOf(tag())].wakeup.load(); }
+  // The pid behind the tag of a live process; meaningless for others.
+  uint32_t PidOf(Tag tag) const { return slots_[SlotOf(tag)].pid; }
   // False when somebody closed the table's file behind our back: its number may be another file's by now.
   bool FileIsIntact() const;
 

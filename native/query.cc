@@ -1,5 +1,6 @@
 #include "query.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "named_semaphore.h"
@@ -11,11 +12,29 @@ namespace {
 bool ReadEntry(const LockTable& table, const Entry& entry, std::vector<HolderInfo>* holders) {
   const Tag tag = entry.tag.load();
   if (tag == 0 || entry.released.load() != kNotReleased) return false;
-  HolderInfo holder{entry.pid, entry.since_ms, entry.token, entry.mode, true};
+  HolderInfo holder{{tag, entry.pid, entry.thread}, entry.since_ms, entry.token, entry.mode, true};
   if (entry.tag.load() != tag || entry.token != holder.token) return false;  // released while we looked
   holder.alive = table.slot().Check(tag) != Liveness::kDead;
   holders->push_back(holder);
   return true;
+}
+
+// Those that stand in the queue, in the order in which they are served.
+void ReadQueue(const LockTable& table, Record& record, std::vector<WaiterInfo>* waiters) {
+  if (record.waiting.load() == 0) return;
+  table.AnyWaiter(record, [&](Waiter& waiter, uint32_t) {
+    const Tag tag = waiter.tag.load();
+    const uint8_t state = waiter.state.load();
+    if (tag == 0 || state == kGranted || state == kCancelled) return false;
+    const WaiterInfo info{
+        {tag, table.slot().PidOf(tag), waiter.thread}, waiter.since_ms, waiter.ticket.load(), waiter.mode};
+    // Served, or given up, while we looked; or dead, so that it is never served.
+    if (waiter.ticket.load() != info.ticket || waiter.tag.load() != tag || waiter.state.load() != state) return false;
+    if (table.slot().Check(tag) != Liveness::kDead) waiters->push_back(info);
+    return false;
+  });
+  std::sort(waiters->begin(), waiters->end(),
+            [](const WaiterInfo& one, const WaiterInfo& other) { return one.ticket < other.ticket; });
 }
 
 // Nobody, or nobody alive, is changing the record: what is missing then stays missing.
@@ -61,17 +80,18 @@ std::vector<LockInfo> QueryLocks(const LockTable& table) {
     Record& record = table.record(index);
     if (record.state.load() != State::kLock) continue;
     const bool foreign = (record.flags.load() & kForeign) != 0;
-    if (record.held.load() == 0 && !foreign) continue;
+    if (record.held.load() == 0 && record.waiting.load() == 0 && !foreign) continue;
     const uint32_t generation = record.generation;
-    LockInfo lock{table.NameOf(record), record.permits, 0, {}};
+    LockInfo lock{table.NameOf(record), record.permits, 0, {}, {}};
     int reads = 1;
     while (!ReadPermits(table, record, &lock)) {
       if (reads++ < kReads) continue;
       lock.missing = 0;
       break;
     }
+    ReadQueue(table, record, &lock.waiters);
     if (record.state.load() != State::kLock || record.generation != generation) continue;  // recycled while we looked
-    if (!lock.holders.empty() || lock.missing > 0) locks.push_back(std::move(lock));
+    if (!lock.holders.empty() || !lock.waiters.empty() || lock.missing > 0) locks.push_back(std::move(lock));
   }
   return locks;
 }

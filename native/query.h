@@ -1,4 +1,5 @@
-// Who holds what in a namespace, for people who look. It reads without any latch, so that looking never delays a lock.
+// Who holds what in a namespace, and who waits for it, for people who look. It reads without any latch, so that looking
+// never delays a lock.
 
 #pragma once
 
@@ -10,12 +11,26 @@
 
 namespace semlock {
 
-struct HolderInfo {
+// One thread of one process: the same in everything that it holds or waits for.
+struct ClientInfo {
+  Tag tag;
   uint32_t pid;
+  uint16_t thread;
+};
+
+struct HolderInfo {
+  ClientInfo client;
   uint64_t since_ms;
   uint64_t token;
   Mode mode;
   bool alive;
+};
+
+struct WaiterInfo {
+  ClientInfo client;
+  uint64_t since_ms;
+  uint64_t ticket;
+  Mode mode;
 };
 
 struct LockInfo {
@@ -24,9 +39,10 @@ struct LockInfo {
   // With foreign programs: permits that neither the semaphore nor an entry has. The other program's, or lost.
   uint32_t missing;
   std::vector<HolderInfo> holders;
+  std::vector<WaiterInfo> waiters;  // the next one to be served first; none that is dead
 };
 
-// All locks of the namespace that somebody holds, or that miss a permit.
+// All locks of the namespace that somebody holds or waits for, or that miss a permit.
 std::vector<LockInfo> QueryLocks(const LockTable& table);
 
 }  // namespace semlock

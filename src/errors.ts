@@ -24,7 +24,9 @@ export type SemlockErrorCode =
   | 'ERR_SEMLOCK_SLOT_LOST'
   | 'ERR_SEMLOCK_SYSTEM'
   | 'ERR_SEMLOCK_TABLE_LOST'
-  | 'ERR_SEMLOCK_UNTRUSTED';
+  | 'ERR_SEMLOCK_TIMEOUT'
+  | 'ERR_SEMLOCK_UNTRUSTED'
+  | 'ERR_SEMLOCK_UPGRADE';
 
 /** An error of the operating system, as Node.js reports its own. */
 export interface SystemError extends Error {

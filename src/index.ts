@@ -1,13 +1,20 @@
 export { FileLocked } from './decorators/file-locked.js';
 export { Locked, type LockedOptions } from './decorators/locked.js';
 export { type DualMethodDecorator } from './decorators/method-decorator.js';
+export { type LockMessage } from './diagnostics.js';
 export { SemlockError, type SemlockErrorCode, type SystemError } from './errors.js';
 export { type AbandonedMessage } from './http/abandonment.js';
 export { fileLock } from './http/file-lock.js';
-export { type BusyInfo, type FileLockOptions, type HttpLockOptions, type LockName } from './http/http-options.js';
+export {
+  type BusyInfo,
+  type FileLockOptions,
+  type HttpLockOptions,
+  type LockModeOption,
+  type LockName,
+} from './http/http-options.js';
 export { type LockedRequest, type Middleware, type Next } from './http/http-types.js';
 export { locked, type LockedHandler } from './http/locked.js';
-export { type Held } from './lock/held.js';
+export { type Held, type LockMode } from './lock/held.js';
 export { Lock, type LockOptions } from './lock/lock.js';
 export {
   locks,
@@ -17,7 +24,16 @@ export {
   type LockManagerSnapshot,
   type QueryOptions,
 } from './lock/locks.js';
+export { type AcquireOptions, type AcquireSyncOptions, type TryOptions } from './lock/named-lock.js';
 export { NamedSemaphore, type NamedSemaphoreOptions } from './lock/named-semaphore.js';
 export { Semaphore, type SemaphoreOptions } from './lock/semaphore.js';
-export { processStore, threadStore, type LockStore, type StoreLock, type StoreRequest } from './lock/store.js';
+export {
+  processStore,
+  threadStore,
+  type LockStore,
+  type StoreLock,
+  type StoreRequest,
+  type StoreTry,
+  type StoreWait,
+} from './lock/store.js';
 export { ThreadLock } from './lock/thread-lock.js';

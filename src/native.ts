@@ -22,7 +22,7 @@ export interface NativeAddon {
   semValue(handle: Handle): number;
   semClose(handle: Handle): void;
 
-  /** `[token, abandoned]` of the entry that `lockTryAcquire` returned last. */
+  /** What the last call had to say beside its result: `[token, abandoned]` of an entry, `[id]` of a wait. */
   readonly lockResult: Float64Array;
   lockOpen(
     namespaceId: string,
@@ -34,8 +34,25 @@ export interface NativeAddon {
     customName: string,
   ): Handle;
   /** The number of an entry, {@link BUSY}, or less: then `lockError` throws what is wrong. */
-  lockTryAcquire(handle: Handle): number;
+  lockTryAcquire(handle: Handle, mode: NativeMode): number;
+  /** Waits on this thread, at most `timeoutMs` if that is not negative; else as `lockTryAcquire`. */
+  lockAcquireSync(handle: Handle, mode: NativeMode, timeoutMs: number): number;
+  /** Takes it from whoever has it; else as `lockTryAcquire`. */
+  lockSteal(handle: Handle): number;
   lockError(): never;
+
+  /** Once in a thread, before anything waits: `callback` gets {@link FIELDS_PER_EVENT} fields for each event. */
+  lockOnEvents(callback: (events: readonly number[]) => void): void;
+  /** Whether waiting keeps the event loop running. */
+  lockKeepAlive(alive: boolean): void;
+  /** As `lockTryAcquire`, but {@link QUEUED} in place of busy: an event with the id in `lockResult` will come. */
+  lockWait(handle: Handle, mode: NativeMode): number;
+  /** {@link BUSY}: it is over; an entry: it was granted, and is the caller's; {@link DELIVERED}: its event will come. */
+  lockCancel(handle: Handle, id: number): number;
+  /** The id of the event that comes when this permit is stolen. */
+  lockWatch(handle: Handle, entry: number, token: number): number;
+  lockUnwatch(handle: Handle, id: number): void;
+
   lockRelease(handle: Handle, entry: number, token: number): number;
   lockAvailable(handle: Handle): number;
   lockClose(handle: Handle): void;
@@ -49,8 +66,18 @@ export interface NativeAddon {
   threadClose(handle: Handle): void;
 }
 
-/** What `lockTryAcquire` returns when all permits are held. */
+/** What calls that acquire return when all permits are held, or when the time is over. */
 export const BUSY = -1;
+/** What `lockWait` returns when it waits. */
+export const QUEUED = -3;
+/** What `lockCancel` returns when it is too late. */
+export const DELIVERED = -4;
+/** Each event is an id, the entry ({@link STOLEN} for a watched one), its token, and whether it was abandoned. */
+export const FIELDS_PER_EVENT = 4;
+export const STOLEN = -1;
+
+/** How a lock is held, as the addon counts: exclusive or shared. */
+export type NativeMode = 0 | 1;
 
 /** One lock as `lockQuery` finds it. */
 export interface LockReport {
@@ -61,7 +88,7 @@ export interface LockReport {
     readonly pid: number;
     readonly since: number;
     readonly token: number;
-    readonly mode: 'exclusive';
+    readonly mode: 'exclusive' | 'shared';
     readonly alive: boolean;
   }[];
 }

@@ -89,6 +89,27 @@ export function flag(): OptionRule<boolean | undefined> {
   return { accepts: 'true or false', fallback: undefined, test: (value) => typeof value === 'boolean' };
 }
 
+/** One of a few words. */
+export function oneOf<Word extends string>(words: readonly Word[], fallback: Word): OptionRule<Word> {
+  return {
+    accepts: words.map((word) => `'${word}'`).join(' or '),
+    fallback,
+    test: (value) => words.includes(value as Word),
+  };
+}
+
+/** An AbortSignal of this realm or another, known by what it can do. */
+export function abortSignal(): OptionRule<AbortSignal | undefined> {
+  return {
+    accepts: 'an AbortSignal',
+    fallback: undefined,
+    test: (value) => {
+      const signal = value as Partial<AbortSignal> | null;
+      return typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function';
+    },
+  };
+}
+
 /** A function; its parameters and result are the caller's contract. */
 export function callback<T>(accepts: string, fallback: T): OptionRule<T> {
   return { accepts, fallback, test: (value) => typeof value === 'function' };

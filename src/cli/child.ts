@@ -32,13 +32,18 @@ export async function runCommand(file: string, args: readonly string[]): Promise
   }
 }
 
+/** The exit code by which a shell tells that a signal ended a program. */
+export function exitCodeOf(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
+}
+
 function end(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     child.on('error', (error) => {
       // Otherwise a signal could not be passed on, for example to a sudo of root. The command goes on, and so do we.
       if (child.pid === undefined) reject(error);
     });
-    child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal!]));
+    child.once('exit', (code, signal) => resolve(code ?? exitCodeOf(signal!)));
   });
 }
 

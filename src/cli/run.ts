@@ -1,20 +1,27 @@
 // `semlock run`: a command under a lock, for shell scripts and cron jobs, as flock(1) does it.
 
 import { locks } from '../lock/locks.js';
-import { NamedLock } from '../lock/named-lock.js';
+import { MAX_TIMER_MS, NamedLock } from '../lock/named-lock.js';
 import { MAX_PERMITS } from '../lock/semaphore.js';
 import { SemlockError } from '../errors.js';
-import { runCommand } from './child.js';
+import { exitCodeOf, runCommand } from './child.js';
 import { duration, printable } from './text.js';
 import { COMMON_OPTIONS, EXIT, HELP, namespaceFrom, parseArguments, UsageError } from './usage.js';
+import { waitFor } from './wait.js';
 
-/** Runs the command if the lock is free; gives the exit code. */
+/** Runs the command if the lock is free, or comes free in time; gives the exit code. */
 export async function run(args: string[]): Promise<number> {
   const separator = args.indexOf('--');
   const own = separator < 0 ? args : args.slice(0, separator);
   const { values, positionals } = parseArguments({
     args: own,
-    options: { ...COMMON_OPTIONS, permits: { type: 'string' }, 'posix-name': { type: 'string' } },
+    options: {
+      ...COMMON_OPTIONS,
+      wait: { type: 'string' },
+      shared: { type: 'boolean' },
+      permits: { type: 'string' },
+      'posix-name': { type: 'string' },
+    },
     allowPositionals: true,
   });
   if (values.help === true) {
@@ -27,16 +34,21 @@ export async function run(args: string[]): Promise<number> {
   const [file, ...rest] = separator < 0 ? [] : args.slice(separator + 1);
   if (file === undefined || file === '') throw new UsageError(`run: the command is missing; it follows '--'`);
 
+  const { shared = false } = values;
+  const permits = wholeNumber('--permits', values.permits ?? '1', 1, MAX_PERMITS);
+  const waitMs = wholeNumber('--wait', values.wait ?? '0', 0, MAX_TIMER_MS);
+  if (shared && permits > 1) throw new UsageError('run: --shared cannot be combined with more than one of --permits');
   const lock = makeLock(name, {
     namespace: namespaceFrom(values.namespace),
-    permits: permitsFrom(values.permits),
+    permits,
     posixName: values['posix-name'],
   });
-  const held = lock.tryAcquire();
-  if (held === null) {
+  const held = await waitFor(lock, shared ? 'shared' : 'exclusive', waitMs);
+  if (held === 'busy') {
     process.stderr.write(`semlock: ${await busySentence(lock)}\n`);
     return EXIT.busy;
   }
+  if (typeof held === 'string') return exitCodeOf(held);
   try {
     return await runCommand(file, rest);
   } finally {
@@ -53,10 +65,10 @@ function makeLock(name: string, options: { namespace: string; permits: number; p
   }
 }
 
-function permitsFrom(option = '1'): number {
-  const permits = /^\d+$/.test(option) ? Number(option) : 0;
-  if (permits >= 1 && permits <= MAX_PERMITS) return permits;
-  throw new UsageError(`run: --permits must be a whole number from 1 to ${MAX_PERMITS}, not '${printable(option)}'`);
+function wholeNumber(option: string, text: string, min: number, max: number): number {
+  const number = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (number >= min && number <= max) return number;
+  throw new UsageError(`run: ${option} must be a whole number from ${min} to ${max}, not '${printable(text)}'`);
 }
 
 /** Says by whom it is held, as far as that is known and still so. */

@@ -9,18 +9,21 @@ export const EXIT = { usage: 64, unavailable: 69, busy: 75, cannotExecute: 126, 
 
 const USAGE = `\
 Usage: semlock ls [--namespace NS] [--json]
-       semlock run NAME [--namespace NS] [--permits N] [--posix-name /X] -- COMMAND [ARGUMENT ...]
+       semlock run NAME [--wait MS] [--shared] [--namespace NS] [--permits N] [--posix-name /X]
+                   -- COMMAND [ARGUMENT ...]
 `;
 
 export const HELP = `\
 ${USAGE}
 semlock ls shows who holds which lock.
-semlock run runs a command while it holds the lock NAME, as flock(1) does; it never waits.
+semlock run runs a command while it holds the lock NAME, as flock(1) does.
 
 Options:
   --namespace NS   the namespace of the locks; default: SEMLOCK_NAMESPACE, or the folder of the
                    nearest package.json above the working folder
   --json           (ls) print JSON
+  --wait MS        (run) how long to wait in turn when the lock is held elsewhere, in milliseconds. Default: 0
+  --shared         (run) hold the lock together with others that share it, as readers do
   --permits N      (run) how many may hold the lock at once; all its users must say the same. Default: 1
   --posix-name /X  (run) the POSIX name of the semaphore, shared with programs that call sem_open
   -h, --help       print this
@@ -33,8 +36,9 @@ Exit status of run: that of the command, 128 + N when signal N ended it, or
   ${EXIT.cannotExecute}  the command cannot be executed
   ${EXIT.notFound}  the command was not found
 
-Signals sent to semlock are passed on to the command. The lock is held by semlock itself: should semlock be
-killed with SIGKILL, the lock is free while the command may go on.
+Signals sent to semlock are passed on to the command; one that comes while semlock waits ends the wait.
+The lock is held by semlock itself: should semlock be killed with SIGKILL, the lock is free while the
+command may go on.
 `;
 
 /** The arguments are wrong; the message says in what. */

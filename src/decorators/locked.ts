@@ -1,18 +1,34 @@
 // A lock around a method: one line above it instead of a try and a finally inside it.
 
+import { SemlockError } from '../errors.js';
+import type { LockMode } from '../lock/held.js';
 import type { LockOptions } from '../lock/lock.js';
-import { NamedLock } from '../lock/named-lock.js';
+import { MAX_TIMER_MS, NamedLock } from '../lock/named-lock.js';
 import { MAX_PERMITS } from '../lock/semaphore.js';
-import { flag, integer, optionError, optionParser, text, type Parsed } from '../options.js';
+import { flag, integer, oneOf, optionError, optionParser, text, type Parsed } from '../options.js';
 import { methodDecorator, type DualMethodDecorator, type Method } from './method-decorator.js';
 
 /** Options of {@link Locked}. */
 export interface LockedOptions extends LockOptions {
   /** How many calls can be under way at once, in all processes together, 1 to 1 024. Default 1. */
   permits?: number;
+  /**
+   * `'shared'` for methods that only read: calls of them are under way together, but not beside one that takes the lock
+   * exclusively, nor ahead of one that waits to. Needs one permit. Default `'exclusive'`.
+   */
+  mode?: LockMode;
+  /** How long a call waits in turn while the lock is held elsewhere, in milliseconds. Default 0: it is refused at once. */
+  waitMs?: number;
 }
 
-const lockedRules = { permits: integer(1, MAX_PERMITS, 1), namespace: text(), posixName: text(), foreign: flag() };
+const lockedRules = {
+  permits: integer(1, MAX_PERMITS, 1),
+  mode: oneOf<LockMode>(['exclusive', 'shared'], 'exclusive'),
+  waitMs: integer(0, MAX_TIMER_MS, 0),
+  namespace: text(),
+  posixName: text(),
+  foreign: flag(),
+};
 const parseLockedOptions = optionParser<LockedOptions>()(lockedRules);
 
 /**
@@ -20,9 +36,10 @@ const parseLockedOptions = optionParser<LockedOptions>()(lockedRules);
  * processes of this user on this machine, at most `permits` calls under one name are under way at once.
  *
  * The decorated method always returns a promise, and has to be declared as one that does. While the lock is held
- * elsewhere the method is not called and the promise rejects with a {@link SemlockError} `ERR_SEMLOCK_BUSY`. The lock
- * is not reentrant: a method that calls another one under the same name is refused. A method whose work goes on after
- * its promise, such as one that returns a stream or an iterator, is not protected.
+ * elsewhere the method is not called and the promise rejects with a {@link SemlockError}: `ERR_SEMLOCK_BUSY` at once, or
+ * with `waitMs` `ERR_SEMLOCK_TIMEOUT` when that has passed. The lock is not reentrant: a method that calls another one
+ * under the same name is refused. A method whose work goes on after its promise, such as one that returns a stream or
+ * an iterator, is not protected.
  *
  * Works as a standard decorator and under `experimentalDecorators`, on instance and static methods.
  *
@@ -43,21 +60,39 @@ export function Locked<Owner, Leading extends unknown[]>(
   name: string | ((this: Owner, ...args: Leading) => string),
   options?: LockedOptions,
 ): DualMethodDecorator<Owner, Leading, Promise<unknown>> {
-  const lockFor = lockFinder(name as string | NameFunction, parseLockedOptions('@Locked()', options));
+  const { mode, waitMs, ...lockOptions } = parseLockedOptions('@Locked()', options);
+  if (mode === 'shared' && lockOptions.permits > 1) {
+    throw optionError('@Locked()', 'mode', mode, `'exclusive' or absent with ${lockOptions.permits} permits`);
+  }
+  const lockFor = lockFinder(name as string | NameFunction, lockOptions);
+  const how = mode === 'exclusive' ? undefined : { mode };
+  const waitFor = (lock: NamedLock) => (waitMs === 0 ? refuse(lock) : lock.acquire({ mode, timeoutMs: waitMs }));
 
   return methodDecorator('@Locked()', (method) => {
     refuseGenerator(method);
-    // Async for its errors too: a name that cannot be made rejects like a lock that is busy.
+    // Async for its errors too: a name that cannot be made rejects like a lock that is busy. A lock that is free needs no
+    // wait, and the method starts before the call returns.
     return async function (this: unknown, ...args: unknown[]) {
-      return lockFor(this, args).run(() => method.apply(this, args));
+      const lock = lockFor(this, args);
+      const held = lock.tryAcquire(how) ?? (await waitFor(lock));
+      try {
+        return await method.apply(this, args);
+      } finally {
+        held.release();
+      }
     };
   });
 }
 
+function refuse({ name }: NamedLock): never {
+  throw new SemlockError('ERR_SEMLOCK_BUSY', `the lock "${name}" is held elsewhere`, { lockName: name });
+}
+
+type LockSettings = Omit<Parsed<typeof lockedRules>, 'mode' | 'waitMs'>;
 type NameFunction = (this: unknown, ...args: unknown[]) => string;
 
 /** Gives the lock of each call. A fixed name has one lock, which is made here and now. */
-function lockFinder(name: string | NameFunction, options: Parsed<typeof lockedRules>) {
+function lockFinder(name: string | NameFunction, options: LockSettings) {
   if (typeof name !== 'function') {
     const lock = new NamedLock('@Locked()', name, options);
     return () => lock;

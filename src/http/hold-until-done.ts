@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
+import { holdBegins } from '../diagnostics.js';
 import type { Held } from '../lock/held.js';
 import type { LockStore } from '../lock/store.js';
 import { reportAbandoned } from './abandonment.js';
@@ -33,6 +34,7 @@ export class RequestHold {
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #abandonAfterMs: number;
+  readonly #beginning = holdBegins();
   /** Whether a promise says when the handler is done; otherwise the response does. */
   #promised = false;
   #abandonment: NodeJS.Timeout | undefined;
@@ -92,7 +94,7 @@ export class RequestHold {
   #abandon(): void {
     if (this.held.released) return;
     this.release();
-    reportAbandoned(this.held, this.#abandonAfterMs, this.#req, this.#res);
+    reportAbandoned(this.held, this.lock, this.#beginning, this.#abandonAfterMs, this.#req, this.#res);
   }
 
   /**

@@ -3,13 +3,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { SemlockError } from '../errors.js';
+import type { LockMode } from '../lock/held.js';
+import { MAX_TIMER_MS } from '../lock/named-lock.js';
 import { MAX_PERMITS } from '../lock/semaphore.js';
 import { processStore, type LockStore } from '../lock/store.js';
-import { callback, integer, optionParser, text, type OptionRule, type Parsed } from '../options.js';
+import { callback, integer, optionError, optionParser, text, type OptionRule, type Parsed } from '../options.js';
 import type { DefaultRequest, DefaultResponse, Next } from './http-types.js';
 
 /** The name of a lock: one for all requests, or a function that makes it from the request. */
 export type LockName<Req extends IncomingMessage = DefaultRequest> = string | ((req: Req) => string | Promise<string>);
+
+/** How a lock is taken: alike for all requests, or as a function says of each. */
+export type LockModeOption<Req extends IncomingMessage = DefaultRequest> = LockMode | ((req: Req) => LockMode);
 
 /** What {@link HttpLockOptions.onBusy} is told. */
 export interface BusyInfo {
@@ -26,6 +31,13 @@ export interface HttpLockOptions<
   namespace?: string;
   /** How many requests can hold the lock at once, in all processes together, 1 to 1024. Default 1. */
   permits?: number;
+  /**
+   * `'shared'` for requests that only read: they pass together, but not beside one that takes the lock exclusively,
+   * nor ahead of one that waits to. Needs one permit. Default `'exclusive'`.
+   */
+  mode?: LockModeOption<Req>;
+  /** How long to wait in turn for a lock that is held elsewhere, in milliseconds. Default 0: busy at once. */
+  waitMs?: number;
   /** The status of the answer when the lock is held elsewhere, 400 to 599. Default 503. */
   status?: number;
   /** The `Retry-After` of that answer, in whole seconds. Default 1. */
@@ -59,8 +71,6 @@ export type AnyLockName = LockName<IncomingMessage>;
 export type AnyHttpLockOptions = HttpLockOptions<IncomingMessage, ServerResponse>;
 export type AnyFileLockOptions = FileLockOptions<IncomingMessage, ServerResponse>;
 
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
 const lockName: OptionRule<AnyLockName> = {
   accepts: 'a non-empty string, or a function that makes one from the request',
   fallback: 'default',
@@ -73,9 +83,24 @@ const lockStore: OptionRule<LockStore> = {
   test: (value) => typeof (value as Partial<LockStore> | null)?.open === 'function',
 };
 
+const MODES: readonly unknown[] = ['exclusive', 'shared'] satisfies LockMode[];
+
+/** Whether a function for the option `mode` gave a mode. */
+export function isMode(value: unknown): value is LockMode {
+  return MODES.includes(value);
+}
+
+const lockMode: OptionRule<LockModeOption<IncomingMessage>> = {
+  accepts: `'exclusive' or 'shared', or a function that gives one of them for a request`,
+  fallback: 'exclusive',
+  test: (value) => typeof value === 'function' || isMode(value),
+};
+
 const sharedRules = {
   namespace: text(),
   permits: integer(1, MAX_PERMITS, 1),
+  mode: lockMode,
+  waitMs: integer(0, MAX_TIMER_MS, 0),
   status: integer(400, 599, 503),
   retryAfterS: integer(0, MAX_TIMER_MS, 1),
   message: text('busy'),
@@ -99,6 +124,7 @@ const readFileLockOptions = optionParser<AnyFileLockOptions>()(fileLockRules);
 export function parseHttpLockOptions(owner: string, options: AnyHttpLockOptions | undefined): HttpLockConfig {
   const config = readHttpLockOptions(owner, options);
   checkOneAnswer(owner, options);
+  checkAbilities(owner, config);
   return config;
 }
 
@@ -106,6 +132,7 @@ export function parseHttpLockOptions(owner: string, options: AnyHttpLockOptions 
 export function parseFileLockOptions(owner: string, options: AnyFileLockOptions | undefined): FileLockConfig {
   const config = readFileLockOptions(owner, options);
   checkOneAnswer(owner, options);
+  checkAbilities(owner, config);
   return config;
 }
 
@@ -116,5 +143,18 @@ function checkOneAnswer(owner: string, options: AnyHttpLockOptions | undefined):
     if (options[key] === undefined) continue;
     const message = `${owner}: option "${key}" has no effect beside "onBusy", which gives the whole answer: leave one out`;
     throw new SemlockError('ERR_SEMLOCK_OPTION', message);
+  }
+}
+
+/** What the store cannot do, or several permits contradict, is said now and not to the first client. */
+function checkAbilities(owner: string, { store, permits, mode, waitMs }: HttpLockConfig): void {
+  if (waitMs > 0 && store.canWait !== true) {
+    throw optionError(owner, 'waitMs', waitMs, '0 or absent with a store that cannot wait');
+  }
+  if (mode !== 'exclusive' && store.canShare !== true) {
+    throw optionError(owner, 'mode', mode, `'exclusive' or absent with a store that cannot share`);
+  }
+  if (mode !== 'exclusive' && permits > 1) {
+    throw optionError(owner, 'mode', mode, `'exclusive' or absent with ${permits} permits`);
   }
 }

@@ -4,14 +4,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { describe, SemlockError } from '../errors.js';
-import type { Held } from '../lock/held.js';
+import type { Held, LockMode } from '../lock/held.js';
+import type { StoreLock, StoreTry } from '../lock/store.js';
 import { checkLockName, defaultNamespace } from '../names.js';
 import { busyResponder } from './busy-response.js';
 import { heldAlready, releaseUnanswered, RequestHold, type LockIdentity } from './hold-until-done.js';
-import type { AnyLockName, HttpLockConfig } from './http-options.js';
+import { isMode, type AnyLockName, type HttpLockConfig } from './http-options.js';
 import { isThenable, type LockableRequest, type Next } from './http-types.js';
 import { KeyedLocks } from './keyed-locks.js';
 import { isOver } from './response-state.js';
+import { waitInTurn, type WaitEnd } from './wait-in-turn.js';
 
 /**
  * Calls the handler. `hold` is the lock taken for it, and the handler's to release; `undefined` when it needs none,
@@ -26,15 +28,19 @@ export type Gate = (req: IncomingMessage, res: ServerResponse, next: Next) => un
 const SKIPPED = Symbol('skipped');
 type Target = string | typeof SKIPPED;
 
+/** What a lock is asked for in each mode. Exclusive is the default, and the store's quickest way. */
+const HOW: Record<LockMode, StoreTry | undefined> = { exclusive: undefined, shared: { mode: 'shared' } };
+
 /**
  * Makes the gate before `enter`. A busy lock is answered here. When the lock cannot be had for another reason, `next`
  * is given the error, and the handler does not run: the gate fails closed.
  */
 export function lockGate(owner: string, name: AnyLockName, config: HttpLockConfig, enter: Enter): Gate {
-  const { store, permits, abandonAfterMs } = config;
+  const { store, permits, waitMs, abandonAfterMs } = config;
   const namespace = config.namespace ?? defaultNamespace();
   const onBusy = config.onBusy ?? busyResponder(config);
   const targetOf = targetFinder(name, config.skip);
+  const modeOf = modeFinder(owner, config.mode);
   const lockNamed = lockFinder();
 
   return function pass(req, res, next) {
@@ -65,21 +71,52 @@ export function lockGate(owner: string, name: AnyLockName, config: HttpLockConfi
       return undefined;
     }
 
+    let mode: LockMode;
+    try {
+      mode = modeOf(req);
+    } catch (error) {
+      return next(asHttpError(owner, error, 500));
+    }
     const lock: LockIdentity = { store, namespace, name: target };
     const mine = heldAlready(req, lock);
     if (mine !== undefined) {
+      if (mine.mode === 'shared' && mode === 'exclusive') return next(asHttpError(owner, upgrade(owner, target), 500));
       (req as LockableRequest).lock = mine;
       return enter(req, res, next, undefined);
     }
 
+    let storeLock: StoreLock;
     let held: Held | null;
     try {
-      held = lockNamed(target).tryAcquire();
+      storeLock = lockNamed(target);
+      held = storeLock.tryAcquire(HOW[mode]);
     } catch (error) {
       return next(asHttpError(owner, error, isNameError(error) ? 500 : 503));
     }
-    if (held === null) return refuse(req, res, next, target);
-    return enter(req, res, next, new RequestHold(req, res, lock, held, abandonAfterMs));
+    if (held !== null) return enter(req, res, next, new RequestHold(req, res, lock, held, abandonAfterMs));
+    return waitMs === 0 ? refuse(req, res, next, target) : enterInTurn(req, res, next, lock, storeLock, mode);
+  }
+
+  async function enterInTurn(
+    req: IncomingMessage,
+    res: ServerResponse,
+    next: Next,
+    lock: LockIdentity,
+    storeLock: StoreLock,
+    mode: LockMode,
+  ) {
+    let end: WaitEnd;
+    try {
+      end = await waitInTurn(req, res, storeLock, HOW[mode], waitMs);
+    } catch (error) {
+      return next(asHttpError(owner, error, 503));
+    }
+    if (end === 'busy') return refuse(req, res, next, lock.name);
+    if (end === 'left') {
+      releaseUnanswered(req);
+      return undefined;
+    }
+    return enter(req, res, next, new RequestHold(req, res, lock, end, abandonAfterMs));
   }
 
   function refuse(req: IncomingMessage, res: ServerResponse, next: Next, lockName: string): unknown {
@@ -121,6 +158,24 @@ function targetFinder(name: AnyLockName, skip: HttpLockConfig['skip']) {
     if (isThenable(skipped)) return skipped.then((result) => (result ? SKIPPED : nameOf(req)));
     return skipped ? SKIPPED : nameOf(req);
   };
+}
+
+function modeFinder(owner: string, mode: HttpLockConfig['mode']): (req: IncomingMessage) => LockMode {
+  if (typeof mode !== 'function') return () => mode;
+  return (req) => {
+    const result: unknown = mode(req);
+    if (isMode(result)) return result;
+    const message = `${owner}: the function "mode" must give 'exclusive' or 'shared', but it gave ${describe(result)}`;
+    throw new SemlockError('ERR_SEMLOCK_OPTION', message);
+  };
+}
+
+/** A request that reads and now wants to write would wait for itself, and two of them for each other. */
+function upgrade(owner: string, lockName: string): SemlockError {
+  const message =
+    `${owner}: this request holds the lock "${lockName}" shared, so it cannot have it exclusively: ` +
+    'take it exclusively from the start, or release it first';
+  return new SemlockError('ERR_SEMLOCK_UPGRADE', message, { lockName });
 }
 
 function isNameError(error: unknown): boolean {

@@ -1,9 +1,14 @@
 // What the holder of a lock has in hand: the right to release it, once.
 
+/** How a lock is held: by one alone, or by several readers together. */
+export type LockMode = 'exclusive' | 'shared';
+
 /** A permit of a lock, from the moment it was acquired until it is released. */
 export interface Held {
   /** The lock's name. */
   readonly name: string;
+  /** How it is held. */
+  readonly mode: LockMode;
   /**
    * The fencing token: a safe integer, larger than that of every earlier holder of this lock. A resource that remembers
    * the largest token it has seen can refuse a holder that comes late.
@@ -11,11 +16,13 @@ export interface Held {
   readonly token: number;
   /** `true` when the holder before died with the lock in hand, so that what it protects may be half done. */
   readonly abandoned: boolean;
+  /** Aborts when this permit is lost: when another has stolen the lock. Not when it is released. */
+  readonly signal: AbortSignal;
   /** `true` once this permit was given back. */
   readonly released: boolean;
   /**
-   * Gives the permit back. Only the first call does; it returns `true`, every later one `false` and changes nothing.
-   * It never throws and never waits.
+   * Gives the permit back. Only the first call does; it returns `true`, every later one `false` and changes nothing, as
+   * does the release of a permit that was stolen. It never throws and never waits.
    */
   release(): boolean;
   /** Releases at the end of a `using` block. */
@@ -27,17 +34,20 @@ export interface Held {
 /** The part of {@link Held} that is the same whatever the lock is made of. */
 export abstract class HeldOnce implements Held {
   abstract readonly name: string;
+  abstract readonly signal: AbortSignal;
+  readonly mode: LockMode;
   readonly token: number;
   readonly abandoned: boolean;
   #released = false;
 
-  constructor(token: number, abandoned: boolean) {
+  constructor(mode: LockMode, token: number, abandoned: boolean) {
+    this.mode = mode;
     this.token = token;
     this.abandoned = abandoned;
   }
 
-  /** Called once. */
-  protected abstract giveBack(): void;
+  /** Called once; whether there was something to give back. */
+  protected abstract giveBack(): boolean;
 
   get released(): boolean {
     return this.#released;
@@ -46,8 +56,7 @@ export abstract class HeldOnce implements Held {
   release(): boolean {
     if (this.#released) return false;
     this.#released = true;
-    this.giveBack();
-    return true;
+    return this.giveBack();
   }
 
   [Symbol.dispose](): void {

@@ -3,6 +3,7 @@
 import { defaultNamespace, namespaceId } from '../names.js';
 import { attempt, native } from '../native.js';
 import { optionParser, text } from '../options.js';
+import type { LockMode } from './held.js';
 
 /** Options of {@link LockManager.query}. */
 export interface QueryOptions {
@@ -15,7 +16,7 @@ export interface LockInfo {
   /** The lock's name. */
   readonly name: string;
   /** How it is held. */
-  readonly mode: 'exclusive';
+  readonly mode: LockMode;
   /** The process that holds it, as that process sees its own id: in another pid namespace it has another. */
   readonly pid: number;
   /** When it was acquired, exact to some 10 ms. */

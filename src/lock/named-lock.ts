@@ -1,11 +1,44 @@
 // What Lock and Semaphore share: a name in a namespace, a number of permits, and a try that never waits. The engine
 // behind it is described in native/README.md.
 
+import { channels, holdBegins, publish, since, waitBegins } from '../diagnostics.js';
 import { SemlockError } from '../errors.js';
 import { checkLockName, checkPosixName, defaultNamespace, digest, namespaceId } from '../names.js';
 import { attempt, BUSY, native, type Handle } from '../native.js';
-import { optionError } from '../options.js';
-import { HeldOnce, type Held } from './held.js';
+import { abortSignal, integer, oneOf, optionError, optionParser } from '../options.js';
+import { forgetAbort, onAbort } from './abort.js';
+import { listen, subscribe, unlisten } from './events.js';
+import { HeldOnce, type Held, type LockMode } from './held.js';
+import { cancel, enqueue, isWaitedFor, type WaitRequest } from './wait-queue.js';
+
+/** Options of a try. */
+export interface TryOptions {
+  /** `'shared'`: together with other readers, but with no exclusive holder. Default `'exclusive'`. */
+  mode?: LockMode;
+}
+
+/** Options of a wait that blocks the thread. */
+export interface AcquireSyncOptions extends TryOptions {
+  /** How long to wait at most, in milliseconds; 0 is a try. Default: for as long as it takes. */
+  timeoutMs?: number;
+}
+
+/** Options of a wait. */
+export interface AcquireOptions extends AcquireSyncOptions {
+  /** Ends the wait when it aborts. */
+  signal?: AbortSignal;
+}
+
+/** The longest time that a timer of Node.js can have, some 24 days. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const tryRules = { mode: oneOf<LockMode>(['exclusive', 'shared'], 'exclusive') };
+const acquireSyncRules = { ...tryRules, timeoutMs: integer(0, MAX_TIMER_MS) };
+const parseTryOptions = optionParser<TryOptions>()(tryRules);
+const parseAcquireSyncOptions = optionParser<AcquireSyncOptions>()(acquireSyncRules);
+const parseAcquireOptions = optionParser<AcquireOptions>()({ ...acquireSyncRules, signal: abortSignal() });
+
+const NATIVE_MODE = { exclusive: 0, shared: 1 } as const;
 
 /** What a lock is made with, checked. */
 export interface NamedLockOptions {
@@ -53,31 +86,118 @@ export class NamedLock {
   }
 
   /**
-   * Takes a permit if one is free, and returns at once. A permit whose holder died counts as free.
+   * Takes a permit if one is free, and returns at once. A permit whose holder died counts as free. Nobody who waits is
+   * overtaken: while somebody does, none is free.
    *
    * @returns the permit, or `null` when all are held.
    * @throws {@link SemlockError} when the lock cannot be had for another reason, for example without `/dev/shm`
    * (`ERR_SEMLOCK_SYSTEM`), or when others use it with another number of permits (`ERR_SEMLOCK_MISMATCH`).
    */
-  tryAcquire(): Held | null {
-    const handle = (this.#handle ??= this.#open());
-    const entry = native.lockTryAcquire(handle);
-    if (entry >= 0) return new TableHeld(this, handle, entry);
-    if (entry === BUSY) return null;
-    return attempt(this.name, () => native.lockError());
+  tryAcquire(options?: TryOptions): Held | null {
+    const mode =
+      options === undefined ? 'exclusive' : this.#modeOf('tryAcquire()', parseTryOptions('tryAcquire()', options));
+    const held = this.#heldOrNull(native.lockTryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
+    if (held === null) publish(channels.busy, this, mode, undefined, 0);
+    return held;
   }
 
   /**
-   * Takes a permit, calls `work` with it, and releases it when the result has settled, whatever it is.
+   * Takes a permit as soon as it is this caller's turn. Those who wait are served in the order in which they came;
+   * several waits of one process take one turn each among the processes. The event loop goes on, and a death of the
+   * holder is found within some 20 ms.
+   *
+   * The lock is not reentrant: a holder that waits for its own lock waits for ever, or until `timeoutMs`.
+   *
+   * @throws {@link SemlockError} rejects with `ERR_SEMLOCK_TIMEOUT` after `timeoutMs`, with `signal.reason` when that
+   * aborts, or as {@link tryAcquire}.
+   */
+  acquire(options?: AcquireOptions): Promise<Held> {
+    return new Promise((resolve, reject) => {
+      const { timeoutMs, signal, ...rest } = parseAcquireOptions('acquire()', options);
+      const mode = this.#modeOf('acquire()', rest);
+      signal?.throwIfAborted();
+      const key = this.#key;
+      if (!isWaitedFor(key)) {
+        const held = this.#heldOrNull(native.lockTryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
+        if (held !== null) {
+          resolve(held);
+          return;
+        }
+      }
+      if (timeoutMs === 0) {
+        publish(channels.busy, this, mode, undefined, 0);
+        throw this.#timeout(timeoutMs);
+      }
+
+      const beginning = waitBegins();
+      const done = (): void => {
+        clearTimeout(timer);
+        if (signal !== undefined) forgetAbort(signal, request);
+      };
+      const request: WaitRequest = {
+        handle: this.#opened,
+        mode: NATIVE_MODE[mode],
+        granted: (entry, token, abandoned) => {
+          done();
+          const waitedMs = since(beginning);
+          resolve(this.#hold(mode, entry, token, abandoned, waitedMs));
+          publish(channels.waited, this, mode, token, waitedMs);
+        },
+        failed: (error) => {
+          done();
+          const waitedMs = since(beginning);
+          if (isTimeout(error)) publish(channels.busy, this, mode, undefined, waitedMs);
+          publish(channels.waited, this, mode, undefined, waitedMs);
+          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- A signal's reason is anything.
+          reject(error);
+        },
+      };
+      const timer =
+        timeoutMs === undefined
+          ? undefined
+          : setTimeout(() => cancel(key, request, this.#timeout(timeoutMs)), timeoutMs);
+      if (signal !== undefined) onAbort(signal, request, (reason) => cancel(key, request, reason));
+      enqueue(key, request);
+    });
+  }
+
+  /**
+   * Takes a permit, and blocks this thread until it can. For scripts and worker threads: a server's event loop stands
+   * still meanwhile.
+   *
+   * @returns the permit, or `null` when `timeoutMs` is over. Without it this waits for as long as it takes.
+   * @throws {@link SemlockError} as {@link tryAcquire}.
+   */
+  acquireSync(options?: AcquireSyncOptions): Held | null {
+    const { timeoutMs, ...rest } = parseAcquireSyncOptions('acquireSync()', options);
+    const mode = this.#modeOf('acquireSync()', rest);
+    const held = this.#heldOrNull(native.lockTryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
+    if (held !== null) return held;
+    if (timeoutMs !== 0) return this.#waitSync(mode, timeoutMs ?? -1);
+    publish(channels.busy, this, mode, undefined, 0);
+    return null;
+  }
+
+  /**
+   * Takes the lock from whoever holds it, and before all who wait. The robbed holders' `signal` aborts; their release
+   * changes nothing any more.
+   *
+   * @internal
+   */
+  steal(): Held {
+    const held = this.#heldOrNull(native.lockSteal(this.#opened), 'exclusive', 0);
+    if (held !== null) return held;
+    throw this.#busy();
+  }
+
+  /**
+   * Acquires a permit as {@link acquire} does, calls `work` with it, and releases it when the result has settled,
+   * whatever it is.
    *
    * @returns what `work` returned.
-   * @throws {@link SemlockError} `ERR_SEMLOCK_BUSY` when no permit is free; `work` is not called then.
    */
-  async run<T>(work: (held: Held) => T | PromiseLike<T>): Promise<Awaited<T>> {
-    const held = this.tryAcquire();
-    if (held === null) {
-      throw new SemlockError('ERR_SEMLOCK_BUSY', `the lock "${this.name}" is held elsewhere`, { lockName: this.name });
-    }
+  async run<T>(work: (held: Held) => T | PromiseLike<T>, options?: AcquireOptions): Promise<Awaited<T>> {
+    const held = await this.acquire(options);
     try {
       return await work(held);
     } finally {
@@ -87,8 +207,52 @@ export class NamedLock {
 
   /** How many permits are free at this moment; another process may take them before you look. */
   get available(): number {
-    const handle = (this.#handle ??= this.#open());
-    return attempt(this.name, () => native.lockAvailable(handle));
+    return attempt(this.name, () => native.lockAvailable(this.#opened));
+  }
+
+  get #opened(): Handle {
+    return (this.#handle ??= this.#open());
+  }
+
+  get #key(): string {
+    return `${this.namespace}\0${this.name}`;
+  }
+
+  #modeOf(owner: string, { mode }: { mode: LockMode }): LockMode {
+    if (mode === 'exclusive' || this.permits === 1) return mode;
+    throw optionError(owner, 'mode', mode, `'exclusive' for a lock with ${this.permits} permits`);
+  }
+
+  #waitSync(mode: LockMode, timeoutMs: number): Held | null {
+    const beginning = waitBegins();
+    const entry = native.lockAcquireSync(this.#opened, NATIVE_MODE[mode], timeoutMs);
+    const waitedMs = since(beginning);
+    const held = this.#heldOrNull(entry, mode, waitedMs);
+    if (held === null) publish(channels.busy, this, mode, undefined, waitedMs);
+    publish(channels.waited, this, mode, held?.token, waitedMs);
+    return held;
+  }
+
+  #heldOrNull(entry: number, mode: LockMode, waitedMs: number | undefined): Held | null {
+    if (entry >= 0) return this.#hold(mode, entry, native.lockResult[0]!, native.lockResult[1] !== 0, waitedMs);
+    if (entry === BUSY) return null;
+    return attempt(this.name, () => native.lockError());
+  }
+
+  #hold(mode: LockMode, entry: number, token: number, abandoned: boolean, waitedMs: number | undefined): Held {
+    publish(channels.acquired, this, mode, token, waitedMs);
+    if (abandoned) publish(channels.recovered, this, mode, token, waitedMs);
+    return new TableHeld(this, this.#opened, mode, entry, token, abandoned);
+  }
+
+  #timeout(timeoutMs: number): SemlockError {
+    const message = `the lock "${this.name}" was not free within ${timeoutMs} ms`;
+    return new SemlockError('ERR_SEMLOCK_TIMEOUT', message, { lockName: this.name });
+  }
+
+  #busy(): SemlockError {
+    const message = `the lock "${this.name}" is held by another program`;
+    return new SemlockError('ERR_SEMLOCK_BUSY', message, { lockName: this.name });
   }
 
   #open(): Handle {
@@ -108,6 +272,11 @@ export class NamedLock {
   }
 }
 
+/** Whether an acquire failed because its time was over. */
+export function isTimeout(error: unknown): boolean {
+  return error instanceof SemlockError && error.code === 'ERR_SEMLOCK_TIMEOUT';
+}
+
 /** Frees the native handle of a lock that nobody refers to any more, and that therefore nobody holds. */
 const forgotten = new FinalizationRegistry<Handle>((handle) => native.lockClose(handle));
 
@@ -115,20 +284,60 @@ class TableHeld extends HeldOnce {
   readonly #lock: NamedLock; // keeps the handle alive
   readonly #handle: Handle;
   readonly #entry: number;
+  readonly #beginning = holdBegins();
+  #lost: AbortController | undefined;
+  #watch: number | undefined;
+  #stolen = false; // as far as is known
 
-  /** Right after `lockTryAcquire`, whose other results are in `lockResult`. */
-  constructor(lock: NamedLock, handle: Handle, entry: number) {
-    super(native.lockResult[0]!, native.lockResult[1] !== 0);
+  constructor(lock: NamedLock, handle: Handle, mode: LockMode, entry: number, token: number, abandoned: boolean) {
+    super(mode, token, abandoned);
     this.#lock = lock;
     this.#handle = handle;
     this.#entry = entry;
+    if (channels.stolen.hasSubscribers) this.#watchForTheft();
   }
 
   get name(): string {
     return this.#lock.name;
   }
 
-  protected giveBack(): void {
-    native.lockRelease(this.#handle, this.#entry, this.token);
+  /** Costs something, so the theft is only watched for once somebody asks. */
+  get signal(): AbortSignal {
+    if (this.#lost === undefined) {
+      this.#lost = new AbortController();
+      if (this.#stolen) this.#abort();
+      else if (!this.released) this.#watchForTheft();
+    }
+    return this.#lost.signal;
+  }
+
+  protected giveBack(): boolean {
+    if (this.#watch !== undefined) {
+      native.lockUnwatch(this.#handle, this.#watch);
+      unlisten(this.#watch);
+    }
+    const gaveBack = native.lockRelease(this.#handle, this.#entry, this.token) === 1;
+    if (gaveBack) publish(channels.released, this.#lock, this.mode, this.token, since(this.#beginning));
+    else this.#wasStolen();
+    return gaveBack;
+  }
+
+  #watchForTheft(): void {
+    if (this.#watch !== undefined) return;
+    subscribe();
+    this.#watch = native.lockWatch(this.#handle, this.#entry, this.token);
+    listen(this.#watch, () => this.#wasStolen());
+  }
+
+  /** Learned from the watch, or else from a release that came too late. */
+  #wasStolen(): void {
+    if (this.#stolen) return;
+    this.#stolen = true;
+    publish(channels.stolen, this.#lock, this.mode, this.token, since(this.#beginning));
+    this.#abort();
+  }
+
+  #abort(): void {
+    this.#lost?.abort(new DOMException(`The lock "${this.name}" was stolen`, 'AbortError'));
   }
 }

@@ -35,9 +35,10 @@ export class ThreadLock {
 class ThreadHeld extends HeldOnce {
   readonly #lock: ThreadLock; // keeps the handle alive
   readonly #handle: Handle;
+  #signal: AbortSignal | undefined;
 
   constructor(lock: ThreadLock, handle: Handle, token: number) {
-    super(token, false);
+    super('exclusive', token, false);
     this.#lock = lock;
     this.#handle = handle;
   }
@@ -46,8 +47,13 @@ class ThreadHeld extends HeldOnce {
     return this.#lock.name;
   }
 
-  protected giveBack(): void {
-    native.threadPost(this.#handle);
+  /** Never aborts: nobody can steal it. */
+  get signal(): AbortSignal {
+    return (this.#signal ??= new AbortController().signal);
+  }
+
+  protected giveBack(): boolean {
+    return native.threadPost(this.#handle) === 0;
   }
 }
 

@@ -1,5 +1,6 @@
-// Threads of one process on one table, for ThreadSanitizer above all: what a lock protects is plain memory here, so
-// that a lock that two hold at once is a reported race as well as a wrong sum.
+// Threads of one process on one table, for ThreadSanitizer above all: what a
+// lock protects is plain memory here, so that a lock that two hold at once is a
+// reported race as well as a wrong sum.
 
 #include <fcntl.h>
 #include <sched.h>
@@ -15,24 +16,28 @@ using namespace testing;
 
 constexpr uint16_t kThreads = 4;
 
-static void InThreads(const std::function<void(uint16_t thread)>& work) {
+static void InThreads(const std::function<void(uint16_t thread)> &work) {
   std::vector<std::thread> threads;
-  for (uint16_t thread = 1; thread <= kThreads; ++thread) threads.emplace_back(work, thread);
-  for (std::thread& each : threads) each.join();
+  for (uint16_t thread = 1; thread <= kThreads; ++thread)
+    threads.emplace_back(work, thread);
+  for (std::thread &each : threads)
+    each.join();
 }
 
-static void Acquire(Lock& lock) {
-  while (!lock.TryAcquire()) sched_yield();
+static void Acquire(Lock &lock) {
+  while (!lock.TryAcquire())
+    sched_yield();
 }
 
-TEST("threads that add under one lock lose nothing, while it moves to a named semaphore and all the time") {
+TEST("threads that add under one lock lose nothing, while it moves to a named "
+     "semaphore and all the time") {
   constexpr uint32_t rounds = 3000;
   uint32_t sum = 0;
   InThreads([&](uint16_t thread) {
     Lock unnamed("a", {}, thread);
     Lock named("a", {1, true}, thread);
     for (uint32_t round = 0; round < rounds; ++round) {
-      Lock& lock = thread == kThreads && round > rounds / 2 ? named : unnamed;
+      Lock &lock = thread == kThreads && round > rounds / 2 ? named : unnamed;
       Acquire(lock);
       sum += 1;
       CHECK(lock.Release());
@@ -56,14 +61,16 @@ TEST("at most as many threads as there are permits are inside at once") {
   CHECK(Lock("pool", {permits}).Available() == permits);
 }
 
-TEST("threads that use locks under names of their own and of all, whose records are recycled all the while") {
+TEST("threads that use locks under names of their own and of all, whose "
+     "records are recycled all the while") {
   uint32_t sum = 0;
   InThreads([&](uint16_t thread) {
     Lock shared("shared", {}, thread);
     uint64_t last = 0;
     for (int round = 0; round < 1500; ++round) {
-      Lock own("thread " + std::to_string(thread) + " round " + std::to_string(round) + std::string(200, '.'), {9},
-               thread);
+      Lock own("thread " + std::to_string(thread) + " round " +
+                   std::to_string(round) + std::string(200, '.'),
+               {9}, thread);
       Acquire(own);
       Acquire(shared);
       sum += 1;
@@ -98,8 +105,9 @@ TEST("a query while threads take and give back shows whole entries alone") {
     while (!done) {
       const semlock::LockInfo seen = Query("pool");
       CHECK(seen.holders.size() <= kThreads);
-      for (const semlock::HolderInfo& each : seen.holders) {
-        CHECK(each.pid == static_cast<uint32_t>(getpid()) && each.token != 0 && each.alive);
+      for (const semlock::HolderInfo &each : seen.holders) {
+        CHECK(each.client.pid == static_cast<uint32_t>(getpid()) &&
+              each.token != 0 && each.alive);
       }
     }
   });
@@ -113,7 +121,8 @@ TEST("a query while threads take and give back shows whole entries alone") {
   looker.join();
 }
 
-TEST("a fork waits for threads that are joining namespaces, and its child may use none") {
+TEST("a fork waits for threads that are joining namespaces, and its child may "
+     "use none") {
   Table();
   std::atomic<bool> done{false};
   std::thread forker([&] {
@@ -130,7 +139,9 @@ TEST("a fork waits for threads that are joining namespaces, and its child may us
   InThreads([](uint16_t thread) {
     for (int round = 0; round < 10; ++round) {
       std::shared_ptr<semlock::LockTable> table;
-      CHECK(!semlock::LockTable::Get(NamespaceId() + std::to_string(thread) + std::to_string(round), &table));
+      CHECK(!semlock::LockTable::Get(NamespaceId() + std::to_string(thread) +
+                                         std::to_string(round),
+                                     &table));
     }
   });
   done = true;

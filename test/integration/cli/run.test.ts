@@ -149,6 +149,94 @@ describe('semlock run, when the lock is held', () => {
   });
 });
 
+describe('semlock run --wait', () => {
+  const waiting = (namespace: string, waitMs: number, script: string) => {
+    const [run, name, ...rest] = underLock(namespace, script) as [string, string, ...string[]];
+    return [run, name, '--wait', String(waitMs), ...rest];
+  };
+
+  /** Holds the lock as a reader: other readers are let in as long as nobody waits to have it alone. */
+  function startReading(namespace: string) {
+    const lock = new Lock('report', { namespace });
+    const held = lock.tryAcquire({ mode: 'shared' })!;
+    onTestFinished(() => void held.release());
+    const isWaitedFor = () => lock.tryAcquire({ mode: 'shared' })?.release() === undefined;
+    const becomesWaitedFor = () => expect.poll(isWaitedFor, { timeout: 10_000, interval: 5 }).toBe(true);
+    return { held, isWaitedFor, becomesWaitedFor };
+  }
+
+  it('runs the command when its turn has come', async () => {
+    const namespace = scratchNamespace();
+    const { held, becomesWaitedFor } = startReading(namespace);
+    const running = startSemlock(waiting(namespace, 20_000, 'echo ran'));
+    await becomesWaitedFor();
+    held.release();
+    expect(await running.ended()).toMatchObject({ status: 0, stdout: 'ran\n', stderr: '' });
+  });
+
+  it.each([0, 50])('ends with 75 as without it when %i ms have passed', async (waitMs) => {
+    const namespace = scratchNamespace();
+    const { pid } = await startHolder('report', { namespace });
+    expect(semlock(waiting(namespace, waitMs, 'echo ran'))).toMatchObject({
+      status: 75,
+      stdout: '',
+      stderr: expect.stringContaining(`the lock report is held by process ${pid} for `),
+    });
+  });
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)('ends on %s with %i, out of the queue and without running the command', async (signal, code) => {
+    const namespace = scratchNamespace();
+    const { isWaitedFor, becomesWaitedFor } = startReading(namespace);
+    const running = startSemlock(waiting(namespace, 20_000, 'echo ran'));
+    await becomesWaitedFor();
+    running.process.kill(signal);
+    expect(await running.ended()).toEqual({ status: code, signal: null, stdout: '', stderr: '' });
+    expect(isWaitedFor()).toBe(false);
+  });
+
+  it('passes a signal on to the command once that runs', async () => {
+    const namespace = scratchNamespace();
+    const { held, becomesWaitedFor } = startReading(namespace);
+    const command = ['--', process.execPath, SIGNAL_COUNTER];
+    const running = startSemlock(['run', 'report', '--wait', '20000', '--namespace', namespace, ...command]);
+    await becomesWaitedFor();
+    held.release();
+    await running.says('ready');
+    running.process.kill('SIGTERM');
+    expect(await running.ended()).toMatchObject({ status: 42, stdout: 'ready\n{"SIGTERM":1}\n' });
+  });
+});
+
+describe('semlock run --shared', () => {
+  const shared = (namespace: string, script: string) => {
+    const [run, name, ...rest] = underLock(namespace, script) as [string, string, ...string[]];
+    return [run, name, '--shared', ...rest];
+  };
+
+  it('lets several run at once, and no one who wants the lock for itself', async () => {
+    const namespace = scratchNamespace();
+    const first = startSemlock(shared(namespace, 'echo started; read line'));
+    await first.says('started');
+
+    expect(semlock(shared(namespace, 'echo ran'))).toMatchObject({ status: 0, stdout: 'ran\n' });
+    expect(semlock(underLock(namespace, 'echo ran'))).toMatchObject({ status: 75, stdout: '' });
+
+    first.process.stdin.end('\n');
+    await first.ended();
+    expect(semlock(underLock(namespace, 'echo ran'))).toMatchObject({ status: 0, stdout: 'ran\n' });
+  });
+
+  it('is refused while another has the lock for itself', async () => {
+    const namespace = scratchNamespace();
+    await startHolder('report', { namespace });
+    expect(semlock(shared(namespace, 'echo ran'))).toMatchObject({ status: 75, stdout: '' });
+  });
+});
+
 describe('signals to semlock run', () => {
   it.each(['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2'] as const)(
     'passes %s on to the command, once, and lives as long as that does',

@@ -44,8 +44,20 @@ describe('semlock', () => {
     [['run', 'report'], "run: the command is missing; it follows '--'"],
     [['run', 'report', '--'], "run: the command is missing; it follows '--'"],
     [['run', 'report', 'true'], "run: '--' must stand between the name and the command"],
-    [['run', 'report', '--wait', '5', '--', 'true'], "Unknown option '--wait'"],
-    [['run', 'report', '--shared', '--', 'true'], "Unknown option '--shared'"],
+    [['run', 'report', '--wait', '-5', '--', 'true'], "Option '--wait' argument is ambiguous"],
+    [
+      ['run', 'report', '--wait=soon', '--', 'true'],
+      "run: --wait must be a whole number from 0 to 2147483647, not 'soon'",
+    ],
+    [
+      ['run', 'report', '--wait', '2147483648', '--', 'true'],
+      "run: --wait must be a whole number from 0 to 2147483647, not '2147483648'",
+    ],
+    [['run', 'report', '--shared=yes', '--', 'true'], "Option '--shared' does not take an argument"],
+    [
+      ['run', 'report', '--shared', '--permits', '2', '--', 'true'],
+      'run: --shared cannot be combined with more than one of --permits',
+    ],
     [['run', 'report', '--json', '--', 'true'], "Unknown option '--json'"],
     [
       ['run', 'report', '--permits', '0', '--', 'true'],

@@ -200,7 +200,7 @@ describe(`@FileLocked(), compiled to the ${flavour} flavour`, () => {
 
   it('checks its options where it is written', () => {
     const bare = FileLocked as AnyDecorator;
-    expect(() => bare({ waitMs: 100 })).toThrow(expect.objectContaining({ code: 'ERR_SEMLOCK_OPTION' }));
+    expect(() => bare({ waitMS: 100 })).toThrow(expect.objectContaining({ code: 'ERR_SEMLOCK_OPTION' }));
     const define = () => {
       class Reports {
         @bare

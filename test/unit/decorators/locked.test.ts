@@ -154,6 +154,77 @@ describe(`@Locked(), compiled to the ${flavour} flavour`, () => {
     expect([free.tryAcquire()?.release(), free.tryAcquire()?.release()]).toEqual([true, true]);
   });
 
+  it('waits in turn for waitMs, and calls the method when the lock comes free', async () => {
+    const order: string[] = [];
+    class Ledger {
+      @Locked('in turn', { namespace, waitMs: 10_000 })
+      async rewrite(who: string): Promise<string> {
+        order.push(`${who} begins`);
+        await new Promise(setImmediate);
+        order.push(`${who} ends`);
+        return who;
+      }
+    }
+    const held = new Lock('in turn', { namespace }).tryAcquire();
+    const calls = [new Ledger().rewrite('first'), new Ledger().rewrite('second')];
+    await new Promise(setImmediate);
+    expect(order).toEqual([]);
+
+    held?.release();
+    await expect(Promise.all(calls)).resolves.toEqual(['first', 'second']);
+    expect(order).toEqual(['first begins', 'first ends', 'second begins', 'second ends']);
+    expect(isFree('in turn')).toBe(true);
+  });
+
+  it('rejects when waitMs has passed, and does not call the method afterwards', async () => {
+    let calls = 0;
+    class Ledger {
+      @Locked('too long', { namespace, waitMs: 20 })
+      async rewrite(): Promise<void> {
+        calls += 1;
+        return Promise.resolve();
+      }
+    }
+    const held = new Lock('too long', { namespace }).tryAcquire();
+    await expect(new Ledger().rewrite()).rejects.toMatchObject({ code: 'ERR_SEMLOCK_TIMEOUT', lockName: 'too long' });
+    held?.release();
+    await new Promise(setImmediate);
+    expect(calls).toBe(0);
+    expect(isFree('too long')).toBe(true);
+  });
+
+  it('starts the method before the call returns when the lock is free, with waitMs too', async () => {
+    let started = false;
+    class Ledger {
+      @Locked('at once', { namespace, waitMs: 1_000 })
+      rewrite(): Promise<void> {
+        started = true;
+        return Promise.resolve();
+      }
+    }
+    const call = new Ledger().rewrite();
+    expect(started).toBe(true);
+    await call;
+  });
+
+  it('lets readers in together, and a writer only without them', async () => {
+    const reading = deferred();
+    class Ledger {
+      @Locked('readers', { namespace, mode: 'shared' })
+      async read(): Promise<void> {
+        await reading.promise;
+      }
+      @Locked('readers', { namespace })
+      async write(): Promise<void> {}
+    }
+    const ledger = new Ledger();
+    const readers = [ledger.read(), ledger.read()];
+    await expect(ledger.write()).rejects.toMatchObject(busy('readers'));
+    reading.resolve();
+    await expect(Promise.all(readers)).resolves.toHaveLength(2);
+    await expect(ledger.write()).resolves.toBeUndefined();
+  });
+
   it('is not reentrant: a method that calls another under the same name is refused', async () => {
     class Ledger {
       @Locked('reentrant', { namespace })
@@ -198,7 +269,10 @@ describe('the arguments of @Locked() are checked where it is written', () => {
     ['no name', [], 'ERR_SEMLOCK_NAME'],
     ['an empty name', [''], 'ERR_SEMLOCK_NAME'],
     ['no permits', ['x', { permits: 0 }], 'ERR_SEMLOCK_OPTION'],
-    ['an unknown option', ['x', { waitMs: 100 }], 'ERR_SEMLOCK_OPTION'],
+    ['an unknown option', ['x', { waitMS: 100 }], 'ERR_SEMLOCK_OPTION'],
+    ['a wait that is no time', ['x', { waitMs: -1 }], 'ERR_SEMLOCK_OPTION'],
+    ['a mode that is none', ['x', { mode: 'read' }], 'ERR_SEMLOCK_OPTION'],
+    ['readers of several permits', ['x', { mode: 'shared', permits: 2 }], 'ERR_SEMLOCK_OPTION'],
     ['a POSIX name with a slash too many', ['x', { posixName: '/a/b' }], 'ERR_SEMLOCK_NAME'],
     ['one POSIX name for many names', [(id: string) => id, { posixName: '/ledger' }], 'ERR_SEMLOCK_OPTION'],
   ])('%s', (_what, args, code) => {

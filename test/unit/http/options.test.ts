@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 import { fileLock } from '../../../src/http/file-lock.js';
 import { locked } from '../../../src/http/locked.js';
-import type { LockStore, StoreRequest } from '../../../src/lock/store.js';
+import { threadStore, type LockStore, type StoreRequest } from '../../../src/lock/store.js';
 import { failure } from '../../support/failure.js';
 
 const handler = () => undefined;
@@ -40,8 +40,15 @@ describe('fileLock()', () => {
   });
 
   it.each<[object, string]>([
-    [{ waitMs: 5 }, 'unknown option "waitMs"'],
-    [{ mode: 'shared' }, 'unknown option "mode"'],
+    [{ waitMS: 5 }, 'unknown option "waitMS"'],
+    [{ waitMs: -1 }, 'option "waitMs" must be a whole number from 0 to 2147483647'],
+    [{ waitMs: Infinity }, 'option "waitMs" must be'],
+    [{ mode: 'read' }, `option "mode" must be 'exclusive' or 'shared', or a function`],
+    [{ mode: 'shared', permits: 2 }, `option "mode" must be 'exclusive' or absent with 2 permits`],
+    [{ mode: () => 'shared', permits: 2 }, `option "mode" must be 'exclusive' or absent with 2 permits`],
+    [{ store: threadStore, waitMs: 5 }, 'option "waitMs" must be 0 or absent with a store that cannot wait'],
+    [{ store: threadStore, mode: 'shared' }, `option "mode" must be 'exclusive' or absent with a store that cannot`],
+    [{ store: threadStore, mode: () => 'shared' }, `option "mode" must be 'exclusive' or absent with a store`],
     [{ name: '' }, 'option "name" must be a non-empty string, or a function'],
     [{ name: 5 }, 'option "name" must be'],
     [{ namespace: '' }, 'option "namespace" must be a non-empty string'],
@@ -80,6 +87,10 @@ describe('fileLock()', () => {
     expect(failure(() => fileLock(''))).toMatchObject({ code: 'ERR_SEMLOCK_NAME' });
   });
 
+  it('takes what says nothing new with a store that neither waits nor shares', () => {
+    expect(fileLock({ store: threadStore, waitMs: 0, mode: 'exclusive' })).toBeTypeOf('function');
+  });
+
   it('takes undefined for absent', () => {
     expect(fileLock({ name: undefined, onBusy: undefined, status: undefined, skip: undefined })).toBeTypeOf('function');
   });
@@ -96,7 +107,7 @@ describe('locked()', () => {
     expect(failure(() => make('report', wrong))).toBeInstanceOf(TypeError);
   });
 
-  it.each([{ name: 'again' }, { waitMs: 5 }, { status: 302 }, { onBusy: handler, message: 'no' }])(
+  it.each([{ name: 'again' }, { waitMs: 0.5 }, { mode: 5 }, { status: 302 }, { onBusy: handler, message: 'no' }])(
     'refuses the options %o',
     (options) => {
       expect(failure(() => make('report', handler, options))).toMatchObject({ code: 'ERR_SEMLOCK_OPTION' });

@@ -145,13 +145,25 @@ describe('run', () => {
     expect(freePermits(lock)).toBe(1);
   });
 
-  it('does not call the work when the lock is held', async () => {
+  it.each([0, 20])('does not call the work when the lock was held for timeoutMs: %i', async (timeoutMs) => {
     const lock = new Lock('run while held', { namespace });
     using _held = lock.tryAcquire();
-    await expect(lock.run(() => expect.unreachable())).rejects.toMatchObject({
-      code: 'ERR_SEMLOCK_BUSY',
+    await expect(lock.run(() => expect.unreachable(), { timeoutMs })).rejects.toMatchObject({
+      code: 'ERR_SEMLOCK_TIMEOUT',
+      message: `the lock "run while held" was not free within ${timeoutMs} ms`,
       lockName: 'run while held',
     });
+  });
+
+  it('waits for the lock when it is given no time', async () => {
+    const lock = new Lock('run later', { namespace });
+    const held = lock.tryAcquire()!;
+    let ran = false;
+    const running = lock.run(() => (ran = true));
+    await new Promise(setImmediate);
+    expect(ran).toBe(false);
+    held.release();
+    await expect(running).resolves.toBe(true);
   });
 });
 
@@ -186,7 +198,7 @@ describe('the arguments of Lock', () => {
     expect(freePermits(new Lock('spaces', { namespace: otherNamespace }))).toBe(1);
   });
 
-  it('refuse options that are not there yet', () => {
+  it('refuse options that belong to its methods', () => {
     for (const key of ['waitMs', 'mode', 'permits', 'timeoutMs']) {
       expect(failure(() => new Lock('x', { [key]: 1 }))).toMatchObject({
         code: 'ERR_SEMLOCK_OPTION',

@@ -1,0 +1,278 @@
+#include "latched_record.h"
+
+#include "clock.h"
+#include "crash_points.h"
+#include "named_semaphore.h"
+
+namespace semlock {
+
+bool LatchedRecord::CanTake(Mode mode) const {
+  const uint32_t held = record_.held.load(std::memory_order_relaxed);
+  if (held == 0) return true;
+  if (mode == Mode::kShared) return record_.held_mode == Mode::kShared;
+  return held < record_.permits && record_.held_mode == Mode::kExclusive;
+}
+
+// Table and semaphore must both agree; where they do not, the table is right. Readers have one permit together.
+bool LatchedRecord::TakePermit(Mode mode) {
+  if (!CanTake(mode)) return false;
+  if (mode == Mode::kShared && record_.held.load(std::memory_order_relaxed) > 0) return true;
+  if (TryWait(semaphore_) == 0) return true;
+  PostMissing();
+  return TryWait(semaphore_) == 0;
+}
+
+// I4: the permit has left the semaphore. The tag makes the entry, so it is written last.
+void LatchedRecord::WriteEntry(Entry& entry, Mode mode, Tag tag, uint32_t pid, uint16_t thread, uint64_t token) {
+  record_.last_token.store(token, std::memory_order_relaxed);  // I5
+  CRASH_POINT(acquire_token_counted);
+  entry.token.store(token, std::memory_order_relaxed);
+  entry.since_ms.store(CoarseUnixMs(), std::memory_order_relaxed);
+  entry.pid.store(pid, std::memory_order_relaxed);
+  entry.thread.store(thread, std::memory_order_relaxed);
+  entry.mode.store(mode, std::memory_order_relaxed);
+  entry.released.store(kNotReleased, std::memory_order_relaxed);
+  CRASH_POINT(acquire_entry_filled);
+  entry.tag.store(tag);
+  CRASH_POINT(acquire_tag_written);
+  record_.held_mode = mode;
+  record_.held.store(record_.held.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  CRASH_POINT(acquire_counted);
+}
+
+bool LatchedRecord::TryGrant(Mode mode, uint16_t thread, Grant* grant) {
+  // Nobody is overtaken.
+  return record_.waiting.load(std::memory_order_relaxed) == 0 && GrantNow(mode, thread, grant);
+}
+
+bool LatchedRecord::Steal(uint16_t thread, Grant* grant) {
+  table_.AnyEntry(record_, [&](Entry& entry, uint32_t) {
+    const Tag robbed = entry.tag.load();
+    if (robbed == 0) return false;
+    CRASH_POINT(steal_found);
+    ClearEntry(entry);  // the one exception to I3
+    Granted(robbed);    // wakes it, to find out
+    return false;
+  });
+  return GrantNow(Mode::kExclusive, thread, grant);
+}
+
+bool LatchedRecord::GrantNow(Mode mode, uint16_t thread, Grant* grant) {
+  if (!TakePermit(mode)) return false;
+  CRASH_POINT(acquire_permit_taken);
+  grant->entry = 0;
+  Entry* entry = &record_.entry;
+  if (entry->tag.load(std::memory_order_relaxed) != 0) entry = FreeEntry(&grant->entry);
+  if (entry == nullptr) return false;  // as a further reader, who took no permit
+  grant->token = record_.last_token + 1;
+  WriteEntry(*entry, mode, table_.slot().tag(), table_.slot().pid(), thread, grant->token);
+  grant->abandoned = record_.abandoned != 0;
+  record_.abandoned = 0;
+  return true;
+}
+
+Entry* LatchedRecord::FreeEntry(uint32_t* number) {
+  Entry* free = nullptr;
+  table_.AnyEntry(record_, [&](Entry& entry, uint32_t at) {
+    if (entry.tag.load(std::memory_order_relaxed) != 0) return false;
+    free = &entry;
+    *number = at;
+    return true;
+  });
+  return free;
+}
+
+// I4: the entry is cleared first, then the permit comes back. The last reader brings back that of them all.
+void LatchedRecord::ClearEntry(Entry& entry) {
+  entry.tag.store(0);
+  CRASH_POINT(give_back_tag_cleared);
+  const uint32_t left = record_.held.load(std::memory_order_relaxed) - 1;
+  record_.held.store(left, std::memory_order_relaxed);
+  CRASH_POINT(give_back_counted);
+  if (entry.mode == Mode::kExclusive || left == 0) sem_post(semaphore_);  // EOVERFLOW: it has permits enough
+  CRASH_POINT(give_back_posted);
+}
+
+void LatchedRecord::Repair() {
+  CountEntries();
+  uint32_t waiting = 0;
+  table_.AnyWaiter(record_, [&](Waiter& waiter, uint32_t) {
+    if (waiter.tag.load() == 0) return false;
+    if (waiter.state.load() == kGranting) SettleGranting(waiter);
+    waiting += waiter.state.load() != kGranted;
+    return false;
+  });
+  record_.waiting.store(waiting);
+  CRASH_POINT(repair_queue_counted);
+  PostMissing();
+}
+
+void LatchedRecord::CountEntries() {
+  uint32_t held = 0;
+  table_.AnyEntry(record_, [&](Entry& entry, uint32_t) {
+    if (entry.tag.load() == 0) return false;
+    ++held;
+    record_.held_mode = entry.mode;
+    return false;
+  });
+  record_.held.store(held);
+  CRASH_POINT(repair_counted);
+}
+
+// Who handed on died in between. The entry says whether the waiter has its permit: no other entry ever has its token.
+void LatchedRecord::SettleGranting(Waiter& waiter) {
+  const Entry* entry = table_.EntryAt(record_, waiter.entry);
+  const bool granted = entry != nullptr && entry->tag.load() == waiter.tag.load() && entry->token == waiter.token;
+  waiter.state.store(granted ? kGranted : kWaiting);
+  if (granted) Granted(waiter.tag.load());
+  CRASH_POINT(repair_grant_settled);
+}
+
+// I1. With foreign programs a missing permit may be theirs, so it is left alone.
+void LatchedRecord::PostMissing() {
+  if ((record_.flags.load() & kForeign) != 0) return;
+  const uint32_t held = record_.held.load();
+  const uint32_t taken = held < record_.permits ? held : record_.permits;  // readers have one together
+  int value = 0;
+  sem_getvalue(semaphore_, &value);
+  for (uint32_t there = static_cast<uint32_t>(value) + taken; there < record_.permits; ++there) {
+    sem_post(semaphore_);
+    CRASH_POINT(repair_posted);
+  }
+}
+
+bool LatchedRecord::Settle() {
+  const bool slot_lost = Sweep();
+  HandOn();
+  return slot_lost;
+}
+
+bool LatchedRecord::Sweep() {
+  bool slot_lost = false;
+  Tag alive = table_.slot().tag();  // many entries have the same tag, and asking is a system call
+  table_.AnyEntry(record_, [&](Entry& entry, uint32_t) {
+    const Tag tag = entry.tag.load();
+    const uint8_t released = entry.released.load();
+    if (tag == 0 || (released == kNotReleased && tag == alive)) return false;
+    if (released == kNotReleased) {
+      const Liveness liveness = table_.slot().Check(tag);
+      slot_lost = slot_lost || liveness == Liveness::kSlotLost;
+      if (liveness != Liveness::kDead) {
+        alive = tag;
+        return false;
+      }
+    }
+    CRASH_POINT(sweep_found);
+    if (released != kReleased) record_.abandoned = 1;
+    ClearEntry(entry);
+    return false;
+  });
+  return slot_lost;
+}
+
+bool LatchedRecord::Enqueue(Mode mode, uint16_t thread, WaitRef* ref) {
+  // A permit is an entry, and there are as many as permits; readers need one each.
+  const uint32_t waiting = record_.waiting.load();
+  if (mode == Mode::kShared && record_.held.load() + waiting >= record_.entry_room) return false;
+  Waiter* waiter = FreeWaiter(&ref->number);
+  if (waiter == nullptr) return false;
+  ref->ticket = ++record_.last_ticket;
+  waiter->ticket.store(ref->ticket);
+  waiter->token = 0;
+  waiter->since_ms = CoarseUnixMs();
+  waiter->thread = thread;
+  waiter->mode = mode;
+  waiter->state.store(kWaiting);
+  CRASH_POINT(enqueue_filled);
+  waiter->tag.store(table_.slot().tag());
+  CRASH_POINT(enqueue_tag_written);
+  record_.waiting.store(waiting + 1);
+  CRASH_POINT(enqueue_counted);
+  return true;
+}
+
+Waiter* LatchedRecord::FreeWaiter(uint32_t* number) {
+  Waiter* free = nullptr;
+  Tag alive = table_.slot().tag();
+  table_.AnyWaiter(record_, [&](Waiter& waiter, uint32_t at) {
+    const Tag tag = waiter.tag.load();
+    // A granted cell is read by its process alone; one that died leaves it behind.
+    if (tag != 0 && waiter.state.load() == kGranted && tag != alive) {
+      if (table_.slot().Check(tag) == Liveness::kDead) {
+        waiter.tag.store(0);
+      } else {
+        alive = tag;
+      }
+    }
+    if (waiter.tag.load() != 0) return false;
+    free = &waiter;
+    *number = at;
+    return true;
+  });
+  return free;
+}
+
+// The one with the smallest ticket of those that still wait and live. Frees the cells of the others it meets.
+Waiter* LatchedRecord::Head() {
+  for (;;) {
+    Waiter* head = nullptr;
+    table_.AnyWaiter(record_, [&](Waiter& waiter, uint32_t) {
+      if (waiter.tag.load() == 0) return false;
+      const uint8_t state = waiter.state.load();
+      if (state == kCancelled) {
+        waiter.tag.store(0);
+        CRASH_POINT(queue_cell_freed);
+        record_.waiting.store(record_.waiting.load() - 1);
+      } else if (state == kWaiting && (head == nullptr || waiter.ticket < head->ticket)) {
+        head = &waiter;
+      }
+      return false;
+    });
+    if (head == nullptr || table_.slot().Check(head->tag.load()) != Liveness::kDead) return head;
+    head->tag.store(0);
+    CRASH_POINT(queue_cell_freed);
+    record_.waiting.store(record_.waiting.load() - 1);
+  }
+}
+
+void LatchedRecord::HandOn() {
+  while (record_.waiting.load(std::memory_order_relaxed) != 0) {
+    Waiter* head = Head();
+    uint32_t number = 0;
+    if (head == nullptr) return;
+    Entry* entry = FreeEntry(&number);
+    if (entry == nullptr || !TakePermit(head->mode)) return;
+    CRASH_POINT(hand_on_permit_taken);
+    const Tag tag = head->tag.load();
+    const uint64_t token = record_.last_token + 1;
+    head->entry = number;
+    head->token = token;
+    head->abandoned = record_.abandoned;
+    uint8_t waiting = kWaiting;
+    if (!head->state.compare_exchange_strong(waiting, kGranting)) {
+      // Cancelled at the last moment. What was taken for it goes back, and the search frees its cell.
+      if (record_.held.load() == 0 || head->mode == Mode::kExclusive) sem_post(semaphore_);
+      continue;
+    }
+    CRASH_POINT(hand_on_granting);
+    WriteEntry(*entry, head->mode, tag, table_.slot().PidOf(tag), head->thread, token);
+    record_.abandoned = 0;
+    record_.waiting.store(record_.waiting.load() - 1);
+    CRASH_POINT(hand_on_entry_written);
+    head->state.store(kGranted);
+    CRASH_POINT(hand_on_granted);
+    Granted(tag);
+  }
+}
+
+void LatchedRecord::Granted(Tag tag) {
+  if (granted_count_ == kWakesAtOnce) WakeGranted();
+  granted_slots_[granted_count_++] = static_cast<uint16_t>(SlotOf(tag));
+}
+
+void LatchedRecord::WakeGranted() {
+  for (uint32_t each = 0; each < granted_count_; ++each) table_.slot().Wake(granted_slots_[each]);
+  granted_count_ = 0;
+}
+
+}  // namespace semlock

@@ -1,0 +1,79 @@
+// What happens to a record under its latch: permits are taken and given back, the dead are swept, the queue moves on.
+// README.md has the protocol and the invariants I1 to I6 that the code cites. The caller is inside the latch, unless
+// something else is said.
+
+#pragma once
+
+#include <semaphore.h>
+
+#include "lock_table.h"
+
+namespace semlock {
+
+struct Grant {
+  uint32_t entry = 0;
+  uint64_t token = 0;
+  bool abandoned = false;
+};
+
+// A place in a record's queue. The ticket tells it from whoever has the cell later.
+struct WaitRef {
+  uint32_t record = 0;
+  uint32_t number = 0;
+  uint64_t ticket = 0;
+};
+
+class LatchedRecord {
+ public:
+  LatchedRecord(LockTable& table, Record& record, sem_t* semaphore)
+      : table_(table), record_(record), semaphore_(semaphore) {}
+
+  // After the latch was taken over from a dead owner. Idempotent: the repairer may die too.
+  void Repair();
+  // Frees what the dead and the released hold, then hands on. True when it met a process that is alive but has lost
+  // its slot.
+  bool Settle();
+  // Grants to the queue's head, and to those after it, while there are permits for them.
+  void HandOn();
+
+  // Takes a permit if one can be had without overtaking anybody, and writes the entry. False: busy, or no room for
+  // one more entry, which only shared holders run out of.
+  bool TryGrant(Mode mode, uint16_t thread, Grant* grant);
+  void ClearEntry(Entry& entry);
+  // Takes the permits of all holders away, alive or not, and grants one to the caller's thread. Overtakes the queue.
+  // False when another program has the permit.
+  bool Steal(uint16_t thread, Grant* grant);
+  // Puts the caller's thread at the end of the queue. False: no room for one more waiter, or for its entry later.
+  bool Enqueue(Mode mode, uint16_t thread, WaitRef* ref);
+
+  // Posts until table and semaphore agree, where nobody else may have taken the permit.
+  void PostMissing();
+  void CountEntries();
+  // Where only the first guess of the record's semaphore was known.
+  void set_semaphore(sem_t* semaphore) { semaphore_ = semaphore; }
+  // Not under the latch any more: wakes the processes whose waiters were granted something.
+  void WakeGranted();
+
+ private:
+  // More are woken under the latch: it takes a crowd of readers to get there.
+  static constexpr uint32_t kWakesAtOnce = 16;
+
+  bool GrantNow(Mode mode, uint16_t thread, Grant* grant);
+  void Granted(Tag tag);
+  bool CanTake(Mode mode) const;
+  bool TakePermit(Mode mode);
+  void WriteEntry(Entry& entry, Mode mode, Tag tag, uint32_t pid, uint16_t thread, uint64_t token);
+  Entry* FreeEntry(uint32_t* number);
+  Waiter* FreeWaiter(uint32_t* number);
+  Waiter* Head();
+  void SettleGranting(Waiter& waiter);
+  bool Sweep();
+
+  LockTable& table_;
+  Record& record_;
+  sem_t* semaphore_;
+  uint32_t granted_count_ = 0;
+  uint16_t granted_slots_[kWakesAtOnce];  // the first granted_count_ are set
+};
+
+}  // namespace semlock

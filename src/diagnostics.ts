@@ -1,0 +1,80 @@
+// What locks tell those who observe them, on channels of node:diagnostics_channel. As a rule nobody listens, so whoever
+// publishes looks first whether somebody does, and computes nothing until then.
+
+import { channel, type Channel } from 'node:diagnostics_channel';
+
+/** What subscribers of the channels `semlock:…` are given. */
+export interface LockMessage {
+  /** The lock's name. */
+  readonly name: string;
+  /** The lock's namespace. */
+  readonly namespace: string;
+  /** How it is held, or was asked for. */
+  readonly mode: 'exclusive' | 'shared';
+  /** The process that tells this: always this one. */
+  readonly pid: number;
+  /** The fencing token; `undefined` where the lock was not had. */
+  readonly token: number | undefined;
+  /**
+   * In milliseconds, how long was waited for the lock (`acquired`, `busy`, `waited`, `recovered`), or how long it was
+   * held (`released`, `abandoned`, `stolen`). `undefined` when nobody listened yet as that began.
+   */
+  readonly durationMs: number | undefined;
+}
+
+/** All channels; the README says when each is told something. */
+export const channels = {
+  acquired: channel('semlock:acquired'),
+  busy: channel('semlock:busy'),
+  waited: channel('semlock:waited'),
+  released: channel('semlock:released'),
+  abandoned: channel('semlock:abandoned'),
+  recovered: channel('semlock:recovered'),
+  stolen: channel('semlock:stolen'),
+} as const;
+
+/** A lock, as messages call it. */
+export interface LockSubject {
+  readonly name: string;
+  readonly namespace: string;
+}
+
+/** The message that {@link publish} sends. */
+export function lockMessage(
+  { name, namespace }: LockSubject,
+  mode: LockMessage['mode'],
+  token?: number,
+  durationMs?: number,
+): LockMessage {
+  return { name, namespace, mode, pid: process.pid, token, durationMs };
+}
+
+/** Tells the subscribers of `to`, if there are any. What they throw is theirs: it never comes back here. */
+export function publish(
+  to: Channel,
+  lock: LockSubject,
+  mode: LockMessage['mode'],
+  token?: number,
+  durationMs?: number,
+): void {
+  if (to.hasSubscribers) to.publish(lockMessage(lock, mode, token, durationMs));
+}
+
+/** Now, as the beginning of a wait. */
+export function waitBegins(): number | undefined {
+  const { acquired, busy, waited, recovered } = channels;
+  const observed = acquired.hasSubscribers || busy.hasSubscribers || waited.hasSubscribers || recovered.hasSubscribers;
+  return observed ? performance.now() : undefined;
+}
+
+/** Now, as the beginning of a hold. */
+export function holdBegins(): number | undefined {
+  const { released, abandoned, stolen } = channels;
+  const observed = released.hasSubscribers || abandoned.hasSubscribers || stolen.hasSubscribers;
+  return observed ? performance.now() : undefined;
+}
+
+/** The milliseconds since something began. */
+export function since(beginning: number | undefined): number | undefined {
+  return beginning === undefined ? undefined : performance.now() - beginning;
+}

@@ -1,0 +1,195 @@
+// Waits of the threads of one process, blocking and by the wait service, for
+// ThreadSanitizer above all.
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "../../native/wait_service.h"
+#include "locks.h"
+
+using namespace testing;
+using semlock::Grant;
+using semlock::Mode;
+using semlock::Outcome;
+using semlock::SysError;
+using semlock::WaitRef;
+using semlock::WaitService;
+
+constexpr uint16_t kThreads = 4;
+constexpr int64_t kForEver = -1;
+
+static void InThreads(const std::function<void(uint16_t thread)> &work) {
+  std::vector<std::thread> threads;
+  for (uint16_t thread = 1; thread <= kThreads; ++thread)
+    threads.emplace_back(work, thread);
+  for (std::thread &each : threads)
+    each.join();
+}
+
+static bool Wait(Lock &lock, Mode mode, int64_t timeout_ns, Grant *grant) {
+  SysError error;
+  return semlock::AcquireBlocking(*lock, mode, timeout_ns, grant, &error) ==
+         Outcome::kDone;
+}
+
+TEST("threads that wait in turn and add under the lock lose nothing") {
+  uint32_t sum = 0;
+  InThreads([&](uint16_t thread) {
+    Lock lock("a", {}, thread);
+    for (int round = 0; round < 300; ++round) {
+      Grant grant;
+      CHECK(Wait(lock, Mode::kExclusive, kForEver, &grant));
+      sum += 1;
+      CHECK((*lock).Release(grant.entry, grant.token) == Outcome::kDone);
+    }
+  });
+  CHECK(sum == kThreads * 300);
+}
+
+TEST("writers are alone, readers only among themselves") {
+  uint32_t sum = 0;
+  std::atomic<int> readers{0};
+  InThreads([&](uint16_t thread) {
+    Lock lock("a", {}, thread);
+    const Mode mode = thread % 2 == 0 ? Mode::kShared : Mode::kExclusive;
+    for (int round = 0; round < 200; ++round) {
+      Grant grant;
+      CHECK(Wait(lock, mode, kForEver, &grant));
+      if (mode == Mode::kShared) {
+        ++readers;
+        static_cast<void>(sum);
+        --readers;
+      } else {
+        CHECK(readers == 0);
+        sum += 1;
+      }
+      CHECK((*lock).Release(grant.entry, grant.token) == Outcome::kDone);
+    }
+  });
+  CHECK(sum == kThreads / 2 * 200);
+  CHECK(Lock("a").Available() == 1);
+}
+
+TEST("a wait whose time is over leaves the queue to those behind it") {
+  Lock holder("a");
+  CHECK(holder.TryAcquire());
+  Lock hasty("a", {}, 2);
+  Grant grant;
+  CHECK(!Wait(hasty, Mode::kExclusive, 1000000, &grant));
+  std::thread patient([] {
+    Lock lock("a", {}, 3);
+    Grant granted;
+    CHECK(Wait(lock, Mode::kExclusive, kForEver, &granted));
+    CHECK((*lock).Release(granted.entry, granted.token) == Outcome::kDone);
+  });
+  CHECK(Eventually([] { return !Query("a").waiters.empty(); }));
+  CHECK(holder.Release());
+  patient.join();
+  CHECK(Lock("a").Available() == 1);
+}
+
+TEST("many readers share one permit, and the last one brings it back") {
+  std::vector<std::unique_ptr<Lock>> locks;
+  std::vector<Grant> grants;
+  for (int reader = 0; reader < 40; ++reader) {
+    locks.push_back(std::make_unique<Lock>("a"));
+    grants.emplace_back();
+    SysError error;
+    CHECK((**locks.back()).TryAcquire(Mode::kShared, &grants.back(), &error) ==
+          Outcome::kDone);
+  }
+  Lock writer("a");
+  for (size_t reader = 0; reader < grants.size(); ++reader) {
+    CHECK(!writer.TryAcquire());
+    CHECK(
+        (**locks[reader]).Release(grants[reader].entry, grants[reader].token) ==
+        Outcome::kDone);
+  }
+  CHECK(writer.TryAcquire() && writer.Release());
+}
+
+// Counts what it is told; stands in for an environment of Node.js.
+class Listener final : public semlock::WaitClient {
+public:
+  // The grant of that wait, once it is there.
+  Grant GrantOf(int32_t id) {
+    std::unique_lock<std::mutex> guard(mutex_);
+    told_.wait(guard, [&] {
+      for (const semlock::WaitEvent &event : Take())
+        grants_[event.id] = event.grant;
+      return grants_.count(id) != 0;
+    });
+    return grants_[id];
+  }
+
+private:
+  void Notify() override {
+    std::lock_guard<std::mutex> guard(mutex_);
+    told_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable told_;
+  std::map<int32_t, Grant> grants_; // guarded by mutex_
+};
+
+TEST("no permit is lost between grants and the cancellations that meet them") {
+  InThreads([&](uint16_t thread) {
+    auto listener = std::make_shared<Listener>();
+    Lock lock("a", {}, thread);
+    WaitService &service = WaitService::Of(Table());
+    for (int round = 0; round < 300; ++round) {
+      Grant grant;
+      WaitRef wait;
+      SysError error;
+      const Outcome outcome =
+          (*lock).Enqueue(Mode::kExclusive, &grant, &wait, &error);
+      bool held = outcome == Outcome::kDone;
+      if (outcome == Outcome::kQueued) {
+        const int32_t id = service.Wait(*lock, wait, listener);
+        if (round % 3 == 0) {
+          grant = listener->GrantOf(id);
+          held = true;
+        } else {
+          switch (service.Cancel(id, &grant)) {
+          case WaitService::Cancelled::kYes:
+            (*lock).Settle();
+            break;
+          case WaitService::Cancelled::kGranted:
+            held = true;
+            break;
+          case WaitService::Cancelled::kDelivered:
+            grant = listener->GrantOf(id);
+            held = true;
+            break;
+          case WaitService::Cancelled::kOnItsWay:
+            break;
+          }
+        }
+      }
+      if (held)
+        CHECK((*lock).Release(grant.entry, grant.token) == Outcome::kDone);
+    }
+    WaitService::ForgetEverywhere(listener);
+  });
+  CHECK(Eventually([] { return Lock("a").Available() == 1; }));
+}
+
+TEST("a thief gets the lock at once, and the robbed one's release changes "
+     "nothing") {
+  Lock robbed("a");
+  CHECK(robbed.TryAcquire());
+  Lock thief("a", {}, 2);
+  Grant grant;
+  SysError error;
+  CHECK((*thief).Steal(&grant, &error) == Outcome::kDone);
+  CHECK(grant.token > robbed.grant().token);
+  CHECK(!robbed.Release());
+  CHECK(!Lock("a", {}, 3).TryAcquire());
+  CHECK((*thief).Release(grant.entry, grant.token) == Outcome::kDone);
+  CHECK(Lock("a").Available() == 1);
+}
