@@ -24,7 +24,6 @@ describe.each([
     const [holder, next] = [room.process(), room.process()];
     await next.count(lock);
     expect(await holder.tryAcquire(lock)).toMatchObject({ abandoned: false });
-    holder.stderr.resume();
     void end(holder).catch(() => {});
     expect(await holder.ended).toMatchObject({ code });
 

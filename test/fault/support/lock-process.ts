@@ -57,6 +57,7 @@ export class LockProcess {
   readonly #pending = new Map<number, { resolve(value: never): void; reject(error: Error): void }>();
   #calls = 0;
   #over = false;
+  #stderr = '';
 
   private constructor(child: ChildProcess) {
     this.#child = child;
@@ -66,10 +67,11 @@ export class LockProcess {
       return { code, signal } as Ended;
     });
     const isOver = this.ended.then(({ code, signal }) => {
-      throw new Error(`the process ended with ${code ?? signal} before it had started`);
+      throw new Error(`the process ended with ${code ?? signal} before it had started: ${this.#stderr}`);
     });
     this.#ready = Promise.race([once(child, 'message'), isOver]);
     this.#ready.catch(() => {}); // whoever calls it is told
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
     child.on('message', (answer) => this.#take(answer as never));
   }
 
@@ -85,11 +87,6 @@ export class LockProcess {
 
   get pid(): number {
     return this.#child.pid!;
-  }
-
-  /** What it has written to its standard error. */
-  get stderr(): NodeJS.ReadableStream {
-    return this.#child.stderr!;
   }
 
   async call<T>(call: string, ...args: unknown[]): Promise<T> {
