@@ -16,8 +16,7 @@ LockIdentity Identity(const std::string &name, const Kind &kind) {
   LockIdentity identity;
   uint64_t hash = 0xcbf29ce484222325;
   for (size_t at = 0; at < sizeof(identity.id); ++at) {
-    for (const char letter : name)
-      hash = (hash ^ static_cast<uint8_t>(letter)) * 0x100000001b3;
+    for (const char letter : name) hash = (hash ^ static_cast<uint8_t>(letter)) * 0x100000001b3;
     hash ^= hash >> 29;
     identity.id[at] = static_cast<uint8_t>(hash >> 16);
   }
@@ -32,9 +31,7 @@ LockIdentity Identity(const std::string &name, const Kind &kind) {
 std::shared_ptr<LockTable> Table() {
   std::shared_ptr<LockTable> table;
   const SysError error = LockTable::Get(NamespaceId(), &table);
-  if (error)
-    fprintf(stderr, "        %s: %s %s\n", error.call, strerror(error.code),
-            error.kind ? error.kind : "");
+  if (error) fprintf(stderr, "        %s: %s %s\n", error.call, strerror(error.code), error.kind ? error.kind : "");
   CHECK(!error);
   return table;
 }
@@ -45,39 +42,29 @@ Lock::Lock(const std::string &name, const Kind &kind, uint16_t thread)
 bool Lock::TryAcquire() {
   Grant grant;
   SysError error;
-  const Outcome outcome =
-      record_.TryAcquire(semlock::Mode::kExclusive, &grant, &error);
-  if (error && error.code != EBUSY)
-    fprintf(stderr, "        %s: %s\n", error.call, strerror(error.code));
-  CHECK(!error ||
-        error.code == EBUSY); // a latch that was not to be had within its bound
+  const Outcome outcome = record_.TryAcquire(semlock::Mode::kExclusive, &grant, &error);
+  if (error && error.code != EBUSY) fprintf(stderr, "        %s: %s\n", error.call, strerror(error.code));
+  CHECK(!error || error.code == EBUSY);  // a latch that was not to be had within its bound
   CHECK(outcome == Outcome::kDone || outcome == Outcome::kBusy);
-  if (outcome != Outcome::kDone)
-    return false;
+  if (outcome != Outcome::kDone) return false;
   grant_ = grant;
   return true;
 }
 
 std::string Lock::ErrorOfTry() {
   SysError error;
-  const Outcome outcome =
-      record_.TryAcquire(semlock::Mode::kExclusive, &grant_, &error);
-  if (!error && outcome != Outcome::kDone && outcome != Outcome::kBusy)
-    error = semlock::ErrorOf(outcome);
-  if (!error)
-    return "";
+  const Outcome outcome = record_.TryAcquire(semlock::Mode::kExclusive, &grant_, &error);
+  if (!error && outcome != Outcome::kDone && outcome != Outcome::kBusy) error = semlock::ErrorOf(outcome);
+  if (!error) return "";
   return error.kind != nullptr ? error.kind : strerror(error.code);
 }
 
-bool Lock::Release() {
-  return record_.Release(grant_.entry, grant_.token) == Outcome::kDone;
-}
+bool Lock::Release() { return record_.Release(grant_.entry, grant_.token) == Outcome::kDone; }
 
 int Lock::Available() {
   SysError error;
   int available = -1;
-  CHECK(
-      Eventually([&] { return (available = record_.Available(&error)) >= 0; }));
+  CHECK(Eventually([&] { return (available = record_.Available(&error)) >= 0; }));
   return available;
 }
 
@@ -89,10 +76,9 @@ semlock::Record &RecordOf(const std::string &name, const Kind &kind) {
 
 semlock::LockInfo Query(const std::string &name) {
   for (const semlock::LockInfo &each : semlock::QueryLocks(*Table())) {
-    if (each.name == name)
-      return each;
+    if (each.name == name) return each;
   }
   return {};
 }
 
-} // namespace testing
+}  // namespace testing

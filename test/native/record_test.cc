@@ -33,8 +33,9 @@ TEST("two names are two locks, which differ in nothing but their last letter") {
   CHECK(one.TryAcquire() && two.TryAcquire());
 }
 
-TEST("a second release gives nothing back, nor does one of another thread or "
-     "of another token") {
+TEST(
+    "a second release gives nothing back, nor does one of another thread or "
+    "of another token") {
   Lock lock("a");
   Lock other("a", {}, 2);
   CHECK(lock.TryAcquire());
@@ -63,19 +64,16 @@ static void HasAsManyPermits(uint32_t permits, bool named) {
   }
   CHECK(!lock.TryAcquire());
   CHECK(Query(name).holders.size() == permits);
-  for (const semlock::Grant &each : grants)
-    CHECK((*lock).Release(each.entry, each.token) == Outcome::kDone);
+  for (const semlock::Grant &each : grants) CHECK((*lock).Release(each.entry, each.token) == Outcome::kDone);
   CHECK(lock.Available() == static_cast<int>(permits));
 }
 
 TEST("a lock has as many permits as it was made with, from 1 to 1024") {
-  for (const uint32_t permits : {1u, 2u, 8u, 9u, 1024u})
-    HasAsManyPermits(permits, false);
+  for (const uint32_t permits : {1u, 2u, 8u, 9u, 1024u}) HasAsManyPermits(permits, false);
 }
 
 TEST("a lock with a named semaphore has as many permits too") {
-  for (const uint32_t permits : {1u, 9u, 1024u})
-    HasAsManyPermits(permits, true);
+  for (const uint32_t permits : {1u, 9u, 1024u}) HasAsManyPermits(permits, true);
 }
 
 TEST("a lock that others use with other permits, or otherwise, is refused") {
@@ -87,8 +85,9 @@ TEST("a lock that others use with other permits, or otherwise, is refused") {
   CHECK(Lock("a", {2, true}).ErrorOfTry() == "");
 }
 
-TEST("names of 40 000 UTF-16 units are kept whole, and told apart by the last "
-     "one") {
+TEST(
+    "names of 40 000 UTF-16 units are kept whole, and told apart by the last "
+    "one") {
   const std::string name(80000, 'n');
   std::string other = name;
   other.back() = 'm';
@@ -104,8 +103,7 @@ TEST("names of 40 000 UTF-16 units are kept whole, and told apart by the last "
 TEST("names of every length up to several extensions come back as they were") {
   for (size_t length = 2; length < 1000; length += 38) {
     std::string name;
-    for (size_t at = 0; at < length; ++at)
-      name += static_cast<char>(at * 7 + length);
+    for (size_t at = 0; at < length; ++at) name += static_cast<char>(at * 7 + length);
     Lock lock(name);
     CHECK(lock.TryAcquire());
     CHECK(Query(name).holders.size() == 1);
@@ -123,8 +121,9 @@ TEST("tokens grow with each acquisition") {
   }
 }
 
-TEST("tokens grow across the recycling of the lock's record, even when they "
-     "are ahead of the clock") {
+TEST(
+    "tokens grow across the recycling of the lock's record, even when they "
+    "are ahead of the clock") {
   Lock lock("a");
   CHECK(lock.TryAcquire() && lock.Release());
   semlock::Record &record = RecordOf("a");
@@ -156,8 +155,7 @@ TEST("a lock that is held is never recycled, however many others there are") {
 // The semaphore in the file system cannot be opened any more: a file of this
 // name and another size has its place.
 static std::string SemaphorePath(const std::string &name) {
-  return "/dev/shm/sem." +
-         semlock::SemaphoreName(NamespaceId(), Identity(name).id).substr(1);
+  return "/dev/shm/sem." + semlock::SemaphoreName(NamespaceId(), Identity(name).id).substr(1);
 }
 
 static void ReplaceByGarbage(const std::string &path) {
@@ -166,8 +164,9 @@ static void ReplaceByGarbage(const std::string &path) {
   CHECK(file >= 0 && write(file, "x", 1) == 1 && close(file) == 0);
 }
 
-TEST("a lock moves to a named semaphore while it is held, and is released "
-     "there") {
+TEST(
+    "a lock moves to a named semaphore while it is held, and is released "
+    "there") {
   Lock first("a", {2});
   Lock second("a", {2}, 2);
   Lock named("a", {2, true}, 3);
@@ -179,8 +178,9 @@ TEST("a lock moves to a named semaphore while it is held, and is released "
   CHECK(first.Available() == 2 && named.Available() == 2);
 }
 
-TEST("a permit is released although its lock moved to a semaphore that cannot "
-     "be opened") {
+TEST(
+    "a permit is released although its lock moved to a semaphore that cannot "
+    "be opened") {
   Lock lock("a", {2});
   Lock named("a", {2, true}, 2);
   CHECK(lock.TryAcquire());
@@ -194,8 +194,9 @@ TEST("a permit is released although its lock moved to a semaphore that cannot "
   CHECK(named.Available() == 2);
 }
 
-TEST("a release that meets a semaphore it cannot open leaves the lock usable "
-     "to others") {
+TEST(
+    "a release that meets a semaphore it cannot open leaves the lock usable "
+    "to others") {
   Lock lock("a", {1});
   CHECK(lock.TryAcquire());
   Lock named("a", {1, true}, 2);
@@ -209,32 +210,30 @@ TEST("a release that cannot have the latch is finished by whoever comes next") {
   Lock lock("a");
   CHECK(lock.TryAcquire());
   semlock::Record &record = RecordOf("a");
-  CHECK(semlock::TakeLatch(record.latch, Table()->slot()) ==
-        semlock::Latched::kTaken);
+  CHECK(semlock::TakeLatch(record.latch, Table()->slot()) == semlock::Latched::kTaken);
   CHECK(lock.Release());
-  CHECK((*lock).Release(lock.grant().entry, lock.grant().token) ==
-        Outcome::kNotHeld);
-  CHECK(semlock::LeaveLatch(record.latch)); // asked to sweep
+  CHECK((*lock).Release(lock.grant().entry, lock.grant().token) == Outcome::kNotHeld);
+  CHECK(semlock::LeaveLatch(record.latch));  // asked to sweep
   CHECK(lock.TryAcquire() && lock.Release());
 }
 
-TEST("a try gives up within milliseconds while a living process stays inside "
-     "the latch") {
+TEST(
+    "a try gives up within milliseconds while a living process stays inside "
+    "the latch") {
   Lock lock("a");
   CHECK(lock.TryAcquire() && lock.Release());
   semlock::Record &record = RecordOf("a");
-  CHECK(semlock::TakeLatch(record.latch, Table()->slot()) ==
-        semlock::Latched::kTaken);
+  CHECK(semlock::TakeLatch(record.latch, Table()->slot()) == semlock::Latched::kTaken);
   const auto start = std::chrono::steady_clock::now();
   CHECK(!lock.TryAcquire());
-  CHECK(std::chrono::steady_clock::now() - start <
-        std::chrono::milliseconds(200));
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::milliseconds(200));
   semlock::LeaveLatch(record.latch);
   CHECK(lock.TryAcquire() && lock.Release());
 }
 
-TEST("a thread that ends gives back what it holds, and the next holder is "
-     "told") {
+TEST(
+    "a thread that ends gives back what it holds, and the next holder is "
+    "told") {
   Lock ending("a", {3}, 1);
   Lock other("a", {3}, 2);
   CHECK(ending.TryAcquire() && ending.TryAcquire() && other.TryAcquire());
@@ -245,32 +244,30 @@ TEST("a thread that ends gives back what it holds, and the next holder is "
   CHECK(other.TryAcquire() && other.grant().abandoned);
 }
 
-TEST("a permit that is missing without an entry is put back, and with foreign "
-     "programs only reported") {
+TEST(
+    "a permit that is missing without an entry is put back, and with foreign "
+    "programs only reported") {
   Lock own("own", {2, true});
   Lock shared("shared", {2, true, true});
-  for (Lock *each : {&own, &shared})
-    CHECK(each->TryAcquire() && each->Release());
+  for (Lock *each : {&own, &shared}) CHECK(each->TryAcquire() && each->Release());
   for (const char *name : {"own", "shared"}) {
-    sem_t *semaphore = sem_open(
-        semlock::SemaphoreName(NamespaceId(), Identity(name).id).c_str(), 0);
-    CHECK(semaphore != SEM_FAILED && sem_trywait(semaphore) == 0 &&
-          sem_close(semaphore) == 0);
+    sem_t *semaphore = sem_open(semlock::SemaphoreName(NamespaceId(), Identity(name).id).c_str(), 0);
+    CHECK(semaphore != SEM_FAILED && sem_trywait(semaphore) == 0 && sem_close(semaphore) == 0);
   }
   CHECK(own.TryAcquire() && own.TryAcquire() && !own.TryAcquire());
   CHECK(shared.TryAcquire() && !shared.TryAcquire());
   CHECK(Query("shared").missing == 1 && Query("own").missing == 0);
 }
 
-TEST("a custom semaphore stays when the namespace is left, with all its "
-     "permits") {
+TEST(
+    "a custom semaphore stays when the namespace is left, with all its "
+    "permits") {
   const std::string name = "/" + NamespaceId();
   Lock lock("a", {2, true, true, name});
   CHECK(lock.TryAcquire() && lock.Release());
   sem_t *semaphore = sem_open(name.c_str(), 0);
   int value = 0;
-  CHECK(semaphore != SEM_FAILED && sem_getvalue(semaphore, &value) == 0 &&
-        value == 2);
+  CHECK(semaphore != SEM_FAILED && sem_getvalue(semaphore, &value) == 0 && value == 2);
   CHECK(sem_unlink(name.c_str()) == 0);
 }
 

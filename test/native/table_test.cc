@@ -1,14 +1,16 @@
 // Many locks in one table: growing, recycling, and what happens when nothing
 // more fits in.
 
+#include <semaphore.h>
 #include <string.h>
 
 #include "locks.h"
 
 using namespace testing;
 
-TEST("a hundred thousand names, used one after another, need the room of a few "
-     "hundred") {
+TEST(
+    "a hundred thousand names, used one after another, need the room of a few "
+    "hundred") {
   for (int name = 0; name < 100000; ++name) {
     Lock lock(std::to_string(name));
     CHECK(lock.TryAcquire() && lock.Release());
@@ -22,15 +24,15 @@ static std::vector<std::unique_ptr<Lock>> FillTable() {
   for (;;) {
     auto lock = std::make_unique<Lock>("filler " + std::to_string(held.size()));
     const std::string error = lock->ErrorOfTry();
-    if (error == "CAPACITY")
-      return held;
+    if (error == "CAPACITY") return held;
     CHECK(error.empty());
     held.push_back(std::move(lock));
   }
 }
 
-TEST("a full table refuses new names, loses no lock, and takes new names as "
-     "soon as one is free") {
+TEST(
+    "a full table refuses new names, loses no lock, and takes new names as "
+    "soon as one is free") {
   std::vector<std::unique_ptr<Lock>> held = FillTable();
   CHECK(held.size() > 60000 && held.size() < semlock::kMaxRecords);
   CHECK(Lock("one more").ErrorOfTry() == "CAPACITY");
@@ -44,23 +46,22 @@ TEST("a full table refuses new names, loses no lock, and takes new names as "
     CHECK(next.Release());
     CHECK(held[any]->TryAcquire());
   }
-  for (const auto &each : held)
-    CHECK(each->Release());
+  for (const auto &each : held) CHECK(each->Release());
   CHECK(Lock("one more", {1024}).TryAcquire());
 }
 
-TEST("a lock that does not fit into what is left of the table takes nothing of "
-     "it") {
+TEST(
+    "a lock that does not fit into what is left of the table takes nothing of "
+    "it") {
   std::vector<std::unique_ptr<Lock>> held = FillTable();
-  for (size_t some = 0; some < 100; ++some)
-    CHECK(held[some]->Release());
+  for (size_t some = 0; some < 100; ++some) CHECK(held[some]->Release());
   CHECK(Lock("large", {1024}).ErrorOfTry() == "CAPACITY");
-  for (size_t some = 0; some < 100; ++some)
-    CHECK(held[some]->ErrorOfTry() == "");
+  for (size_t some = 0; some < 100; ++some) CHECK(held[some]->ErrorOfTry() == "");
 }
 
-TEST("names that are used again and again keep their records while others come "
-     "and go") {
+TEST(
+    "names that are used again and again keep their records while others come "
+    "and go") {
   std::vector<std::unique_ptr<Lock>> hot;
   std::vector<uint32_t> generations;
   for (int name = 0; name < 100; ++name) {
@@ -75,21 +76,20 @@ TEST("names that are used again and again keep their records while others come "
     CHECK(again.TryAcquire() && again.Release());
   }
   for (int name = 0; name < 100; ++name) {
-    CHECK(RecordOf("hot " + std::to_string(name)).generation ==
-          generations[static_cast<size_t>(name)]);
+    CHECK(RecordOf("hot " + std::to_string(name)).generation == generations[static_cast<size_t>(name)]);
   }
 }
 
-TEST("semaphores of named locks that are recycled are unlinked, and made again "
-     "when they are used again") {
+TEST(
+    "semaphores of named locks that are recycled are unlinked, and made again "
+    "when they are used again") {
   for (int name = 0; name < 3000; ++name) {
     Lock lock(std::to_string(name), {1, true});
     CHECK(lock.TryAcquire() && lock.Release());
   }
   CHECK(FilesLeft().size() < 2000);
   Lock again("0", {1, true});
-  CHECK(again.TryAcquire() && !Lock("0", {1, true}, 2).TryAcquire() &&
-        again.Release());
+  CHECK(again.TryAcquire() && !Lock("0", {1, true}, 2).TryAcquire() && again.Release());
 }
 
 // One that is killed inside a latch, as far as all others can see: the latch
@@ -106,7 +106,7 @@ TEST("a record that died in its owner's hands is repaired by its next user") {
     Lock lock(name, kind);
     CHECK(lock.TryAcquire());
     semlock::Record &record = RecordOf(name, kind);
-    record.held.store(0); // killed before it counted
+    record.held.store(0);  // killed before it counted
     record.latch.store(DeadTag());
     CHECK(lock.Available() == 2);
     CHECK(record.latch.load() == 0 && record.held.load() == 1);
@@ -114,23 +114,20 @@ TEST("a record that died in its owner's hands is repaired by its next user") {
   }
 }
 
-TEST("a table that died in its owner's hands is rebuilt, with all its locks "
-     "and all its room") {
+TEST(
+    "a table that died in its owner's hands is rebuilt, with all its locks "
+    "and all its room") {
   std::vector<std::unique_ptr<Lock>> held;
   for (int name = 0; name < 1000; ++name) {
-    held.push_back(std::make_unique<Lock>(std::to_string(name),
-                                          Kind{name % 2 == 0 ? 1u : 20u}));
+    held.push_back(std::make_unique<Lock>(std::to_string(name), Kind{name % 2 == 0 ? 1u : 20u}));
     CHECK(held.back()->TryAcquire());
   }
-  auto *header =
-      reinterpret_cast<semlock::Header *>(Table()->member().memory());
+  auto *header = reinterpret_cast<semlock::Header *>(Table()->member().memory());
   const uint32_t count = header->record_count;
   uint32_t free = 0;
-  for (uint32_t at = header->free_head; at != 0; at = Table()->record(at).next)
-    ++free;
+  for (uint32_t at = header->free_head; at != 0; at = Table()->record(at).next) ++free;
   CHECK(free > 0);
-  memset(Table()->member().memory() + semlock::kBucketsOffset, 0xff,
-         semlock::kBuckets * sizeof(uint32_t));
+  memset(Table()->member().memory() + semlock::kBucketsOffset, 0xff, semlock::kBuckets * sizeof(uint32_t));
   header->free_head = 0xffffffff;
   header->latch.store(DeadTag());
   for (int name = 0; name < 1000; ++name) {
@@ -145,21 +142,24 @@ TEST("a table that died in its owner's hands is rebuilt, with all its locks "
   CHECK(header->record_count == count && header->free_head == 0);
 }
 
-TEST("a full table takes back what the dead held, also where one died inside a "
-     "latch") {
+TEST(
+    "a full table takes back what the dead held, also where one died inside a "
+    "latch") {
   std::vector<std::unique_ptr<Lock>> held = FillTable();
-  for (const char *name : {"filler 100", "filler 200"})
-    RecordOf(name).entry.tag.store(DeadTag());
+  for (const char *name : {"filler 100", "filler 200"}) RecordOf(name).entry.tag.store(DeadTag());
   RecordOf("filler 200").latch.store(DeadTag());
   CHECK(Lock("next").TryAcquire() && Lock("one after").TryAcquire());
   CHECK(Lock("one more").ErrorOfTry() == "CAPACITY");
 }
 
-TEST("a full table keeps a lock that is held although another process died "
-     "inside its latch") {
+TEST("a full table keeps a lock that is held although another process died inside its latch") {
+  Lock lock("a", {3});
+  CHECK(lock.TryAcquire());
   std::vector<std::unique_ptr<Lock>> held = FillTable();
-  RecordOf("filler 100").latch.store(DeadTag());
+  semlock::Record &record = RecordOf("a", {3});
+  CHECK(sem_trywait(&record.semaphore) == 0);  // killed with a permit and no entry yet
+  record.held.store(0);
+  record.latch.store(DeadTag());
   CHECK(Lock("one more").ErrorOfTry() == "CAPACITY");
-  CHECK(!Lock("filler 100", {}, 2).TryAcquire());
-  CHECK(held[100]->Release());
+  CHECK(lock.Available() == 2 && lock.Release() && lock.Available() == 3);
 }

@@ -18,19 +18,17 @@ constexpr uint16_t kThreads = 4;
 
 static void InThreads(const std::function<void(uint16_t thread)> &work) {
   std::vector<std::thread> threads;
-  for (uint16_t thread = 1; thread <= kThreads; ++thread)
-    threads.emplace_back(work, thread);
-  for (std::thread &each : threads)
-    each.join();
+  for (uint16_t thread = 1; thread <= kThreads; ++thread) threads.emplace_back(work, thread);
+  for (std::thread &each : threads) each.join();
 }
 
 static void Acquire(Lock &lock) {
-  while (!lock.TryAcquire())
-    sched_yield();
+  while (!lock.TryAcquire()) sched_yield();
 }
 
-TEST("threads that add under one lock lose nothing, while it moves to a named "
-     "semaphore and all the time") {
+TEST(
+    "threads that add under one lock lose nothing, while it moves to a named "
+    "semaphore and all the time") {
   constexpr uint32_t rounds = 3000;
   uint32_t sum = 0;
   InThreads([&](uint16_t thread) {
@@ -44,6 +42,33 @@ TEST("threads that add under one lock lose nothing, while it moves to a named "
     }
   });
   CHECK(sum == kThreads * rounds);
+}
+
+#ifdef __SANITIZE_THREAD__
+constexpr bool kRacesAreReported = true;
+#elif defined(__has_feature)
+constexpr bool kRacesAreReported = __has_feature(thread_sanitizer);
+#else
+constexpr bool kRacesAreReported = false;
+#endif
+
+PROGRAM(racers) {
+  close(STDERR_FILENO);  // the report is expected
+  uint32_t sum = 0;
+  InThreads([&](uint16_t thread) {
+    Lock lock("of thread " + std::to_string(thread), {}, thread);
+    for (int round = 0; round < 1000; ++round) {
+      Acquire(lock);
+      sum += 1;
+      CHECK(lock.Release());
+    }
+  });
+  return 0;
+}
+
+TEST("control: ThreadSanitizer reports threads that add under different locks") {
+  Process racers("racers");
+  CHECK((racers.Wait() != 0) == kRacesAreReported);
 }
 
 TEST("at most as many threads as there are permits are inside at once") {
@@ -61,16 +86,16 @@ TEST("at most as many threads as there are permits are inside at once") {
   CHECK(Lock("pool", {permits}).Available() == permits);
 }
 
-TEST("threads that use locks under names of their own and of all, whose "
-     "records are recycled all the while") {
+TEST(
+    "threads that use locks under names of their own and of all, whose "
+    "records are recycled all the while") {
   uint32_t sum = 0;
   InThreads([&](uint16_t thread) {
     Lock shared("shared", {}, thread);
     uint64_t last = 0;
     for (int round = 0; round < 1500; ++round) {
-      Lock own("thread " + std::to_string(thread) + " round " +
-                   std::to_string(round) + std::string(200, '.'),
-               {9}, thread);
+      Lock own("thread " + std::to_string(thread) + " round " + std::to_string(round) + std::string(200, '.'), {9},
+               thread);
       Acquire(own);
       Acquire(shared);
       sum += 1;
@@ -106,8 +131,7 @@ TEST("a query while threads take and give back shows whole entries alone") {
       const semlock::LockInfo seen = Query("pool");
       CHECK(seen.holders.size() <= kThreads);
       for (const semlock::HolderInfo &each : seen.holders) {
-        CHECK(each.client.pid == static_cast<uint32_t>(getpid()) &&
-              each.token != 0 && each.alive);
+        CHECK(each.client.pid == static_cast<uint32_t>(getpid()) && each.token != 0 && each.alive);
       }
     }
   });
@@ -121,8 +145,9 @@ TEST("a query while threads take and give back shows whole entries alone") {
   looker.join();
 }
 
-TEST("a fork waits for threads that are joining namespaces, and its child may "
-     "use none") {
+TEST(
+    "a fork waits for threads that are joining namespaces, and its child may "
+    "use none") {
   Table();
   std::atomic<bool> done{false};
   std::thread forker([&] {
@@ -139,9 +164,7 @@ TEST("a fork waits for threads that are joining namespaces, and its child may "
   InThreads([](uint16_t thread) {
     for (int round = 0; round < 10; ++round) {
       std::shared_ptr<semlock::LockTable> table;
-      CHECK(!semlock::LockTable::Get(NamespaceId() + std::to_string(thread) +
-                                         std::to_string(round),
-                                     &table));
+      CHECK(!semlock::LockTable::Get(NamespaceId() + std::to_string(thread) + std::to_string(round), &table));
     }
   });
   done = true;

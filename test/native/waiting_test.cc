@@ -24,16 +24,13 @@ constexpr int64_t kForEver = -1;
 
 static void InThreads(const std::function<void(uint16_t thread)> &work) {
   std::vector<std::thread> threads;
-  for (uint16_t thread = 1; thread <= kThreads; ++thread)
-    threads.emplace_back(work, thread);
-  for (std::thread &each : threads)
-    each.join();
+  for (uint16_t thread = 1; thread <= kThreads; ++thread) threads.emplace_back(work, thread);
+  for (std::thread &each : threads) each.join();
 }
 
 static bool Wait(Lock &lock, Mode mode, int64_t timeout_ns, Grant *grant) {
   SysError error;
-  return semlock::AcquireBlocking(*lock, mode, timeout_ns, grant, &error) ==
-         Outcome::kDone;
+  return semlock::AcquireBlocking(*lock, mode, timeout_ns, grant, &error) == Outcome::kDone;
 }
 
 TEST("threads that wait in turn and add under the lock lose nothing") {
@@ -99,34 +96,30 @@ TEST("many readers share one permit, and the last one brings it back") {
     locks.push_back(std::make_unique<Lock>("a"));
     grants.emplace_back();
     SysError error;
-    CHECK((**locks.back()).TryAcquire(Mode::kShared, &grants.back(), &error) ==
-          Outcome::kDone);
+    CHECK((**locks.back()).TryAcquire(Mode::kShared, &grants.back(), &error) == Outcome::kDone);
   }
   Lock writer("a");
   for (size_t reader = 0; reader < grants.size(); ++reader) {
     CHECK(!writer.TryAcquire());
-    CHECK(
-        (**locks[reader]).Release(grants[reader].entry, grants[reader].token) ==
-        Outcome::kDone);
+    CHECK((**locks[reader]).Release(grants[reader].entry, grants[reader].token) == Outcome::kDone);
   }
   CHECK(writer.TryAcquire() && writer.Release());
 }
 
 // Counts what it is told; stands in for an environment of Node.js.
 class Listener final : public semlock::WaitClient {
-public:
+ public:
   // The grant of that wait, once it is there.
   Grant GrantOf(int32_t id) {
     std::unique_lock<std::mutex> guard(mutex_);
     told_.wait(guard, [&] {
-      for (const semlock::WaitEvent &event : Take())
-        grants_[event.id] = event.grant;
+      for (const semlock::WaitEvent &event : Take()) grants_[event.id] = event.grant;
       return grants_.count(id) != 0;
     });
     return grants_[id];
   }
 
-private:
+ private:
   void Notify() override {
     std::lock_guard<std::mutex> guard(mutex_);
     told_.notify_all();
@@ -134,7 +127,7 @@ private:
 
   std::mutex mutex_;
   std::condition_variable told_;
-  std::map<int32_t, Grant> grants_; // guarded by mutex_
+  std::map<int32_t, Grant> grants_;  // guarded by mutex_
 };
 
 TEST("no permit is lost between grants and the cancellations that meet them") {
@@ -146,8 +139,7 @@ TEST("no permit is lost between grants and the cancellations that meet them") {
       Grant grant;
       WaitRef wait;
       SysError error;
-      const Outcome outcome =
-          (*lock).Enqueue(Mode::kExclusive, &grant, &wait, &error);
+      const Outcome outcome = (*lock).Enqueue(Mode::kExclusive, &grant, &wait, &error);
       bool held = outcome == Outcome::kDone;
       if (outcome == Outcome::kQueued) {
         const int32_t id = service.Wait(*lock, wait, listener);
@@ -156,31 +148,31 @@ TEST("no permit is lost between grants and the cancellations that meet them") {
           held = true;
         } else {
           switch (service.Cancel(id, &grant)) {
-          case WaitService::Cancelled::kYes:
-            (*lock).Settle();
-            break;
-          case WaitService::Cancelled::kGranted:
-            held = true;
-            break;
-          case WaitService::Cancelled::kDelivered:
-            grant = listener->GrantOf(id);
-            held = true;
-            break;
-          case WaitService::Cancelled::kOnItsWay:
-            break;
+            case WaitService::Cancelled::kYes:
+              (*lock).Settle();
+              break;
+            case WaitService::Cancelled::kGranted:
+              held = true;
+              break;
+            case WaitService::Cancelled::kDelivered:
+              grant = listener->GrantOf(id);
+              held = true;
+              break;
+            case WaitService::Cancelled::kOnItsWay:
+              break;
           }
         }
       }
-      if (held)
-        CHECK((*lock).Release(grant.entry, grant.token) == Outcome::kDone);
+      if (held) CHECK((*lock).Release(grant.entry, grant.token) == Outcome::kDone);
     }
     WaitService::ForgetEverywhere(listener);
   });
   CHECK(Eventually([] { return Lock("a").Available() == 1; }));
 }
 
-TEST("a thief gets the lock at once, and the robbed one's release changes "
-     "nothing") {
+TEST(
+    "a thief gets the lock at once, and the robbed one's release changes "
+    "nothing") {
   Lock robbed("a");
   CHECK(robbed.TryAcquire());
   Lock thief("a", {}, 2);
