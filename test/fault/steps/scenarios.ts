@@ -2,11 +2,12 @@
 // with a process dead at the step; what must hold then is the same for all of them and is said in kill.test.ts.
 
 import { truncateSync } from 'node:fs';
+import { expect } from 'vitest';
 
 import type { Grant, LockDescription, LockProcess } from '../support/lock-process.js';
 import type { Room } from '../support/room.js';
 
-export type Role = 'holder' | 'repairer' | 'newcomer' | 'leaver';
+export type Role = 'holder' | 'waiter' | 'thief' | 'repairer' | 'newcomer' | 'leaver';
 
 export interface Variant {
   readonly permits: 1 | 3;
@@ -58,6 +59,8 @@ const JOIN = ['join_gate_locked', 'join_byte_locked', 'join_generation_counted',
 
 /** Between the semaphore and the table: with a foreign program nobody can say whose the permit is. */
 const BETWEEN = [
+  'hand_on_permit_taken',
+  'hand_on_granting',
   'acquire_permit_taken',
   'acquire_token_counted',
   'acquire_entry_filled',
@@ -129,6 +132,123 @@ const holder: Scenario[] = [
       await dead.take(lock, 1);
       await dead.kill();
       await victim.dieAt(step, () => victim.tryAcquire(lock));
+    },
+  },
+];
+
+/** Somebody with the last permit, and one who is about to wait for it. */
+async function contention(stage: Stage) {
+  await stage.witness();
+  const [holder, waiter] = [await stage.user(), await stage.user()];
+  const [grant] = await holder.take(stage.lock, 1);
+  const release = () => holder.release(stage.lock, grant!);
+  return { holder, waiter, release };
+}
+
+/** Far longer than anything here takes. */
+const LONG_MS = 15_000;
+
+const waiter: Scenario[] = [
+  {
+    role: 'waiter',
+    title: 'gets in line',
+    steps: [
+      'room_waiters_linked',
+      'room_entries_linked',
+      'enqueue_latched',
+      'enqueue_filled',
+      'enqueue_tag_written',
+      'enqueue_counted',
+      'enqueue_left',
+    ],
+    onlyIf: ({ permits }, step) => step !== 'room_entries_linked' || permits === 1, // for readers
+    async play(stage, step) {
+      const { waiter, release } = await contention(stage);
+      await waiter.dieAt(step, () => waiter.wait(stage.lock, LONG_MS));
+      await release();
+    },
+  },
+  {
+    role: 'waiter',
+    title: 'is granted the permit',
+    steps: ['collect_read', 'collect_freed'],
+    async play(stage, step) {
+      const { waiter, release } = await contention(stage);
+      const death = waiter.dieAt(step, () => waiter.wait(stage.lock, LONG_MS));
+      await waiter.isWaiting();
+      await release();
+      await death;
+    },
+  },
+  {
+    role: 'waiter',
+    title: 'gives up',
+    steps: ['cancel_marked', 'queue_cell_freed'],
+    async play(stage, step) {
+      const { waiter, release } = await contention(stage);
+      await waiter.dieAt(step, () => waiter.wait(stage.lock, 50));
+      await release();
+    },
+  },
+  {
+    role: 'waiter',
+    title: 'is the one to find that who handed the permit to it was killed over it',
+    steps: ['repair_taken_over', 'repair_grant_settled', 'repair_queue_counted'],
+    gap: (variant) => gapAt(variant, 'hand_on_granting'),
+    async play(stage, step) {
+      const { holder, waiter, release } = await contention(stage);
+      const death = waiter.dieAt(step, () => waiter.wait(stage.lock, LONG_MS));
+      await waiter.isWaiting();
+      await holder.dieAt('hand_on_granting', release);
+      await death;
+    },
+  },
+  {
+    role: 'holder',
+    title: 'hands its permit on to a waiter',
+    steps: ['hand_on_permit_taken', 'hand_on_granting', ...TAKE.slice(2), 'hand_on_entry_written', 'hand_on_granted'],
+    async play(stage, step) {
+      const { holder, waiter, release } = await contention(stage);
+      const lost = gapAt(stage.variant, step) > 0;
+      const waiting = waiter.wait(stage.lock, lost ? 500 : LONG_MS);
+      await waiter.isWaiting();
+      await holder.dieAt(step, release);
+      const grant = await waiting;
+      if ((grant === null) !== lost) throw new Error(`who waited got ${JSON.stringify(grant)}`);
+      if (grant !== null) await waiter.release(stage.lock, grant);
+    },
+  },
+  {
+    role: 'holder',
+    title: 'hands its permit on to a waiter that would give up meanwhile',
+    steps: ['hand_on_granting', 'hand_on_entry_written'],
+    async play(stage, step) {
+      const { holder, waiter, release } = await contention(stage);
+      const waiting = waiter.wait(stage.lock, 300);
+      await waiter.isWaiting();
+      await holder.stopAt(step, release);
+      expect(await waiting, 'its time is over').toBeNull();
+      const next = await stage.user();
+      await holder.kill();
+      if (gapAt(stage.variant, step) > 0) return;
+      // The waiter is alive and gives back by itself what came too late, on its next round.
+      const { grant } = await next.call<{ grant: Grant }>('tryFor', stage.lock, LONG_MS);
+      await next.release(stage.lock, grant);
+    },
+  },
+];
+
+const thief: Scenario[] = [
+  {
+    role: 'thief',
+    title: 'steals from a holder that lives',
+    steps: ['steal_found', ...GIVE_BACK, 'acquire_permit_taken', 'acquire_tag_written'],
+    async play({ room, lock, variant }, step) {
+      const holder = room.process();
+      const grants = await holder.take(lock, variant.permits);
+      const victim = room.process();
+      await victim.dieAt(step, () => victim.call('steal', lock));
+      for (const grant of grants) await holder.release(lock, grant); // what it has left of them
     },
   },
 ];
@@ -340,4 +460,4 @@ const leaver: Scenario[] = [
   },
 ];
 
-export const scenarios: readonly Scenario[] = [...holder, ...repairer, ...newcomer, ...leaver];
+export const scenarios: readonly Scenario[] = [...holder, ...waiter, ...thief, ...repairer, ...newcomer, ...leaver];

@@ -26,8 +26,12 @@ function open(lock) {
   return handle;
 }
 
-function tryAcquire(lock) {
-  const entry = addon.lockTryAcquire(open(lock));
+const EXCLUSIVE = 0;
+
+const tryAcquire = (lock) => grantOf(addon.lockTryAcquire(open(lock), EXCLUSIVE));
+
+/** What a native call that may give a permit returned; null for busy. */
+function grantOf(entry) {
   if (entry === -1) return null;
   if (entry < 0) addon.lockError();
   return { entry, token: addon.lockResult[0], abandoned: addon.lockResult[1] !== 0 };
@@ -43,6 +47,9 @@ const calls = {
   open: (lock) => void open(lock),
   tryAcquire,
   release,
+  /** Blocks the whole process until it has a permit, or null when the time is over. */
+  wait: (lock, ms) => grantOf(addon.lockAcquireSync(open(lock), EXCLUSIVE, ms)),
+  steal: (lock) => grantOf(addon.lockSteal(open(lock))),
   available: (lock) => addon.lockAvailable(open(lock)),
   query: (namespace) => addon.lockQuery(namespaceId(namespace)),
   arm: (step, signal, count) => addon.faultArm(step, signal, count),

@@ -113,6 +113,8 @@ export class LockProcess {
 
   open = (lock: LockDescription) => this.call<undefined>('open', lock);
   tryAcquire = (lock: LockDescription) => this.call<Grant | null>('tryAcquire', lock);
+  /** Blocks the process until it has a permit; `null` when the time is over. */
+  wait = (lock: LockDescription, ms: number) => this.call<Grant | null>('wait', lock, ms);
   release = (lock: LockDescription, grant: Grant) => this.call<boolean>('release', lock, grant);
   /** How many permits can be had at once. */
   count = (lock: LockDescription) => this.call<number>('count', lock);
@@ -174,6 +176,15 @@ export class LockProcess {
   async stop(): Promise<void> {
     this.#child.kill('SIGSTOP');
     await this.isStopped();
+  }
+
+  /** Ends when it sleeps in line for a permit: nothing else lets its main thread sleep on a futex for long. */
+  async isWaiting(): Promise<void> {
+    let seen = 0;
+    await eventually(() => {
+      seen = readFileSync(`/proc/${this.pid}/wchan`, 'utf8').includes('futex') ? seen + 1 : 0;
+      return seen >= 3;
+    });
   }
 
   async isStopped(): Promise<void> {
