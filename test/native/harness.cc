@@ -20,30 +20,30 @@ constexpr char kNamespaceVariable[] = "SEMLOCK_TEST_NAMESPACE";
 constexpr unsigned kTestSeconds = 60;
 
 struct TestCase {
-  const char *sentence;
+  const char* sentence;
   Body body;
 };
 
-std::vector<TestCase> &Tests() {
+std::vector<TestCase>& Tests() {
   static std::vector<TestCase> all;
   return all;
 }
 
-std::map<std::string, Program> &Programs() {
+std::map<std::string, Program>& Programs() {
   static std::map<std::string, Program> all;
   return all;
 }
 
 // This program anew, with `arguments`; its standard input and output where they
 // are not negative.
-pid_t Start(const std::vector<std::string> &arguments, int input, int output) {
+pid_t Start(const std::vector<std::string>& arguments, int input, int output) {
   const pid_t pid = fork();
   CHECK(pid >= 0);
   if (pid > 0) return pid;
   if (input >= 0) dup2(input, STDIN_FILENO);
   if (output >= 0) dup2(output, STDOUT_FILENO);
-  std::vector<char *> argv{const_cast<char *>("/proc/self/exe")};
-  for (const std::string &each : arguments) argv.push_back(const_cast<char *>(each.c_str()));
+  std::vector<char*> argv{const_cast<char*>("/proc/self/exe")};
+  for (const std::string& each : arguments) argv.push_back(const_cast<char*>(each.c_str()));
   argv.push_back(nullptr);
   execv("/proc/self/exe", argv.data());
   _exit(127);
@@ -58,11 +58,11 @@ int StatusOf(pid_t pid) {
 std::string FolderPath() { return "/dev/shm/semlock-" + std::to_string(geteuid()) + "/"; }
 
 // Those in `folder` whose name begins with `prefix`.
-std::vector<std::string> List(const std::string &folder, const std::string &prefix) {
+std::vector<std::string> List(const std::string& folder, const std::string& prefix) {
   std::vector<std::string> found;
-  DIR *entries = opendir(folder.c_str());
+  DIR* entries = opendir(folder.c_str());
   if (entries == nullptr) return found;
-  while (const dirent *entry = readdir(entries)) {
+  while (const dirent* entry = readdir(entries)) {
     if (std::string(entry->d_name).compare(0, prefix.size(), prefix) == 0) found.push_back(folder + entry->d_name);
   }
   closedir(entries);
@@ -87,7 +87,7 @@ bool RunTest(size_t number) {
   const bool passed = status == 0 && left.empty();
   printf("%s  %s\n", passed ? "ok    " : "FAILED", Tests()[number].sentence);
   if (status != 0) printf("        ended with %d\n", status);
-  for (const std::string &each : left) printf("        left behind: %s\n", each.c_str());
+  for (const std::string& each : left) printf("        left behind: %s\n", each.c_str());
   fflush(stdout);
   RemoveFilesLeft();
   return passed;
@@ -95,10 +95,10 @@ bool RunTest(size_t number) {
 
 }  // namespace
 
-RegisterTest::RegisterTest(const char *sentence, Body body) { Tests().push_back({sentence, body}); }
-RegisterProgram::RegisterProgram(const char *name, Program body) { Programs()[name] = body; }
+RegisterTest::RegisterTest(const char* sentence, Body body) { Tests().push_back({sentence, body}); }
+RegisterProgram::RegisterProgram(const char* name, Program body) { Programs()[name] = body; }
 
-void Check(bool holds, const char *what, const char *file, int line) {
+void Check(bool holds, const char* what, const char* file, int line) {
   if (holds) return;
   fprintf(stderr, "        %s:%d: not true: %s\n", file, line, what);
   _exit(1);
@@ -108,16 +108,16 @@ std::string NamespaceId() { return getenv(kNamespaceVariable); }
 
 std::vector<std::string> FilesLeft() {
   std::vector<std::string> left = List(FolderPath(), NamespaceId());
-  for (const std::string &each : List("/dev/shm/", "sem.semlock." + NamespaceId().substr(0, 8))) left.push_back(each);
+  for (const std::string& each : List("/dev/shm/", "sem.semlock." + NamespaceId().substr(0, 8))) left.push_back(each);
   return left;
 }
 
 void RemoveFilesLeft() {
-  for (const std::string &each : FilesLeft()) unlink(each.c_str());
+  for (const std::string& each : FilesLeft()) unlink(each.c_str());
   rmdir(FolderPath().c_str());
 }
 
-bool Eventually(const std::function<bool()> &done) {
+bool Eventually(const std::function<bool()>& done) {
   for (int tries = 0; tries < 5000; ++tries) {
     if (done()) return true;
     usleep(1000);
@@ -125,7 +125,7 @@ bool Eventually(const std::function<bool()> &done) {
   return false;
 }
 
-Process::Process(const std::string &program, const std::vector<std::string> &arguments) {
+Process::Process(const std::string& program, const std::vector<std::string>& arguments) {
   int to[2];
   int from[2];
   CHECK(pipe2(to, O_CLOEXEC) == 0 && pipe2(from, O_CLOEXEC) == 0);
@@ -151,7 +151,7 @@ std::string Process::Read() {
   return line;
 }
 
-void Process::Write(const std::string &line) {
+void Process::Write(const std::string& line) {
   const std::string text = line + "\n";
   CHECK(write(input_, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
 }
@@ -170,7 +170,7 @@ void Process::Kill() {
   Wait();
 }
 
-void Say(const std::string &line) {
+void Say(const std::string& line) {
   puts(line.c_str());
   fflush(stdout);
 }
@@ -184,7 +184,7 @@ std::string Hear() {
   return line;
 }
 
-int Main(int count, char **arguments) {
+int Main(int count, char** arguments) {
   const std::vector<std::string> given(arguments + 1, arguments + count);
   signal(SIGPIPE, SIG_IGN);
   if (given.size() >= 2 && given[0] == "--test") {
@@ -209,4 +209,4 @@ int Main(int count, char **arguments) {
 
 }  // namespace testing
 
-int main(int count, char **arguments) { return testing::Main(count, arguments); }
+int main(int count, char** arguments) { return testing::Main(count, arguments); }

@@ -12,7 +12,7 @@ using semlock::Outcome;
 using semlock::SysError;
 
 // Any digest will do that tells the names of these tests apart.
-LockIdentity Identity(const std::string &name, const Kind &kind) {
+LockIdentity Identity(const std::string& name, const Kind& kind) {
   LockIdentity identity;
   uint64_t hash = 0xcbf29ce484222325;
   for (size_t at = 0; at < sizeof(identity.id); ++at) {
@@ -36,7 +36,7 @@ std::shared_ptr<LockTable> Table() {
   return table;
 }
 
-Lock::Lock(const std::string &name, const Kind &kind, uint16_t thread)
+Lock::Lock(const std::string& name, const Kind& kind, uint16_t thread)
     : record_(Table(), Identity(name, kind), thread) {}
 
 bool Lock::TryAcquire() {
@@ -68,14 +68,14 @@ int Lock::Available() {
   return available;
 }
 
-semlock::Record &RecordOf(const std::string &name, const Kind &kind) {
+semlock::Record& RecordOf(const std::string& name, const Kind& kind) {
   semlock::RecordRef found;
   CHECK(!Table()->FindOrCreate(Identity(name, kind), &found));
   return Table()->record(found.index);
 }
 
-semlock::LockInfo Query(const std::string &name) {
-  for (const semlock::LockInfo &each : semlock::QueryLocks(*Table())) {
+semlock::LockInfo Query(const std::string& name) {
+  for (const semlock::LockInfo& each : semlock::QueryLocks(*Table())) {
     if (each.name == name) return each;
   }
   return {};

@@ -72,13 +72,13 @@ PROGRAM(obedient) {
   }
 }
 
-static std::string Ask(Process &process, const std::string &order) {
+static std::string Ask(Process& process, const std::string& order) {
   process.Write(order);
   return process.Read();
 }
 
 TEST("a lock excludes other processes until it is released") {
-  for (const char *kind : {"unnamed", "named"}) {
+  for (const char* kind : {"unnamed", "named"}) {
     Process first("obedient", {kind});
     Process second("obedient", {kind});
     CHECK(Ask(first, "try") == "held");
@@ -213,7 +213,7 @@ TEST(
   RecordOf("a");  // the table's latch works without the file
   // As if it were of another pid namespace, where nothing but the file tells
   // who lives.
-  semlock::Slot *slots = reinterpret_cast<semlock::Slot *>(Table()->member().memory() + semlock::kSlotsOffset);
+  semlock::Slot* slots = reinterpret_cast<semlock::Slot*>(Table()->member().memory() + semlock::kSlotsOffset);
   for (uint32_t slot = 0; slot < semlock::kMaxProcesses; ++slot) slots[slot].pid_namespace = 1;
   CHECK(lock.ErrorOfTry() == "SLOT_LOST");
   std::vector<std::unique_ptr<Lock>> held;
@@ -264,7 +264,7 @@ TEST(
   Lock lock("a");
   Process fellow("obedient");
   CHECK(Ask(fellow, "try") == "held");
-  for (const std::string &file : FilesLeft()) CHECK(unlink(file.c_str()) == 0);
+  for (const std::string& file : FilesLeft()) CHECK(unlink(file.c_str()) == 0);
   CHECK(!lock.TryAcquire());
   CHECK(Ask(fellow, "release") == "released" && lock.TryAcquire());
   Process newcomer("newcomer");
@@ -288,7 +288,7 @@ TEST(
     "nobody uses it") {
   Lock lock("a");
   CHECK(lock.TryAcquire());
-  auto *header = reinterpret_cast<semlock::Header *>(Table()->member().memory());
+  auto* header = reinterpret_cast<semlock::Header*>(Table()->member().memory());
   header->layout_version += 1;
   CHECK(Process("newcomer").Read() == "LAYOUT");
   header->layout_version -= 1;
@@ -335,27 +335,27 @@ TEST(
 
 // Adds to a number in shared memory, each time in three steps that another
 // process may come between.
-static void AddUnprotected(volatile uint32_t *number) {
+static void AddUnprotected(volatile uint32_t* number) {
   const uint32_t old = *number;
   for (int other_work = 0; other_work < 50; ++other_work) static_cast<void>(number[1 + other_work]);
   *number = old + 1;
 }
 
-static uint32_t *SharedNumber() {
+static uint32_t* SharedNumber() {
   const std::string path = "/dev/shm/semlock-number-" + NamespaceId();
   const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   CHECK(file >= 0 && ftruncate(file, 4096) == 0);
-  void *memory = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  void* memory = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   CHECK(memory != MAP_FAILED);
   close(file);
-  return static_cast<uint32_t *>(memory);
+  return static_cast<uint32_t*>(memory);
 }
 
 constexpr uint32_t kRounds = 5000;
 
 PROGRAM(adder) {
   const std::string kind = arguments.at(0);
-  uint32_t *number = SharedNumber();
+  uint32_t* number = SharedNumber();
   Lock lock("adder", {1, kind == "named"});
   Say("ready");
   Hear();
@@ -371,16 +371,16 @@ PROGRAM(adder) {
   return 0;
 }
 
-static uint32_t SumOfAdders(const std::string &kind) {
-  uint32_t *number = SharedNumber();
+static uint32_t SumOfAdders(const std::string& kind) {
+  uint32_t* number = SharedNumber();
   *number = 0;
   std::vector<std::unique_ptr<Process>> adders;
   for (int process = 0; process < 4; ++process) {
     adders.push_back(std::make_unique<Process>("adder", std::vector<std::string>{kind}));
     CHECK(adders.back()->Read() == "ready");
   }
-  for (auto &each : adders) each->Write("go");
-  for (auto &each : adders) CHECK(each->Wait() == 0);
+  for (auto& each : adders) each->Write("go");
+  for (auto& each : adders) CHECK(each->Wait() == 0);
   unlink(("/dev/shm/semlock-number-" + NamespaceId()).c_str());
   return *number;
 }

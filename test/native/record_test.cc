@@ -64,7 +64,7 @@ static void HasAsManyPermits(uint32_t permits, bool named) {
   }
   CHECK(!lock.TryAcquire());
   CHECK(Query(name).holders.size() == permits);
-  for (const semlock::Grant &each : grants) CHECK((*lock).Release(each.entry, each.token) == Outcome::kDone);
+  for (const semlock::Grant& each : grants) CHECK((*lock).Release(each.entry, each.token) == Outcome::kDone);
   CHECK(lock.Available() == static_cast<int>(permits));
 }
 
@@ -126,7 +126,7 @@ TEST(
     "are ahead of the clock") {
   Lock lock("a");
   CHECK(lock.TryAcquire() && lock.Release());
-  semlock::Record &record = RecordOf("a");
+  semlock::Record& record = RecordOf("a");
   const uint32_t generation = record.generation;
   record.last_token += uint64_t{1} << 40;
   CHECK(lock.TryAcquire() && lock.Release());
@@ -154,11 +154,11 @@ TEST("a lock that is held is never recycled, however many others there are") {
 
 // The semaphore in the file system cannot be opened any more: a file of this
 // name and another size has its place.
-static std::string SemaphorePath(const std::string &name) {
+static std::string SemaphorePath(const std::string& name) {
   return "/dev/shm/sem." + semlock::SemaphoreName(NamespaceId(), Identity(name).id).substr(1);
 }
 
-static void ReplaceByGarbage(const std::string &path) {
+static void ReplaceByGarbage(const std::string& path) {
   CHECK(unlink(path.c_str()) == 0);
   const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600);
   CHECK(file >= 0 && write(file, "x", 1) == 1 && close(file) == 0);
@@ -209,7 +209,7 @@ TEST(
 TEST("a release that cannot have the latch is finished by whoever comes next") {
   Lock lock("a");
   CHECK(lock.TryAcquire());
-  semlock::Record &record = RecordOf("a");
+  semlock::Record& record = RecordOf("a");
   CHECK(semlock::TakeLatch(record.latch, Table()->slot()) == semlock::Latched::kTaken);
   CHECK(lock.Release());
   CHECK((*lock).Release(lock.grant().entry, lock.grant().token) == Outcome::kNotHeld);
@@ -222,7 +222,7 @@ TEST(
     "the latch") {
   Lock lock("a");
   CHECK(lock.TryAcquire() && lock.Release());
-  semlock::Record &record = RecordOf("a");
+  semlock::Record& record = RecordOf("a");
   CHECK(semlock::TakeLatch(record.latch, Table()->slot()) == semlock::Latched::kTaken);
   const auto start = std::chrono::steady_clock::now();
   CHECK(!lock.TryAcquire());
@@ -249,9 +249,9 @@ TEST(
     "programs only reported") {
   Lock own("own", {2, true});
   Lock shared("shared", {2, true, true});
-  for (Lock *each : {&own, &shared}) CHECK(each->TryAcquire() && each->Release());
-  for (const char *name : {"own", "shared"}) {
-    sem_t *semaphore = sem_open(semlock::SemaphoreName(NamespaceId(), Identity(name).id).c_str(), 0);
+  for (Lock* each : {&own, &shared}) CHECK(each->TryAcquire() && each->Release());
+  for (const char* name : {"own", "shared"}) {
+    sem_t* semaphore = sem_open(semlock::SemaphoreName(NamespaceId(), Identity(name).id).c_str(), 0);
     CHECK(semaphore != SEM_FAILED && sem_trywait(semaphore) == 0 && sem_close(semaphore) == 0);
   }
   CHECK(own.TryAcquire() && own.TryAcquire() && !own.TryAcquire());
@@ -265,7 +265,7 @@ TEST(
   const std::string name = "/" + NamespaceId();
   Lock lock("a", {2, true, true, name});
   CHECK(lock.TryAcquire() && lock.Release());
-  sem_t *semaphore = sem_open(name.c_str(), 0);
+  sem_t* semaphore = sem_open(name.c_str(), 0);
   int value = 0;
   CHECK(semaphore != SEM_FAILED && sem_getvalue(semaphore, &value) == 0 && value == 2);
   CHECK(sem_unlink(name.c_str()) == 0);

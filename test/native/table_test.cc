@@ -46,7 +46,7 @@ TEST(
     CHECK(next.Release());
     CHECK(held[any]->TryAcquire());
   }
-  for (const auto &each : held) CHECK(each->Release());
+  for (const auto& each : held) CHECK(each->Release());
   CHECK(Lock("one more", {1024}).TryAcquire());
 }
 
@@ -72,7 +72,7 @@ TEST(
   for (int name = 0; name < 20000; ++name) {
     Lock cold("cold " + std::to_string(name));
     CHECK(cold.TryAcquire() && cold.Release());
-    Lock &again = *hot[static_cast<size_t>(name) % hot.size()];
+    Lock& again = *hot[static_cast<size_t>(name) % hot.size()];
     CHECK(again.TryAcquire() && again.Release());
   }
   for (int name = 0; name < 100; ++name) {
@@ -105,7 +105,7 @@ TEST("a record that died in its owner's hands is repaired by its next user") {
     const Kind kind{3, named};
     Lock lock(name, kind);
     CHECK(lock.TryAcquire());
-    semlock::Record &record = RecordOf(name, kind);
+    semlock::Record& record = RecordOf(name, kind);
     record.held.store(0);  // killed before it counted
     record.latch.store(DeadTag());
     CHECK(lock.Available() == 2);
@@ -122,7 +122,7 @@ TEST(
     held.push_back(std::make_unique<Lock>(std::to_string(name), Kind{name % 2 == 0 ? 1u : 20u}));
     CHECK(held.back()->TryAcquire());
   }
-  auto *header = reinterpret_cast<semlock::Header *>(Table()->member().memory());
+  auto* header = reinterpret_cast<semlock::Header*>(Table()->member().memory());
   const uint32_t count = header->record_count;
   uint32_t free = 0;
   for (uint32_t at = header->free_head; at != 0; at = Table()->record(at).next) ++free;
@@ -146,7 +146,7 @@ TEST(
     "a full table takes back what the dead held, also where one died inside a "
     "latch") {
   std::vector<std::unique_ptr<Lock>> held = FillTable();
-  for (const char *name : {"filler 100", "filler 200"}) RecordOf(name).entry.tag.store(DeadTag());
+  for (const char* name : {"filler 100", "filler 200"}) RecordOf(name).entry.tag.store(DeadTag());
   RecordOf("filler 200").latch.store(DeadTag());
   CHECK(Lock("next").TryAcquire() && Lock("one after").TryAcquire());
   CHECK(Lock("one more").ErrorOfTry() == "CAPACITY");
@@ -156,7 +156,7 @@ TEST("a full table keeps a lock that is held although another process died insid
   Lock lock("a", {3});
   CHECK(lock.TryAcquire());
   std::vector<std::unique_ptr<Lock>> held = FillTable();
-  semlock::Record &record = RecordOf("a", {3});
+  semlock::Record& record = RecordOf("a", {3});
   CHECK(sem_trywait(&record.semaphore) == 0);  // killed with a permit and no entry yet
   record.held.store(0);
   record.latch.store(DeadTag());

@@ -16,13 +16,13 @@ using namespace testing;
 
 constexpr uint16_t kThreads = 4;
 
-static void InThreads(const std::function<void(uint16_t thread)> &work) {
+static void InThreads(const std::function<void(uint16_t thread)>& work) {
   std::vector<std::thread> threads;
   for (uint16_t thread = 1; thread <= kThreads; ++thread) threads.emplace_back(work, thread);
-  for (std::thread &each : threads) each.join();
+  for (std::thread& each : threads) each.join();
 }
 
-static void Acquire(Lock &lock) {
+static void Acquire(Lock& lock) {
   while (!lock.TryAcquire()) sched_yield();
 }
 
@@ -35,7 +35,7 @@ TEST(
     Lock unnamed("a", {}, thread);
     Lock named("a", {1, true}, thread);
     for (uint32_t round = 0; round < rounds; ++round) {
-      Lock &lock = thread == kThreads && round > rounds / 2 ? named : unnamed;
+      Lock& lock = thread == kThreads && round > rounds / 2 ? named : unnamed;
       Acquire(lock);
       sum += 1;
       CHECK(lock.Release());
@@ -130,7 +130,7 @@ TEST("a query while threads take and give back shows whole entries alone") {
     while (!done) {
       const semlock::LockInfo seen = Query("pool");
       CHECK(seen.holders.size() <= kThreads);
-      for (const semlock::HolderInfo &each : seen.holders) {
+      for (const semlock::HolderInfo& each : seen.holders) {
         CHECK(each.client.pid == static_cast<uint32_t>(getpid()) && each.token != 0 && each.alive);
       }
     }

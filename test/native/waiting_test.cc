@@ -22,13 +22,13 @@ using semlock::WaitService;
 constexpr uint16_t kThreads = 4;
 constexpr int64_t kForEver = -1;
 
-static void InThreads(const std::function<void(uint16_t thread)> &work) {
+static void InThreads(const std::function<void(uint16_t thread)>& work) {
   std::vector<std::thread> threads;
   for (uint16_t thread = 1; thread <= kThreads; ++thread) threads.emplace_back(work, thread);
-  for (std::thread &each : threads) each.join();
+  for (std::thread& each : threads) each.join();
 }
 
-static bool Wait(Lock &lock, Mode mode, int64_t timeout_ns, Grant *grant) {
+static bool Wait(Lock& lock, Mode mode, int64_t timeout_ns, Grant* grant) {
   SysError error;
   return semlock::AcquireBlocking(*lock, mode, timeout_ns, grant, &error) == Outcome::kDone;
 }
@@ -113,7 +113,7 @@ class Listener final : public semlock::WaitClient {
   Grant GrantOf(int32_t id) {
     std::unique_lock<std::mutex> guard(mutex_);
     told_.wait(guard, [&] {
-      for (const semlock::WaitEvent &event : Take()) grants_[event.id] = event.grant;
+      for (const semlock::WaitEvent& event : Take()) grants_[event.id] = event.grant;
       return grants_.count(id) != 0;
     });
     return grants_[id];
@@ -134,7 +134,7 @@ TEST("no permit is lost between grants and the cancellations that meet them") {
   InThreads([&](uint16_t thread) {
     auto listener = std::make_shared<Listener>();
     Lock lock("a", {}, thread);
-    WaitService &service = WaitService::Of(Table());
+    WaitService& service = WaitService::Of(Table());
     for (int round = 0; round < 300; ++round) {
       Grant grant;
       WaitRef wait;
