@@ -97,12 +97,12 @@ describe('semlock ls', () => {
 
   it('prints JSON for programs', async () => {
     const namespace = scratchNamespace();
-    expect(JSON.parse(ls(namespace, '--json'))).toEqual({ namespace, held: [], gaps: [] });
+    expect(JSON.parse(ls(namespace, '--json'))).toEqual({ namespace, held: [], pending: [], gaps: [] });
 
     const { pid } = await startHolder('report', { namespace });
     const { held } = JSON.parse(ls(namespace, '--json')) as { held: { since: string }[] };
-    const [since, token] = [expect.any(String), expect.any(Number)];
-    expect(held).toEqual([{ name: 'report', mode: 'exclusive', pid, since, token, alive: true }]);
+    const [clientId, since, token] = [expect.any(String), expect.any(String), expect.any(Number)];
+    expect(held).toEqual([{ name: 'report', mode: 'exclusive', clientId, pid, since, token, alive: true }]);
     expect(Math.abs(Date.parse(held[0]!.since) - Date.now())).toBeLessThan(60_000);
   });
 
