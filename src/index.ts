@@ -22,6 +22,7 @@ export { type LockRequestOptions } from './lock/lock-request.js';
 export { type HeldLockInfo, type LockGap, type LockInfo, type LockManagerSnapshot } from './lock/lock-snapshot.js';
 export { type AcquireOptions, type AcquireSyncOptions, type TryOptions } from './lock/named-lock.js';
 export { NamedSemaphore, type NamedSemaphoreOptions } from './lock/named-semaphore.js';
+export { RLock, type RLockOptions, type RLockSyncOptions } from './lock/rlock.js';
 export { Semaphore, type SemaphoreOptions } from './lock/semaphore.js';
 export {
   processStore,
