@@ -44,8 +44,8 @@ const parseOptions = optionParser<RLockOptions>()({ timeoutMs, signal: abortSign
  * @example
  * ```ts
  * const ledger = new RLock('ledger');
- * const add = (entry) => ledger.run(() => appendEntry(entry));
- * await ledger.run(async () => { for (const entry of entries) await add(entry); });
+ * const add = (entry: string) => ledger.run(() => rewrite(`data/${entry}`));
+ * await ledger.run(async () => { await add('rent'); await add('wages'); });
  * ```
  */
 export class RLock {
