@@ -145,19 +145,24 @@ function openedLocks(namespace: string): KeyedLocks<NamedLock> {
 function serve(lock: NamedLock, request: LockRequest, resolve: Resolve, reject: Reject): void {
   const { signal, callback } = request;
   if (signal !== undefined) onAbort(signal, request, reject);
+  const waitEnds = (): void => {
+    if (signal !== undefined) forgetAbort(signal, request);
+  };
   const task = nextTask();
   const grant = acquire(lock, request);
 
   const call = async (): Promise<void> => {
     const held = await grant;
     await task;
+    waitEnds();
     if (signal?.aborted === true) held?.release();
     else if (held === null) resolve(promised(() => callback(null)));
     else hold(held, callback, resolve, reject);
   };
-  call()
-    .catch(reject)
-    .finally(() => signal !== undefined && forgetAbort(signal, request));
+  call().catch((error: unknown) => {
+    waitEnds();
+    reject(error);
+  });
 }
 
 async function acquire(lock: NamedLock, request: LockRequest): Promise<Held | null> {
@@ -198,7 +203,7 @@ function promised(call: () => unknown): Promise<unknown> {
  *
  * @example
  * ```ts
- * const locks = createLocks({ namespace: 'reports' });
+ * const reportLocks = createLocks({ namespace: 'reports' });
  * ```
  */
 export function createLocks(options?: LocksOptions): LockManager {
