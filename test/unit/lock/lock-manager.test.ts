@@ -453,6 +453,16 @@ describe('query()', () => {
     expect([...after.held, ...after.pending].filter((each) => each.name === name)).toEqual([]);
   });
 
+  it('shows 64 requests of one client for one name, all of which it serves in order', async () => {
+    const [name, order] = [fresh(), [] as number[]];
+    const holder = await take(name);
+    const waiting = Array.from({ length: 100 }, (_, index) => locks.request(name, () => order.push(index)));
+    expect((await locks.query()).pending.filter((each) => each.name === name)).toHaveLength(64);
+    holder.end();
+    await Promise.all(waiting);
+    expect(order).toEqual(Array.from({ length: 100 }, (_, index) => index));
+  });
+
   it('shows no request that was given up, and no ifAvailable', async () => {
     const [name, controller] = [fresh(), new AbortController()];
     const holder = await take(name);

@@ -61,7 +61,7 @@ describe('the name', () => {
     [null, 'null'],
     [undefined, 'undefined'],
     [['a', 'b'], 'a,b'],
-    [{ toString: () => 'told', valueOf: () => 'not told' }, 'told'],
+    [{ toString: () => 'told', valueOf: (): string => 'not told' }, 'told'],
   ])('%j becomes a string', async (name, text) => {
     expect(await request(name, ({ name: granted }: { name: string }) => granted)).toBe(text);
   });
@@ -199,7 +199,7 @@ describe('the class', () => {
   });
 
   it('knows its own objects: its methods reject for others', async () => {
-    await expect(LockManager.prototype.request.call({} as never, 'x', never)).rejects.toBeInstanceOf(TypeError);
+    await expect(LockManager.prototype.request.call({} as never, 'x', {}, never)).rejects.toBeInstanceOf(TypeError);
     await expect(LockManager.prototype.query.call({} as never)).rejects.toBeInstanceOf(TypeError);
   });
 
