@@ -16,16 +16,13 @@ export { type LockedRequest, type Middleware, type Next } from './http/http-type
 export { locked, type LockedHandler } from './http/locked.js';
 export { type Held, type LockMode } from './lock/held.js';
 export { Lock, type LockOptions } from './lock/lock.js';
-export {
-  locks,
-  type LockGap,
-  type LockInfo,
-  type LockManager,
-  type LockManagerSnapshot,
-  type QueryOptions,
-} from './lock/locks.js';
+export { type GrantedLock } from './lock/granted-lock.js';
+export { createLocks, LockManager, locks, type LocksOptions, type QueryOptions } from './lock/lock-manager.js';
+export { type LockRequestOptions } from './lock/lock-request.js';
+export { type HeldLockInfo, type LockGap, type LockInfo, type LockManagerSnapshot } from './lock/lock-snapshot.js';
 export { type AcquireOptions, type AcquireSyncOptions, type TryOptions } from './lock/named-lock.js';
 export { NamedSemaphore, type NamedSemaphoreOptions } from './lock/named-semaphore.js';
+export { RLock, type RLockOptions, type RLockSyncOptions } from './lock/rlock.js';
 export { Semaphore, type SemaphoreOptions } from './lock/semaphore.js';
 export {
   processStore,

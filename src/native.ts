@@ -84,13 +84,23 @@ export interface LockReport {
   readonly name: string;
   readonly permits: number;
   readonly missing: number;
-  readonly holders: readonly {
-    readonly pid: number;
-    readonly since: number;
-    readonly token: number;
-    readonly mode: 'exclusive' | 'shared';
-    readonly alive: boolean;
-  }[];
+  readonly holders: readonly HolderReport[];
+  /** The next one to be served first. */
+  readonly waiters: readonly ClientReport[];
+}
+
+/** Who holds a lock or waits for it, how, and since when. */
+export interface ClientReport {
+  /** Tells the threads of all processes apart. */
+  readonly client: string;
+  readonly pid: number;
+  readonly since: number;
+  readonly mode: 'exclusive' | 'shared';
+}
+
+export interface HolderReport extends ClientReport {
+  readonly token: number;
+  readonly alive: boolean;
 }
 
 const { EAGAIN, EEXIST, ENOENT, EOVERFLOW } = constants.errno;

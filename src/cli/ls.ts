@@ -1,6 +1,7 @@
-// `semlock ls`: who holds which lock.
+// `semlock ls`: who holds which lock, and who waits for it.
 
-import { locks, type LockGap, type LockInfo, type LockManagerSnapshot } from '../lock/locks.js';
+import { locks } from '../lock/lock-manager.js';
+import type { HeldLockInfo, LockGap, LockInfo, LockManagerSnapshot } from '../lock/lock-snapshot.js';
 import { columns, duration, printable } from './text.js';
 import { COMMON_OPTIONS, HELP, namespaceFrom, parseArguments } from './usage.js';
 
@@ -19,16 +20,32 @@ export async function ls(args: string[]): Promise<number> {
   return 0;
 }
 
-function table(namespace: string, { held, gaps }: LockManagerSnapshot): string {
-  if (held.length + gaps.length === 0) return `No lock is held in the namespace ${printable(namespace)}\n`;
-  const header = ['MODE', 'PID', 'ALIVE', 'SINCE', 'HELD FOR', 'TOKEN', 'NAME'];
-  return columns(held.length > 0 ? [header, ...held.map(heldRow)] : []) + gaps.map(gapLine).join('');
+function table(namespace: string, { held, pending, gaps }: LockManagerSnapshot): string {
+  if (held.length + pending.length + gaps.length === 0)
+    return `No lock is held in the namespace ${printable(namespace)}\n`;
+  const holders = columns(held.length > 0 ? [HELD_HEADER, ...held.map(heldRow)] : []);
+  const waiters = columns(pending.length > 0 ? [PENDING_HEADER, ...pending.map(pendingRow)] : []);
+  return [holders, waiters, gaps.map(gapLine).join('')].filter((part) => part !== '').join('\n');
 }
 
-function heldRow({ mode, pid, alive, since, token, name }: LockInfo): string[] {
-  const second = `${since.toISOString().slice(0, 19)}Z`;
-  const heldFor = duration(Date.now() - since.getTime());
-  return [mode, String(pid), alive ? 'yes' : 'no', second, heldFor, String(token), printable(name)];
+const HELD_HEADER = ['MODE', 'PID', 'ALIVE', 'SINCE', 'HELD FOR', 'TOKEN', 'NAME'];
+
+function heldRow({ mode, pid, alive, since, token, name }: HeldLockInfo): string[] {
+  return [mode, String(pid), alive ? 'yes' : 'no', second(since), age(since), String(token), printable(name)];
+}
+
+const PENDING_HEADER = ['MODE', 'PID', 'SINCE', 'WAITS FOR', 'NAME'];
+
+function pendingRow({ mode, pid, since, name }: LockInfo): string[] {
+  return [mode, String(pid), second(since), age(since), printable(name)];
+}
+
+function second(since: Date): string {
+  return `${since.toISOString().slice(0, 19)}Z`;
+}
+
+function age(since: Date): string {
+  return duration(Date.now() - since.getTime());
 }
 
 function gapLine({ name, permits, missing }: LockGap): string {

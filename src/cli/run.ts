@@ -1,6 +1,6 @@
 // `semlock run`: a command under a lock, for shell scripts and cron jobs, as flock(1) does it.
 
-import { locks } from '../lock/locks.js';
+import { locks } from '../lock/lock-manager.js';
 import { MAX_TIMER_MS, NamedLock } from '../lock/named-lock.js';
 import { MAX_PERMITS } from '../lock/semaphore.js';
 import { SemlockError } from '../errors.js';

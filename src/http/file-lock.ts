@@ -19,15 +19,18 @@ import { lockGate } from './lock-gate.js';
 const OWNER = 'fileLock()';
 
 /**
- * A middleware that holds a lock from here until the response is over. A request that finds it held elsewhere is
- * answered at once: 503 `busy`, with `Retry-After`; its handler does not run.
+ * A middleware that holds a lock from here until the response is over. A request that finds it held elsewhere waits in
+ * turn for `waitMs`, which by default is not at all, and is then answered: 503 `busy`, with `Retry-After`; its handler
+ * does not run. Nor does that of a client that leaves while its request waits. With the mode `'shared'` requests that only
+ * read pass together.
  *
  * A client that disconnects does not release the lock, because its handler still works. It is released when the
  * handler ends the response, when a stream piped into the response is torn down, or by `req.lock.release()`; and after
  * `abandonAfterMs`, with a warning (`SEMLOCK_ABANDONED`) and a message on the diagnostics channel `semlock:abandoned`.
  *
  * One request never blocks itself: where it meets a lock that it holds, it passes. Errors go to `next` with a `status`:
- * 503 when the lock cannot be had, 500 when its name cannot be made.
+ * 503 when the lock cannot be had, 500 when its name or mode cannot be made, or when the request holds the lock shared
+ * and now wants it exclusively (`ERR_SEMLOCK_UPGRADE`).
  *
  * Works in Express 4 and 5, Connect, and with plain `node:http`, whose callers give a `next` of their own. What that
  * returns is returned.
@@ -39,7 +42,8 @@ const OWNER = 'fileLock()';
  * ```ts
  * app.use(fileLock());
  * app.use('/reports', fileLock('reports'));
- * app.put('/files/:name', fileLock({ name: (req) => `file:${req.params.name}` }), handler);
+ * app.put('/files/:name', fileLock({ name: (req) => `file:${req.params.name}`, waitMs: 2_000 }), handler);
+ * app.get('/files/:name', fileLock({ name: (req) => `file:${req.params.name}`, mode: 'shared' }), handler);
  * ```
  */
 export function fileLock<Req extends IncomingMessage = DefaultRequest, Res extends ServerResponse = DefaultResponse>(

@@ -52,7 +52,10 @@ export class RequestHold {
     (req as HoldingRequest).lock = held;
 
     const closed = () => this.#responseClosed();
-    res.on('finish', closed);
+    // 'prefinish' comes as the handler ends the response, so a client that has its answer can count on the lock's being
+    // free, and one that reads slowly does not keep it. After the rest of the handler's synchronous work, though.
+    if (req.httpVersionMajor === 1) res.on('prefinish', () => process.nextTick(closed));
+    else res.on('finish', closed);
     res.on('close', closed);
     if (res.socket === null) this.#holdWhileQueued(req.socket);
   }

@@ -5,13 +5,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { describe, SemlockError } from '../errors.js';
 import type { Held, LockMode } from '../lock/held.js';
+import { KeyedLocks } from '../lock/keyed-locks.js';
 import type { StoreLock, StoreTry } from '../lock/store.js';
 import { checkLockName, defaultNamespace } from '../names.js';
 import { busyResponder } from './busy-response.js';
 import { heldAlready, releaseUnanswered, RequestHold, type LockIdentity } from './hold-until-done.js';
 import { isMode, type AnyLockName, type HttpLockConfig } from './http-options.js';
 import { isThenable, type LockableRequest, type Next } from './http-types.js';
-import { KeyedLocks } from './keyed-locks.js';
 import { isOver } from './response-state.js';
 import { waitInTurn, type WaitEnd } from './wait-in-turn.js';
 

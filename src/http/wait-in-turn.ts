@@ -26,6 +26,8 @@ export async function waitInTurn(
   const leave = () => left.abort();
   // A pipelined response that waits for an earlier one emits nothing when its client leaves. It keeps its place until
   // it is granted the lock, and gives it back at once.
+  // Nor does Node.js notice that a client leaves while it does not read the connection, because what it has read of the
+  // body is more than it may buffer.
   res.once('close', leave);
   try {
     const held = await lock.acquire!({ ...how, timeoutMs, signal: left.signal });

@@ -48,6 +48,8 @@ export interface NamedLockOptions {
   readonly foreign?: boolean | undefined;
   /** `false` for one of many computed names, which has no semaphore of its own in the file system. */
   readonly named?: boolean;
+  /** Whether the name may be empty, as in the Web Locks API. */
+  readonly allowEmptyName?: boolean;
 }
 
 export class NamedLock {
@@ -65,8 +67,8 @@ export class NamedLock {
 
   /** @internal */
   constructor(owner: string, name: string, options: NamedLockOptions) {
-    checkLockName(owner, name);
-    const { namespace, permits, posixName, foreign, named = true } = options;
+    const { namespace, permits, posixName, foreign, named = true, allowEmptyName = false } = options;
+    if (!allowEmptyName) checkLockName(owner, name);
     if (posixName !== undefined) checkPosixName(owner, posixName);
     if (posixName !== undefined && foreign === false) {
       throw optionError(owner, 'foreign', foreign, 'true or absent with a posixName, which others can open');
@@ -112,53 +114,17 @@ export class NamedLock {
    * aborts, or as {@link tryAcquire}.
    */
   acquire(options?: AcquireOptions): Promise<Held> {
-    return new Promise((resolve, reject) => {
-      const { timeoutMs, signal, ...rest } = parseAcquireOptions('acquire()', options);
-      const mode = this.#modeOf('acquire()', rest);
-      signal?.throwIfAborted();
-      const key = this.#key;
-      if (!isWaitedFor(key)) {
-        const held = this.#heldOrNull(native.lockTryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
-        if (held !== null) {
-          resolve(held);
-          return;
-        }
-      }
-      if (timeoutMs === 0) {
-        publish(channels.busy, this, mode, undefined, 0);
-        throw this.#timeout(timeoutMs);
-      }
+    return this.#acquire('acquire()', options, false);
+  }
 
-      const beginning = waitBegins();
-      const done = (): void => {
-        clearTimeout(timer);
-        if (signal !== undefined) forgetAbort(signal, request);
-      };
-      const request: WaitRequest = {
-        handle: this.#opened,
-        mode: NATIVE_MODE[mode],
-        granted: (entry, token, abandoned) => {
-          done();
-          const waitedMs = since(beginning);
-          resolve(this.#hold(mode, entry, token, abandoned, waitedMs));
-          publish(channels.waited, this, mode, token, waitedMs);
-        },
-        failed: (error) => {
-          done();
-          const waitedMs = since(beginning);
-          if (isTimeout(error)) publish(channels.busy, this, mode, undefined, waitedMs);
-          publish(channels.waited, this, mode, undefined, waitedMs);
-          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- A signal's reason is anything.
-          reject(error);
-        },
-      };
-      const timer =
-        timeoutMs === undefined
-          ? undefined
-          : setTimeout(() => cancel(key, request, this.#timeout(timeoutMs)), timeoutMs);
-      if (signal !== undefined) onAbort(signal, request, (reason) => cancel(key, request, reason));
-      enqueue(key, request);
-    });
+  /**
+   * As {@link acquire}, but each of these stands in the queue between processes by itself: they are served in the order
+   * in which they came in all processes, and `query()` shows them.
+   *
+   * @internal
+   */
+  acquireInOrder(options: AcquireOptions): Promise<Held> {
+    return this.#acquire('locks.request()', options, true);
   }
 
   /**
@@ -179,15 +145,17 @@ export class NamedLock {
   }
 
   /**
-   * Takes the lock from whoever holds it, and before all who wait. The robbed holders' `signal` aborts; their release
-   * changes nothing any more.
+   * Takes the lock from whoever holds it, and before all who wait. The robbed holders' `signal` aborts, in this thread
+   * before this returns; their release changes nothing any more.
    *
+   * @returns `null` when another program, or a process that is stopped while it changes the lock, is in the way.
    * @internal
    */
-  steal(): Held {
+  steal(): Held | null {
+    const robbed = watchingHolds.of(this.key);
     const held = this.#heldOrNull(native.lockSteal(this.#opened), 'exclusive', 0);
-    if (held !== null) return held;
-    throw this.#busy();
+    if (held !== null) for (const each of robbed) each.wasStolen();
+    return held;
   }
 
   /**
@@ -214,13 +182,69 @@ export class NamedLock {
     return (this.#handle ??= this.#open());
   }
 
-  get #key(): string {
+  /**
+   * What tells this lock from all others in this thread.
+   *
+   * @internal
+   */
+  get key(): string {
     return `${this.namespace}\0${this.name}`;
   }
 
   #modeOf(owner: string, { mode }: { mode: LockMode }): LockMode {
     if (mode === 'exclusive' || this.permits === 1) return mode;
     throw optionError(owner, 'mode', mode, `'exclusive' for a lock with ${this.permits} permits`);
+  }
+
+  #acquire(owner: string, options: AcquireOptions | undefined, ownPlace: boolean): Promise<Held> {
+    return new Promise((resolve, reject) => {
+      const { timeoutMs, signal, ...rest } = parseAcquireOptions(owner, options);
+      const mode = this.#modeOf(owner, rest);
+      signal?.throwIfAborted();
+      const key = this.key;
+      if (!isWaitedFor(key)) {
+        const held = this.#heldOrNull(native.lockTryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
+        if (held !== null) {
+          resolve(held);
+          return;
+        }
+      }
+      if (timeoutMs === 0) {
+        publish(channels.busy, this, mode, undefined, 0);
+        throw this.#timeout(timeoutMs);
+      }
+
+      const beginning = waitBegins();
+      const done = (): void => {
+        clearTimeout(timer);
+        if (signal !== undefined) forgetAbort(signal, request);
+      };
+      const request: WaitRequest = {
+        handle: this.#opened,
+        mode: NATIVE_MODE[mode],
+        ownPlace,
+        granted: (entry, token, abandoned) => {
+          done();
+          const waitedMs = since(beginning);
+          resolve(this.#hold(mode, entry, token, abandoned, waitedMs));
+          publish(channels.waited, this, mode, token, waitedMs);
+        },
+        failed: (error) => {
+          done();
+          const waitedMs = since(beginning);
+          if (isTimeout(error)) publish(channels.busy, this, mode, undefined, waitedMs);
+          publish(channels.waited, this, mode, undefined, waitedMs);
+          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- A signal's reason is anything.
+          reject(error);
+        },
+      };
+      const timer =
+        timeoutMs === undefined
+          ? undefined
+          : setTimeout(() => cancel(key, request, this.#timeout(timeoutMs)), timeoutMs);
+      if (signal !== undefined) onAbort(signal, request, (reason) => cancel(key, request, reason));
+      enqueue(key, request);
+    });
   }
 
   #waitSync(mode: LockMode, timeoutMs: number): Held | null {
@@ -250,11 +274,6 @@ export class NamedLock {
     return new SemlockError('ERR_SEMLOCK_TIMEOUT', message, { lockName: this.name });
   }
 
-  #busy(): SemlockError {
-    const message = `the lock "${this.name}" is held by another program`;
-    return new SemlockError('ERR_SEMLOCK_BUSY', message, { lockName: this.name });
-  }
-
   #open(): Handle {
     const handle = attempt(this.name, () =>
       native.lockOpen(
@@ -279,6 +298,28 @@ export function isTimeout(error: unknown): boolean {
 
 /** Frees the native handle of a lock that nobody refers to any more, and that therefore nobody holds. */
 const forgotten = new FinalizationRegistry<Handle>((handle) => native.lockClose(handle));
+
+/** The holds of this thread that watch for theft, by the keys of their locks. */
+class WatchingHolds {
+  readonly #byKey = new Map<string, Set<TableHeld>>();
+
+  of(key: string): readonly TableHeld[] {
+    return [...(this.#byKey.get(key) ?? [])];
+  }
+
+  add(key: string, held: TableHeld): void {
+    const holds = this.#byKey.get(key);
+    if (holds === undefined) this.#byKey.set(key, new Set([held]));
+    else holds.add(held);
+  }
+
+  delete(key: string, held: TableHeld): void {
+    const holds = this.#byKey.get(key);
+    if (holds?.delete(held) === true && holds.size === 0) this.#byKey.delete(key);
+  }
+}
+
+const watchingHolds = new WatchingHolds();
 
 class TableHeld extends HeldOnce {
   readonly #lock: NamedLock; // keeps the handle alive
@@ -312,13 +353,10 @@ class TableHeld extends HeldOnce {
   }
 
   protected giveBack(): boolean {
-    if (this.#watch !== undefined) {
-      native.lockUnwatch(this.#handle, this.#watch);
-      unlisten(this.#watch);
-    }
+    this.#stopWatching();
     const gaveBack = native.lockRelease(this.#handle, this.#entry, this.token) === 1;
     if (gaveBack) publish(channels.released, this.#lock, this.mode, this.token, since(this.#beginning));
-    else this.#wasStolen();
+    else this.wasStolen();
     return gaveBack;
   }
 
@@ -326,13 +364,22 @@ class TableHeld extends HeldOnce {
     if (this.#watch !== undefined) return;
     subscribe();
     this.#watch = native.lockWatch(this.#handle, this.#entry, this.token);
-    listen(this.#watch, () => this.#wasStolen());
+    listen(this.#watch, () => this.wasStolen());
+    watchingHolds.add(this.#lock.key, this);
   }
 
-  /** Learned from the watch, or else from a release that came too late. */
-  #wasStolen(): void {
+  #stopWatching(): void {
+    if (this.#watch === undefined) return;
+    native.lockUnwatch(this.#handle, this.#watch);
+    unlisten(this.#watch);
+    watchingHolds.delete(this.#lock.key, this);
+  }
+
+  /** Learned from a thief of this thread, from the watch, or from a release that came too late. */
+  wasStolen(): void {
     if (this.#stolen) return;
     this.#stolen = true;
+    this.#stopWatching();
     publish(channels.stolen, this.#lock, this.mode, this.token, since(this.#beginning));
     this.#abort();
   }

@@ -1,5 +1,6 @@
-// The line of those who wait for one lock in this thread. Only its head stands in the lock's queue between processes, so
-// that processes take turns however many wait in each.
+// The line of those who wait for one lock in this thread. As a rule only its head stands in the lock's queue between
+// processes, so that processes take turns however many wait in each. Requests of the Web Locks API stand there
+// themselves, because that API promises the order of all requests, and shows them.
 
 import { BUSY, DELIVERED, native, QUEUED, type Handle, type NativeMode } from '../native.js';
 import { countWaiting, listen, unlisten } from './events.js';
@@ -8,9 +9,14 @@ import { countWaiting, listen, unlisten } from './events.js';
 export interface WaitRequest {
   readonly handle: Handle;
   readonly mode: NativeMode;
+  /** Stands in the queue between processes by itself, not only when it is the head of its thread. */
+  readonly ownPlace: boolean;
   granted(entry: number, token: number, abandoned: boolean): void;
   failed(error: unknown): void;
 }
+
+/** The most places that one thread takes in the queue of a lock: whoever hands on looks at all that are there. */
+export const MOST_PLACES = 64;
 
 /** When even the queue's latch could not be had, because a process was stopped inside it, this is how soon to retry. */
 const RETRY_MS = 5;
@@ -38,9 +44,9 @@ export function cancel(key: string, request: WaitRequest, reason: unknown): void
 class WaitQueue {
   readonly #key: string;
   readonly #requests = new Set<WaitRequest>(); // in order of insertion
-  #served: WaitRequest | undefined; // the head, once it has gone to the addon
-  #id = 0; // of its wait there
+  readonly #places = new Map<WaitRequest, number>(); // the first of them, with the ids of their waits in the addon
   #retry: NodeJS.Timeout | undefined;
+  #later = false;
 
   constructor(key: string) {
     this.#key = key;
@@ -49,75 +55,87 @@ class WaitQueue {
   add(request: WaitRequest): void {
     this.#requests.add(request);
     countWaiting(1);
-    if (this.#requests.size === 1) this.#serveHead();
+    if (this.#mayTakePlace(request)) this.#takePlaces();
   }
 
   cancel(request: WaitRequest, reason: unknown): void {
     if (!this.#requests.has(request)) return;
-    if (request === this.#served) this.#withdraw(request);
+    const id = this.#places.get(request);
     this.#remove(request);
+    if (id !== undefined) withdraw(request, id);
     request.failed(reason);
-    // Afterwards, because one signal may cancel thousands, each of which would be the head for a moment.
-    if (this.#served === undefined) queueMicrotask(() => this.#serveHead());
+    this.#takePlacesLater();
   }
 
-  /** Until the head has to wait, or the line is empty. */
-  #serveHead(): void {
-    if (this.#served !== undefined) return;
-    for (const head of this.#requests) {
-      const entry = native.lockWait(head.handle, head.mode);
-      if (entry === QUEUED || entry === BUSY) {
-        this.#served = head;
-        if (entry === QUEUED) this.#awaitGrant(head, native.lockResult[0]!);
-        else this.#tryLater();
+  #mayTakePlace(request: WaitRequest): boolean {
+    return this.#places.size === 0 || (request.ownPlace && this.#places.size < MOST_PLACES);
+  }
+
+  /** For all at the front of the line that may have one. */
+  #takePlaces(): void {
+    if (this.#retry !== undefined) return;
+    for (const next of this.#requests) {
+      if (this.#places.has(next)) continue;
+      if (!this.#mayTakePlace(next)) return;
+      const entry = native.lockWait(next.handle, next.mode);
+      if (entry === BUSY) {
+        this.#tryLater();
         return;
       }
-      this.#remove(head);
-      if (entry >= 0) head.granted(entry, native.lockResult[0]!, native.lockResult[1] !== 0);
-      else head.failed(lastError());
+      if (entry === QUEUED) {
+        this.#awaitGrant(next, native.lockResult[0]!);
+      } else {
+        this.#remove(next);
+        if (entry >= 0) next.granted(entry, native.lockResult[0]!, native.lockResult[1] !== 0);
+        else next.failed(lastError());
+      }
     }
-    if (queues.get(this.#key) === this) queues.delete(this.#key);
+    if (this.#requests.size === 0 && queues.get(this.#key) === this) queues.delete(this.#key);
   }
 
-  #awaitGrant(head: WaitRequest, id: number): void {
-    this.#id = id;
+  /** When one signal cancels thousands, each of them would be the head for a moment. */
+  #takePlacesLater(): void {
+    if (this.#later) return;
+    this.#later = true;
+    queueMicrotask(() => {
+      this.#later = false;
+      this.#takePlaces();
+    });
+  }
+
+  #awaitGrant(request: WaitRequest, id: number): void {
+    this.#places.set(request, id);
     listen(id, (entry, token, abandoned) => {
-      this.#served = undefined;
-      this.#remove(head);
+      this.#remove(request);
       // The next one first: it keeps this process's turn in the queue, whatever the granted one does.
-      this.#serveHead();
-      head.granted(entry, token, abandoned);
+      this.#takePlaces();
+      request.granted(entry, token, abandoned);
     });
   }
 
   #tryLater(): void {
     this.#retry = setTimeout(() => {
-      this.#served = this.#retry = undefined;
-      this.#serveHead();
-    }, RETRY_MS);
-  }
-
-  /** A grant that is there already, or on its way, is given back. */
-  #withdraw(head: WaitRequest): void {
-    this.#served = undefined;
-    if (this.#retry !== undefined) {
-      clearTimeout(this.#retry);
       this.#retry = undefined;
-      return;
-    }
-    const outcome = native.lockCancel(head.handle, this.#id);
-    if (outcome === DELIVERED) {
-      listen(this.#id, (entry, token) => native.lockRelease(head.handle, entry, token));
-      return;
-    }
-    unlisten(this.#id);
-    if (outcome >= 0) native.lockRelease(head.handle, outcome, native.lockResult[0]!);
+      this.#takePlaces();
+    }, RETRY_MS);
   }
 
   #remove(request: WaitRequest): void {
     this.#requests.delete(request);
+    this.#places.delete(request);
     countWaiting(-1);
   }
+}
+
+/** A grant that is there already, or on its way, is given back. */
+function withdraw(request: WaitRequest, id: number): void {
+  const outcome = native.lockCancel(request.handle, id);
+  if (outcome === DELIVERED) {
+    listen(id, (entry, token) => native.lockRelease(request.handle, entry, token));
+    return;
+  }
+  unlisten(id);
+  if (outcome >= 0) native.lockRelease(request.handle, outcome, native.lockResult[0]!);
 }
 
 function lastError(): unknown {

@@ -15,4 +15,5 @@ declare global {
   function rewrite(file: string): Promise<void>;
   function rewriteReport(): Promise<void>;
   function rewriteLedger(): Promise<void>;
+  function readLedger(): Promise<void>;
 }

@@ -70,9 +70,9 @@ export class Accounts {
   })
   async wrongThis(): Promise<void> {}
 
-  // @ts-expect-error -- Not there yet.
-  @Locked('waits', { waitMs: 100 })
-  async waits(): Promise<void> {}
+  // @ts-expect-error -- There is no such mode.
+  @Locked('reads', { mode: 'read' })
+  async reads(): Promise<void> {}
 
   // @ts-expect-error -- An accessor is not a method.
   @FileLocked()

@@ -35,13 +35,16 @@ describe('errors', () => {
       | 'ERR_SEMLOCK_NAME'
       | 'ERR_SEMLOCK_NOT_A_SEMAPHORE'
       | 'ERR_SEMLOCK_NOT_FOUND'
+      | 'ERR_SEMLOCK_NOT_OWNER'
       | 'ERR_SEMLOCK_OPTION'
       | 'ERR_SEMLOCK_OVERFLOW'
       | 'ERR_SEMLOCK_PLATFORM'
       | 'ERR_SEMLOCK_SLOT_LOST'
       | 'ERR_SEMLOCK_SYSTEM'
       | 'ERR_SEMLOCK_TABLE_LOST'
+      | 'ERR_SEMLOCK_TIMEOUT'
       | 'ERR_SEMLOCK_UNTRUSTED'
+      | 'ERR_SEMLOCK_UPGRADE'
     >();
     const error = new SemlockError('ERR_SEMLOCK_BUSY', 'busy');
     // @ts-expect-error -- There is no such code.
@@ -77,8 +80,10 @@ describe('locks', () => {
   });
 
   it('refuse options that they do not have', () => {
-    // @ts-expect-error -- Not there yet.
-    new Lock('ledger', { waitMs: 100 });
+    // @ts-expect-error -- How long to wait is said where it is acquired.
+    new Lock('ledger', { timeoutMs: 100 });
+    // @ts-expect-error -- A try does not wait.
+    new Lock('ledger').tryAcquire({ timeoutMs: 100 });
     // @ts-expect-error -- A semaphore has to be told how many permits it has.
     new Semaphore('slots');
     // @ts-expect-error -- A named semaphore is opened or created.
@@ -88,6 +93,8 @@ describe('locks', () => {
   it('come from a store that anybody can write', () => {
     const store: LockStore = { open: (name) => new ThreadLock(name) };
     expectTypeOf(fileLock({ store })).toBeFunction();
+    const waiting: LockStore = { open: (name) => new Lock(name), canWait: true, canShare: true };
+    expectTypeOf(fileLock({ store: waiting })).toBeFunction();
   });
 });
 
@@ -98,6 +105,7 @@ describe('the HTTP forms', () => {
     express().put('/files/:name', fileLock({ name: (req) => req.params['name'] as string }), (req, res) => {
       res.send(req.lock?.name);
     });
+    express().use(fileLock({ mode: (req) => (req.method === 'GET' ? 'shared' : 'exclusive'), waitMs: 2_000 }));
     express().post(
       '/report',
       locked('report', async (req, res) => Promise.resolve(res.send(req.lock.name))),
@@ -108,8 +116,8 @@ describe('the HTTP forms', () => {
   });
 
   it('refuse options that they do not have', () => {
-    // @ts-expect-error -- Not there yet.
-    fileLock({ waitMs: 100 });
+    // @ts-expect-error -- Which requests read is not known from a word alone.
+    fileLock({ mode: 'GET' });
     // @ts-expect-error -- A name is a string, or a function that makes one.
     fileLock(7);
     // @ts-expect-error -- Without a handler there is nothing to lock.

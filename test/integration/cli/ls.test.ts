@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { Lock } from '../../../src/lock/lock.js';
+import { createLocks } from '../../../src/lock/lock-manager.js';
 import { NamedSemaphore } from '../../../src/lock/named-semaphore.js';
 import { startHolder } from '../../support/holder.js';
 import { scratchSemaphore } from '../../support/semaphore-name.js';
@@ -35,6 +36,24 @@ describe('semlock ls', () => {
     expect(second).toMatch(/ {2}thumbnails of today$/);
     expect(rest).toEqual(['']);
     expect(first!.indexOf('report')).toBe(header!.indexOf('NAME'));
+  });
+
+  it('prints a line for each waiter, in the order in which they will be served, under a header of their own', async () => {
+    const namespace = scratchNamespace();
+    const { release } = await startHolder('report', { namespace });
+    const locks = createLocks({ namespace });
+    const waiting = (['shared', 'exclusive'] as const).map((mode) => locks.request('report', { mode }, () => mode));
+
+    const [, , empty, header, first, second, ...rest] = ls(namespace).split('\n');
+    expect(empty).toBe('');
+    expect(header).toMatch(/^MODE +PID +SINCE +WAITS FOR +NAME$/);
+    const line = (mode: string) =>
+      RegExp(`^${mode} +${process.pid} +\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ +\\d+s +report$`);
+    expect(first).toMatch(line('shared'));
+    expect(second).toMatch(line('exclusive'));
+    expect(rest).toEqual(['']);
+    await release();
+    expect(await Promise.all(waiting)).toEqual(['shared', 'exclusive']);
   });
 
   it('says so when nothing is held, which is no error', () => {
@@ -97,12 +116,12 @@ describe('semlock ls', () => {
 
   it('prints JSON for programs', async () => {
     const namespace = scratchNamespace();
-    expect(JSON.parse(ls(namespace, '--json'))).toEqual({ namespace, held: [], gaps: [] });
+    expect(JSON.parse(ls(namespace, '--json'))).toEqual({ namespace, held: [], pending: [], gaps: [] });
 
     const { pid } = await startHolder('report', { namespace });
     const { held } = JSON.parse(ls(namespace, '--json')) as { held: { since: string }[] };
-    const [since, token] = [expect.any(String), expect.any(Number)];
-    expect(held).toEqual([{ name: 'report', mode: 'exclusive', pid, since, token, alive: true }]);
+    const [clientId, since, token] = [expect.any(String), expect.any(String), expect.any(Number)];
+    expect(held).toEqual([{ name: 'report', mode: 'exclusive', clientId, pid, since, token, alive: true }]);
     expect(Math.abs(Date.parse(held[0]!.since) - Date.now())).toBeLessThan(60_000);
   });
 

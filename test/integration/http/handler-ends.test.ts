@@ -72,6 +72,31 @@ describe.each(frameworks)('In $name', ({ app }) => {
 });
 
 describe('The lock of a request', () => {
+  it('is not kept by a client that reads slowly, once the handler has ended its response', async () => {
+    let over = false;
+    const client = await begin(express5App, guard, (_req, res) => {
+      res.on('finish', () => (over = true));
+      setTimeout(() => res.end('x'.repeat(64_000_000)), 50);
+    });
+    client.socket.pause();
+    expect(await probe.isHeld('file')).toBe(true);
+
+    await probe.becomesFree('file');
+    expect(over).toBe(false);
+  });
+
+  it('is kept for the rest of the synchronous work of a handler that has ended its response', async () => {
+    let heldAfterEnd: boolean | undefined;
+    const listener = express5App(guard, (_req, res) => {
+      res.end('done');
+      heldAfterEnd = new Lock('file', { namespace }).tryAcquire()?.release() === undefined;
+    });
+
+    await request(listener).get('/').expect(200);
+    expect(heldAfterEnd).toBe(true);
+    await probe.becomesFree('file');
+  });
+
   it('is released once, however often the handler releases it and ends the response', async () => {
     const released: boolean[] = [];
     const listener = express5App(guard, (req, res) => {

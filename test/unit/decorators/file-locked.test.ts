@@ -379,3 +379,63 @@ describe(`@FileLocked() with an onBusy that goes on, compiled to the ${flavour} 
     held.release();
   });
 });
+
+describe(`@FileLocked() with a time to wait, compiled to the ${flavour} flavour`, () => {
+  const calls: unknown[] = [];
+  class Reports {
+    @FileLocked('waits', { namespace, waitMs: 20_000 })
+    create(res: ServerResponse) {
+      res.end('created');
+      return 'result';
+    }
+
+    @FileLocked('waits', { namespace, waitMs: 20 })
+    hurry(res: ServerResponse) {
+      calls.push('hurried');
+      res.end();
+    }
+  }
+  const reports = new Reports();
+
+  /** Serves calls of a method while the lock is held elsewhere; `results` has what they gave to their caller. */
+  async function serveHeld(method: 'create' | 'hurry') {
+    const held = hold('waits');
+    const arrived = deferred();
+    const results: unknown[] = [];
+    const url = await serve(async (_req, res) => {
+      arrived.resolve();
+      const result = await outcome(() => reports[method](res));
+      results.push(result === res ? 'the response' : result);
+    });
+    return { url, held, arrived: arrived.promise, results };
+  }
+
+  it('calls the method when the lock comes free, and gives its result', async () => {
+    const { url, held, arrived, results } = await serveHeld('create');
+    const asked = answer(url);
+    await arrived;
+    expect(results).toEqual([]);
+    held.release();
+    expect(await asked).toEqual({ status: 200, body: 'created' });
+    expect(results).toEqual(['result']);
+    await expect.poll(() => isFree('waits')).toBe(true);
+  });
+
+  it('answers busy when the time has passed, gives the response, and does not call the method', async () => {
+    const { url, held, results } = await serveHeld('hurry');
+    expect(await answer(url)).toEqual({ status: 503, body: 'busy' });
+    await expect.poll(() => results).toEqual(['the response']);
+    held.release();
+    expect(calls).toEqual([]);
+  });
+
+  it('gives the response and does not call the method when the client leaves while it waits', async () => {
+    const { url, held, arrived, results } = await serveHeld('create');
+    const client = impatientClient(url);
+    await arrived;
+    client.destroy();
+    await expect.poll(() => results).toEqual(['the response']);
+    held.release();
+    expect(isFree('waits')).toBe(true);
+  });
+});

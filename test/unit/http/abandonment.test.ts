@@ -81,7 +81,9 @@ describe('A handler that does not end after its client has left', () => {
     expect(warnings[0]?.code).toBe('SEMLOCK_ABANDONED');
     expect(warnings[0]?.message).toContain('The lock "file" was released 20 ms after the client had disconnected');
     expect(warnings[0]?.message).toContain('GET /report');
-    expect(messages).toMatchObject([{ name: 'file', abandonAfterMs: 20, req: { url: '/report' } }]);
+    const message = { name: 'file', namespace, mode: 'exclusive', pid: process.pid, token: expect.any(Number) };
+    expect(messages).toMatchObject([{ ...message, abandonAfterMs: 20, req: { url: '/report' } }]);
+    expect(messages[0]?.durationMs, 'how long it was held').toBeGreaterThan(15);
   });
 
   it('keeps the lock before that', async () => {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 import { fileLock } from '../../../src/http/file-lock.js';
 import type { FileLockOptions } from '../../../src/http/http-options.js';
-import { KeyedLocks } from '../../../src/http/keyed-locks.js';
+import { KeyedLocks } from '../../../src/lock/keyed-locks.js';
 import { locked } from '../../../src/http/locked.js';
 import { Lock } from '../../../src/lock/lock.js';
 import { express5App, type Handler } from '../../support/http-frameworks.js';

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, rmdirSync, rmSync, symlinkSync, writeFileSync } 
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { Lock } from '../../../src/lock/lock.js';
-import { locks } from '../../../src/lock/locks.js';
+import { locks } from '../../../src/lock/lock-manager.js';
 import { NamedSemaphore } from '../../../src/lock/named-semaphore.js';
 import { Semaphore } from '../../../src/lock/semaphore.js';
 import { namespaceId } from '../../../src/names.js';
@@ -13,7 +13,7 @@ import { startHolder } from '../../support/holder.js';
 import { scratchSemaphore } from '../../support/semaphore-name.js';
 import { scratchNamespace, semaphoresOf } from '../../support/shm.js';
 
-const NOTHING = { held: [], gaps: [] };
+const NOTHING = { held: [], pending: [], gaps: [] };
 const folder = `/dev/shm/semlock-${process.getuid!()}`;
 const tableOf = (namespace: string) => `${folder}/${namespaceId(namespace)}.table`;
 
@@ -27,8 +27,9 @@ describe('locks.query()', () => {
     const { held: shown, gaps } = await locks.query({ namespace });
 
     const { token } = held;
-    const since = expect.any(Date);
-    expect(shown).toEqual([{ name: 'report', mode: 'exclusive', pid: process.pid, since, token, alive: true }]);
+    const [since, clientId] = [expect.any(Date), expect.any(String)];
+    const who = { clientId, pid: process.pid, since };
+    expect(shown).toEqual([{ name: 'report', mode: 'exclusive', ...who, token, alive: true }]);
     expect(gaps).toEqual([]);
     expect(shown[0]!.since.getTime()).toBeGreaterThan(before - 20);
     expect(shown[0]!.since.getTime()).toBeLessThanOrEqual(after);
@@ -164,7 +165,11 @@ describe('permits that are missing', () => {
     foreign.tryWait();
     expect((await locks.query({ namespace })).gaps).toEqual([{ name: 'shared', permits: 3, missing: 2 }]);
     held.release();
-    expect(await locks.query({ namespace })).toEqual({ held: [], gaps: [{ name: 'shared', permits: 3, missing: 2 }] });
+    expect(await locks.query({ namespace })).toEqual({
+      held: [],
+      pending: [],
+      gaps: [{ name: 'shared', permits: 3, missing: 2 }],
+    });
 
     foreign.post();
     foreign.post();

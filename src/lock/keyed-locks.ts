@@ -1,25 +1,23 @@
-// The lock objects behind names that are made per request. Opening one anew for each request would be slow, and keeping
-// all of them would let clients fill the memory with names.
-
-import type { StoreLock } from '../lock/store.js';
+// The lock objects behind names that are made while the program runs. Opening one anew for each use would be slow, and
+// keeping all of them would let those who choose the names fill the memory.
 
 /**
  * Keeps the locks that were used last. One that is dropped while it is held stays held: its `Held` lives on, and the
  * next object of that name is the same lock.
  */
-export class KeyedLocks {
-  readonly #open: (name: string) => StoreLock;
+export class KeyedLocks<L> {
+  readonly #open: (name: string) => L;
   readonly #capacity: number;
   /** In the order of their last use: a Map iterates as it was filled. */
-  readonly #locks = new Map<string, StoreLock>();
+  readonly #locks = new Map<string, L>();
 
-  constructor(open: (name: string) => StoreLock, capacity = 256) {
+  constructor(open: (name: string) => L, capacity = 256) {
     this.#open = open;
     this.#capacity = capacity;
   }
 
   /** The lock of that name. Throws what opening it throws. */
-  get(name: string): StoreLock {
+  get(name: string): L {
     const known = this.#locks.get(name);
     if (known !== undefined) this.#locks.delete(name);
     const lock = known ?? this.#open(name);

@@ -1,0 +1,151 @@
+// A lock that its holder can take again, as code needs that takes a lock and calls other code that does the same.
+
+import { abortSignal, flag, integer, optionParser, text } from '../options.js';
+import type { Held } from './held.js';
+import type { LockOptions } from './lock.js';
+import { MAX_TIMER_MS, NamedLock } from './named-lock.js';
+import { Ownership } from './ownership.js';
+
+/** Options of {@link RLock.acquireSync}. */
+export interface RLockSyncOptions {
+  /** How long to wait at most, in milliseconds; 0 is a try. Default: for as long as it takes. */
+  timeoutMs?: number;
+}
+
+/** Options of {@link RLock.run} and {@link RLock.acquire}. */
+export interface RLockOptions extends RLockSyncOptions {
+  /** Ends the wait when it aborts. */
+  signal?: AbortSignal;
+}
+
+const timeoutMs = integer(0, MAX_TIMER_MS);
+const parseMakeOptions = optionParser<LockOptions>()({ namespace: text(), posixName: text(), foreign: flag() });
+const parseSyncOptions = optionParser<RLockSyncOptions>()({ timeoutMs });
+const parseOptions = optionParser<RLockOptions>()({ timeoutMs, signal: abortSignal() });
+
+/**
+ * A reentrant lock between processes: its owner can take it again at once, and it is free when all of that is released.
+ * It is what `multiprocessing.RLock` is to Python. The same name in the same namespace is the same lock as
+ * {@link Lock}'s, which is not reentrant.
+ *
+ * Who is the owner depends on how it was acquired:
+ *
+ * - {@link run}: the async context of its callback, as `AsyncLocalStorage` has it. All that is started in the callback is
+ *   that context too: tasks that it runs side by side do not exclude each other, and one that goes on after the callback
+ *   has ended keeps the lock only while it has taken it itself. What is started elsewhere is another context.
+ * - {@link tryAcquire} and {@link acquireSync}, outside of such a callback: the thread. Release before the next `await`:
+ *   whatever runs in the thread meanwhile is the owner too.
+ * - {@link acquire}, outside of such a callback: whoever has the {@link Held}. A promise cannot mark the context that
+ *   awaits it, so nobody can take it again, and who tries waits for ever. Use `run` where the lock is taken again.
+ *
+ * What an async context has acquired, only that context can release: elsewhere `release()` throws
+ * `ERR_SEMLOCK_NOT_OWNER`. All holds of one owner have the same token.
+ *
+ * @example
+ * ```ts
+ * const ledger = new RLock('ledger');
+ * const add = (entry: string) => ledger.run(() => rewrite(`data/${entry}`));
+ * await ledger.run(async () => { await add('rent'); await add('wages'); });
+ * ```
+ */
+export class RLock {
+  readonly #lock: NamedLock;
+
+  /**
+   * @param name - any non-empty string.
+   * @throws {@link SemlockError} `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`.
+   */
+  constructor(name: string, options?: LockOptions) {
+    this.#lock = new NamedLock('new RLock()', name, { ...parseMakeOptions('new RLock()', options), permits: 1 });
+  }
+
+  /** The name as it was given. */
+  get name(): string {
+    return this.#lock.name;
+  }
+
+  /** The namespace: locks of the same name in different namespaces are different locks. */
+  get namespace(): string {
+    return this.#lock.namespace;
+  }
+
+  /** Whether programs that call `sem_open` themselves may take part. */
+  get foreign(): boolean {
+    return this.#lock.foreign;
+  }
+
+  /** The name of the POSIX semaphore behind it, for programs that call `sem_open` themselves. */
+  get posixName(): string {
+    return this.#lock.posixName;
+  }
+
+  /**
+   * Takes the lock if it is free or this caller's already, and returns at once.
+   *
+   * @returns `null` when another has it.
+   * @throws {@link SemlockError} as {@link Lock.tryAcquire}.
+   */
+  tryAcquire(): Held | null {
+    return this.#again() ?? this.#forThread(this.#lock.tryAcquire());
+  }
+
+  /**
+   * Takes the lock, and blocks this thread until it can. For scripts and worker threads: a server's event loop stands
+   * still meanwhile, and with it all other async contexts of this thread, one of which may have the lock.
+   *
+   * @returns `null` when `timeoutMs` is over.
+   * @throws {@link SemlockError} as {@link Lock.acquireSync}.
+   */
+  acquireSync(options?: RLockSyncOptions): Held | null {
+    const limits = parseSyncOptions('acquireSync()', options);
+    return this.#again() ?? this.#forThread(this.#lock.acquireSync(limits));
+  }
+
+  /**
+   * Takes the lock as soon as it is this caller's turn; at once within {@link run}.
+   *
+   * @throws {@link SemlockError} rejects as {@link Lock.acquire}.
+   */
+  async acquire(options?: RLockOptions): Promise<Held> {
+    const limits = parseOptions('acquire()', options);
+    limits.signal?.throwIfAborted();
+    const key = this.#lock.key;
+    const mine = Ownership.ofContext(key) ?? Ownership.ofBearer(key, await this.#lock.acquire(limits));
+    return mine.enter();
+  }
+
+  /**
+   * Acquires the lock, calls `work` with it, and releases it when the result has settled, whatever it is. Within `work`
+   * it can be taken again.
+   *
+   * @returns what `work` returned.
+   * @throws {@link SemlockError} rejects as {@link Lock.acquire}.
+   */
+  async run<T>(work: (held: Held) => T | PromiseLike<T>, options?: RLockOptions): Promise<Awaited<T>> {
+    const limits = parseOptions('run()', options);
+    limits.signal?.throwIfAborted();
+    const key = this.#lock.key;
+    const mine = Ownership.ofContext(key);
+    if (mine !== undefined) return await runIn(mine, work);
+    return await Ownership.inContext(key, await this.#lock.acquire(limits), (fresh) => runIn(fresh, work));
+  }
+
+  /** For the synchronous calls. */
+  #again(): Held | undefined {
+    const key = this.#lock.key;
+    return (Ownership.ofContext(key) ?? Ownership.ofThread(key))?.enter();
+  }
+
+  #forThread(held: Held | null): Held | null {
+    return held === null ? null : Ownership.inThread(this.#lock.key, held).enter();
+  }
+}
+
+async function runIn<T>(mine: Ownership, work: (held: Held) => T | PromiseLike<T>): Promise<Awaited<T>> {
+  const held = mine.enter();
+  try {
+    return await work(held);
+  } finally {
+    held.release();
+  }
+}
