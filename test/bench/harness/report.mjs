@@ -1,0 +1,56 @@
+// RESULTS.md, made anew from the results of all questions, each as it was last measured.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { readResult } from './results.mjs';
+import { forMarkdown, reachTable, tableOf } from './table.mjs';
+
+/** From this share of the processors on, others are worth a mention. */
+const NOTABLE_SHARE = 0.05;
+
+const INTRODUCTION = `# Results of the benchmarks
+
+Made by \`npm run bench\`; what is measured and how is in the files beside this one. Each trial runs in a fresh process
+and warms up first. The sides take turns, in an order that is reversed from round to round. A figure is the median of
+the trials, with the least and the most of them in parentheses; ratios are medians of the ratios within a round. File
+locks are taken on a file in the folder for temporary files, unless it says otherwise. Processes, time and memory are
+counted alike for all.`;
+
+/** Writes the report on the questions of these names that have been measured. */
+export function writeReport(names) {
+  const results = names.map(readResult).filter((result) => result !== undefined);
+  const text = [INTRODUCTION, ...results.map(chapter)].join('\n\n');
+  writeFileSync(join(import.meta.dirname, '../RESULTS.md'), `${text}\n`);
+}
+
+function chapter(result) {
+  const { title, asks, charts, sides, reach, remarks = [] } = result;
+  const does = new Map(sides.map(({ name, does }) => [name, does]));
+  return [
+    `## ${title}`,
+    `${asks} \`npm run bench -- ${result.name}\``,
+    forMarkdown(reachTable(reach)),
+    ...remarks,
+    ...charts.map((chart) => `![${title}](results/${chart}.svg)`),
+    forMarkdown(tableOf(result)),
+    'What each side does:',
+    [...does].map(([name, text]) => `- **${name}**: ${text}.`).join('\n'),
+    circumstances(result),
+  ].join('\n\n');
+}
+
+function circumstances({ date, minutes, repetitions, scale, machine, versions, shareOfOthers }) {
+  const packages = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  const lines = [
+    `${date}, ${minutes} min, ${repetitions} repetitions${scale === 1 ? '' : `, scale ${scale}`}.`,
+    `${machine.processors}, ${machine.memory}, ${machine.system}, Node.js ${machine.node}.`,
+    `${packages.join(', ')}.`,
+  ];
+  if (shareOfOthers >= NOTABLE_SHARE) {
+    lines.push(
+      `The machine was shared: other programs used ${Math.round(shareOfOthers * 100)} % of its processors meanwhile.`,
+    );
+  }
+  return lines.join(' ');
+}

@@ -1,0 +1,88 @@
+// How long does it take to acquire and release a lock that nobody else wants?
+
+import { node24 } from '../contenders/web-locks.mjs';
+import { startRedis } from '../contenders/redis-server.mjs';
+import { dotChart } from '../harness/chart.mjs';
+import { atLeast, atMost } from '../harness/reach.mjs';
+import { ofTrials } from '../harness/statistics.mjs';
+
+const MEASURE_MS = 100;
+const MEMORY_FILE_SYSTEM = '/dev/shm';
+
+export const uncontended = {
+  name: 'uncontended',
+  title: 'Uncontended acquire and release',
+  asks: 'How long does it take one process to acquire and release a lock that nobody else wants?',
+  metrics: [{ key: 'pairNs', title: 'one pair', unit: 'ns', of: ofTrials('pairNs') }],
+  charts: ['uncontended'],
+  draw: (result) => ({ uncontended: dotChart(result, 'pairNs') }),
+
+  sides(scale) {
+    const measureMs = MEASURE_MS * scale;
+    const side = (name, does, contender, variant, trial) => ({
+      name,
+      does,
+      trial: { script: 'uncontended', args: { contender, variant, measureMs }, ...trial },
+    });
+    return [
+      {
+        name: 'C loop',
+        does: '`sem_trywait` and `sem_post` of a named semaphore in C: the limit',
+        trial: { script: 'c-program', args: { program: 'pair-loop', args: [measureMs] } },
+      },
+      side(
+        'two native calls',
+        'the same two calls as functions of the addon, with no object around them',
+        'semlock',
+        'nativeCalls',
+      ),
+      side('NamedSemaphore', '`tryWait()` and `post()`', 'semlock', 'namedSemaphore'),
+      side('Lock', '`tryAcquire()` and `release()`', 'semlock', 'lock'),
+      side('Semaphore', '`tryAcquire()` and `release()`, 4 permits', 'semlock', 'semaphore'),
+      side('Lock.acquire()', '`await acquire()` and `release()`', 'semlock', 'acquire'),
+      side(
+        'keyed lock, hot',
+        'a name made per request, as the middleware finds its lock, one of 16 in turn',
+        'semlock',
+        'keyedHot',
+      ),
+      side('keyed lock, cold', 'the same, each time a name never seen before', 'semlock', 'keyedCold'),
+      side(
+        'flock, bare addon',
+        '`flock(2)` through two Node-API functions that do nothing else',
+        'flock-addon',
+        'pair',
+      ),
+      side('fs-ext', "`flockSync(fd, 'exnb')` and `flockSync(fd, 'un')`", 'fs-ext', 'pair'),
+      side('fs-native-extensions', '`tryLock(fd)` and `unlock(fd)`', 'fs-native-extensions', 'pair'),
+      side('os-lock', '`await lock(fd, { exclusive, immediate })` and `await unlock(fd)`', 'os-lock', 'pair'),
+      side('lockfile', '`lockSync()` and `unlockSync()`', 'lockfile', 'pair'),
+      side('lockfile, in memory', 'the same on a file system in memory', 'lockfile', 'pair', {
+        parentFolder: MEMORY_FILE_SYSTEM,
+      }),
+      side('proper-lockfile', '`lockSync()` and `unlockSync()`', 'proper-lockfile', 'pair'),
+      side('proper-lockfile, in memory', 'the same on a file system in memory', 'proper-lockfile', 'pair', {
+        parentFolder: MEMORY_FILE_SYSTEM,
+      }),
+      side('Redis', '`SET … NX PX` and a script that deletes, over a Unix socket', 'redis', 'pair', {
+        serve: startRedis,
+      }),
+      side(
+        'navigator.locks',
+        '`await request(name, callback)` in Node.js 24: within one process',
+        'web-locks',
+        'pair',
+        { runtime: node24 },
+      ),
+      side('async-mutex', '`await acquire()` and release: within one thread', 'async-mutex', 'pair'),
+    ];
+  },
+
+  reach: (figures) => [
+    atMost(4, 'Lock ÷ C loop', figures.ratio('pairNs', ['Lock'], ['C loop'])),
+    atLeast(25, 'fs-native-extensions ÷ Lock', figures.ratio('pairNs', ['fs-native-extensions'], ['Lock'])),
+    atLeast(4, 'flock, bare addon ÷ Lock', figures.ratio('pairNs', ['flock, bare addon'], ['Lock'])),
+    atLeast(5000, 'proper-lockfile ÷ Lock', figures.ratio('pairNs', ['proper-lockfile'], ['Lock'])),
+    atMost(1.5, 'keyed lock, hot ÷ Lock', figures.ratio('pairNs', ['keyed lock, hot'], ['Lock'])),
+  ],
+};
