@@ -105,28 +105,35 @@ void WaitService::Stop() {
 }
 
 int32_t WaitService::Wait(LockRecord lock, const WaitRef& wait, std::shared_ptr<WaitClient> client) {
-  return Add(Pending{std::move(lock), std::move(client), 0, false, wait, {}, false});
+  const int32_t id = Add(Pending{std::move(lock), std::move(client), 0, false, wait, {}, false});
+  LookSoon();
+  return id;
 }
 
 int32_t WaitService::Watch(LockRecord lock, const Grant& held, std::shared_ptr<WaitClient> client) {
   const WaitRef record{lock.record_index(), 0, 0};
-  return Add(Pending{std::move(lock), std::move(client), 0, true, record, held, false});
+  const int32_t id = Add(Pending{std::move(lock), std::move(client), 0, true, record, held, false});
+  // Whoever steals it from here on wakes the thread.
+  if (!StillHolds(*state_->table, record.record, held)) LookSoon();
+  return id;
 }
 
 void WaitService::GiveBackLater(LockRecord lock, const WaitRef& wait) {
   Add(Pending{std::move(lock), nullptr, 0, false, wait, {}, true});
+  LookSoon();
 }
 
-// The grant may have come before this: so the thread is woken to look, also to begin with its regular rounds.
 int32_t WaitService::Add(Pending pending) {
   const int32_t id = pending.id = ++last_id;
-  {
-    std::lock_guard<std::mutex> guard(state_->mutex);
-    state_->pending.emplace(id, std::make_shared<Pending>(std::move(pending)));
-  }
+  std::lock_guard<std::mutex> guard(state_->mutex);
+  state_->pending.emplace(id, std::make_shared<Pending>(std::move(pending)));
+  return id;
+}
+
+// What was added may have happened before it was; and where something waits, the thread goes on regular rounds.
+void WaitService::LookSoon() {
   const ProcessSlot& slot = state_->table->slot();
   slot.Wake(SlotOf(slot.tag()));
-  return id;
 }
 
 WaitService::Cancelled WaitService::Cancel(int32_t id, Grant* grant) {

@@ -67,6 +67,7 @@ class WaitService {
   explicit WaitService(std::shared_ptr<LockTable> table);
   void Run();
   int32_t Add(Pending pending);
+  void LookSoon();
   void LookAtAll();
   void SettleAll();
   void Forget(const std::shared_ptr<WaitClient>& client);
