@@ -1,5 +1,10 @@
 // All questions, in the order in which they are asked.
 
+import { contended } from './contended.mjs';
+import { handOver } from './hand-over.mjs';
+import { http } from './http.mjs';
+import { recovery } from './recovery.mjs';
+import { scale } from './scale.mjs';
 import { uncontended } from './uncontended.mjs';
 
-export const questions = [uncontended];
+export const questions = [uncontended, contended, handOver, recovery, http, scale];

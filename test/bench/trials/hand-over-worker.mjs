@@ -4,7 +4,7 @@ import { asWorker, now, rest, work } from '../harness/in-trial.mjs';
 
 /** Between a release and the next request, so that the other one, who waits, has the lock by then. */
 const REST_MS = 0.1;
-const WARM_UP_ROUNDS = 50;
+const WARM_UP_ROUNDS = 20;
 const AT_MOST_NS = 2e9;
 
 await asWorker(async ({ contender, variant, place, rounds, workUs }, start) => {

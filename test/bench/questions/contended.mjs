@@ -1,0 +1,63 @@
+// What do processes get that all want one lock?
+
+import { dotChart } from '../harness/chart.mjs';
+import { atLeast } from '../harness/reach.mjs';
+import { ofTrials } from '../harness/statistics.mjs';
+import { PEERS, waitingSides } from './waiting-sides.mjs';
+
+const DURATION_MS = 200;
+const PROCESSES = [2, 4, 8];
+const GROUPS = PROCESSES.map((processes) => `${processes} processes`);
+
+export const contended = {
+  name: 'contended',
+  title: 'Contended',
+  asks:
+    'Several processes acquire and release one lock as fast as they can, with nothing in between. How often do they ' +
+    'get it, how evenly (the least that one process got, divided by the most), and how long do they wait?',
+  metrics: [
+    { key: 'perSecond', title: 'acquired in total', unit: 'perSecond', of: ofTrials('perSecond') },
+    { key: 'fairness', title: 'least ÷ most', unit: 'ratio', of: ofTrials('fairness') },
+    { key: 'p99Ns', title: 'p99 wait', unit: 'ns', of: ofTrials('p99Ns') },
+    { key: 'maxNs', title: 'longest wait', unit: 'ns', of: ofTrials('maxNs') },
+  ],
+  charts: ['contended'],
+  draw: (result) => ({ contended: dotChart(result, 'perSecond') }),
+
+  sides: (scale) =>
+    PROCESSES.flatMap((processes, index) => {
+      const args = { processes, durationMs: DURATION_MS * scale };
+      const group = GROUPS[index];
+      return [
+        {
+          name: 'C loop',
+          group,
+          does: '`sem_wait` and `sem_post` of a named semaphore in C: the limit, and not fair',
+          trial: { script: 'contended', args: { program: 'contended', ...args } },
+        },
+        ...waitingSides('contended', args, group),
+      ];
+    }),
+
+  reach: (figures) =>
+    GROUPS.flatMap((group) => {
+      const lead = (side, peers) =>
+        least(peers.map((peer) => figures.ratio('perSecond', [side, group], [peer, group])));
+      return [
+        atLeast(1, `Lock.acquire() ÷ fastest asynchronous peer, ${group}`, lead('Lock.acquire()', PEERS.async)),
+        atLeast(1, `Lock.acquireSync() ÷ fastest synchronous peer, ${group}`, lead('Lock.acquireSync()', PEERS.sync)),
+        atLeast(0.5, `least ÷ most of Lock.acquire(), ${group}`, figures.median('fairness', 'Lock.acquire()', group)),
+        atLeast(
+          0.5,
+          `least ÷ most of Lock.acquireSync(), ${group}`,
+          figures.median('fairness', 'Lock.acquireSync()', group),
+        ),
+      ];
+    }),
+};
+
+/** The least of the ratios to those peers that did not fail. */
+function least(ratios) {
+  const known = ratios.filter((ratio) => ratio !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
+}

@@ -1,0 +1,66 @@
+// What does the middleware cost a server?
+
+import { dotChart } from '../harness/chart.mjs';
+import { atMost } from '../harness/reach.mjs';
+import { ofTrials } from '../harness/statistics.mjs';
+
+const REQUESTS = 8_000;
+
+const SERVERS = [
+  { framework: 'express', group: 'Express 5', most: 2 },
+  { framework: 'http', group: 'plain http', most: 4 },
+];
+
+const NONE = 'no lock';
+const FREE = 'fileLock(), free';
+const KEYED = 'fileLock(), keyed';
+const BUSY = 'fileLock(), busy';
+const FILE = 'no lock, reads a file';
+
+const SIDES = [
+  [NONE, "a handler that calls `res.end('ok')`", { lock: 'none', handler: 'light' }],
+  [FREE, 'the same behind one lock that nobody else holds', { lock: 'free', handler: 'light' }],
+  [KEYED, 'the same behind a lock for each path, of 16 paths', { lock: 'keyed', handler: 'light' }],
+  [BUSY, 'the same while another process holds the lock: each answer is a 503', { lock: 'busy', handler: 'light' }],
+  [FILE, 'a handler that reads a file of 4 KiB and sends it', { lock: 'none', handler: 'file' }],
+];
+
+export const http = {
+  name: 'http',
+  title: 'HTTP',
+  asks:
+    'How much processor time does a request cost the process of the server, and how many requests are served in a ' +
+    'second? The client is autocannon with 8 connections.',
+  metrics: [
+    { key: 'cpuNs', title: 'processor time of a request', unit: 'ns', of: ofTrials('cpuNs') },
+    { key: 'perSecond', title: 'requests', unit: 'perSecond', of: ofTrials('perSecond') },
+  ],
+  charts: ['http'],
+  draw: (result) => ({ http: dotChart(result, 'cpuNs') }),
+
+  sides: (scale) =>
+    SERVERS.flatMap(({ framework, group }) =>
+      SIDES.map(([name, does, args]) => ({
+        name,
+        does,
+        group,
+        trial: { script: 'http', args: { framework, ...args, requests: Math.ceil(REQUESTS * scale) } },
+      })),
+    ),
+
+  reach: (figures) =>
+    SERVERS.flatMap(({ group, most }) => {
+      const ratio = (side, other) => figures.ratio('cpuNs', [side, group], [other, group]);
+      const added = (side) => percentAbove(ratio(side, NONE));
+      return [
+        atMost(most, `processor time that fileLock() adds, free, ${group}`, added(FREE), 'percent'),
+        atMost(most, `processor time that fileLock() adds, keyed, ${group}`, added(KEYED), 'percent'),
+        atMost(0.5, `busy ÷ 200 of a handler that does nothing, ${group}`, ratio(BUSY, NONE)),
+        atMost(0.5, `busy ÷ 200 of a handler that reads a file, ${group}`, ratio(BUSY, FILE)),
+      ];
+    }),
+};
+
+function percentAbove(ratio) {
+  return ratio && (ratio - 1) * 100;
+}

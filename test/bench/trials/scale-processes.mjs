@@ -1,0 +1,33 @@
+// One acquire and release, when many other processes have the lock open.
+
+import { Lock } from '../../../dist/index.js';
+import { inTrial, now } from '../harness/in-trial.mjs';
+import { sharedBytes } from '../harness/shared-memory.mjs';
+import { startWorker } from '../harness/workers.mjs';
+
+await inTrial(async ({ processes, pairs, place }) => {
+  const joiner = new URL('scale-processes-joiner.mjs', import.meta.url);
+  const others = await Promise.all(Array.from({ length: processes - 1 }, () => startWorker(joiner, { place })));
+  const before = process.memoryUsage.rss();
+  const lock = new Lock('bench', { namespace: place.namespace });
+  const run = (count) => {
+    for (let i = 0; i < count; i++) lock.tryAcquire().release();
+  };
+  run(pairs / 4);
+  const start = now();
+  run(pairs);
+  const result = {
+    operationNs: (now() - start) / pairs,
+    memoryBytes: Math.max(0, process.memoryUsage.rss() - before),
+    sharedBytes: sharedBytes(place.namespace),
+  };
+  await Promise.all(others.map(({ worker }) => end(worker)));
+  return result;
+});
+
+function end(worker) {
+  return new Promise((resolve) => {
+    worker.once('exit', resolve);
+    worker.send({});
+  });
+}
