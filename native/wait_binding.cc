@@ -6,20 +6,24 @@ namespace semlock {
 
 namespace {
 
-// Gives what is in the inbox to JavaScript as one flat array: id, entry (-1: stolen), token, abandoned, and so on.
+// Gives what is in the inbox to JavaScript as one flat array: id, entry (-1: stolen), token, abandoned, and so on. By
+// the plain C functions: where JavaScript cannot run any more, as in a worker thread that ends, those of node-addon-api
+// abort the process. What was granted then is given back with all that the thread holds.
 void Empty(const Napi::Env env, const Napi::Function callback, EventSink* sink) {
   if (static_cast<napi_env>(env) == nullptr) return;  // the environment ends, and with it what `sink` points to
   const std::vector<WaitEvent> events = sink->Take();
   if (events.empty()) return;
-  Napi::Array flat = Napi::Array::New(env, events.size() * 4);
+  napi_value flat = nullptr;
+  napi_create_array_with_length(env, events.size() * 4, &flat);
   uint32_t at = 0;
+  const auto add = [&](napi_value value) { napi_set_element(env, flat, at++, value); };
   for (const WaitEvent& event : events) {
-    flat[at++] = Napi::Number::New(env, event.id);
-    flat[at++] = Napi::Number::New(env, event.stolen ? -1 : static_cast<double>(event.grant.entry));
-    flat[at++] = Napi::Number::New(env, static_cast<double>(event.grant.token));
-    flat[at++] = Napi::Boolean::New(env, event.grant.abandoned);
+    add(Napi::Number::New(env, event.id));
+    add(Napi::Number::New(env, event.stolen ? -1 : static_cast<double>(event.grant.entry)));
+    add(Napi::Number::New(env, static_cast<double>(event.grant.token)));
+    add(Napi::Boolean::New(env, event.grant.abandoned));
   }
-  callback.Call({flat});
+  napi_call_function(env, env.Undefined(), callback, 1, &flat, nullptr);  // Node.js reports what it throws
 }
 
 // lockOnEvents(callback): once, before anything waits

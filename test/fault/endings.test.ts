@@ -39,7 +39,7 @@ describe.each([
     const room = new Room();
     const lock = { namespace: room.namespace, name: 'lock', named };
     const [holder, next] = [room.process(), room.process()];
-    await holder.call('holdInWorker', lock);
+    await holder.call('inWorker', 'hold', lock);
     expect(await next.tryAcquire(lock)).toBeNull();
     expect(await holder.tryAcquire(lock), 'for another thread of the process').toBeNull();
     await holder.call('terminateWorker');
@@ -48,6 +48,21 @@ describe.each([
     expect(grant).toMatchObject({ abandoned: true });
     await next.release(lock, grant!);
     expect(await holder.count(lock)).toBe(1);
+    await room.everybodyLeaves();
+    expect(room.files()).toEqual([]);
+  });
+
+  it('is a worker thread that ends before it has heard of its grant is free at once', async () => {
+    const room = new Room();
+    const lock = { namespace: room.namespace, name: 'lock', named };
+    const [other, next] = [room.process(), room.process()];
+    const [grant] = await next.take(lock, 1);
+    await other.call('inWorker', 'waitAndEnd', lock);
+    const ended = other.call('workerEnds');
+    await next.release(lock, grant!);
+    expect(await ended, 'its exit code').toBe(0);
+
+    expect(await next.take(lock, 1)).toMatchObject([{ abandoned: true }]);
     await room.everybodyLeaves();
     expect(room.files()).toEqual([]);
   });

@@ -454,7 +454,7 @@ const leaver: Scenario[] = [
     async play(stage, step) {
       await stage.witness();
       const victim = await stage.user();
-      await victim.call('holdInWorker', stage.lock);
+      await victim.call('inWorker', 'hold', stage.lock);
       await victim.dieAt(step, () => victim.call('terminateWorker'));
     },
   },

@@ -143,12 +143,13 @@ const calls = {
     return { had, tries: took.length, fastestMs: Math.min(...took), medianMs: median(took) };
   },
 
-  /** Holds the lock in a worker thread of this process. */
-  holdInWorker(lock) {
-    worker = new Worker(new URL(import.meta.url), { argv: [addonPath], workerData: lock });
+  /** Has a worker thread of this process do one of the `threadCalls` with the lock; ends when it has begun. */
+  inWorker(call, lock) {
+    worker = new Worker(new URL(import.meta.url), { argv: [addonPath], workerData: { call, lock } });
     return new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
   },
   terminateWorker: () => worker.terminate(),
+  workerEnds: () => new Promise((resolve) => worker.once('exit', resolve)),
 
   /** The raw semaphore of that name, without any table. */
   semOpen: (name, value) => addon.semOpen(name, 1, 0o600, value),
@@ -160,6 +161,23 @@ const calls = {
     const value = addon.semValue(handle);
     addon.semClose(handle);
     return value;
+  },
+};
+
+const threadCalls = {
+  hold(lock) {
+    parentPort.postMessage(tryAcquire(lock));
+    setInterval(() => {}, 1000);
+  },
+
+  /** Waits, and ends when the permit was granted but its event loop does not know of it yet. */
+  waitAndEnd(lock) {
+    addon.lockOnEvents(() => {});
+    parentPort.postMessage(addon.lockWait(open(lock), EXCLUSIVE));
+    while (calls.query(lock.namespace).some(({ waiters }) => waiters.length > 0));
+    const told = performance.now() + 100; // the thread that waits for all has told this one by then
+    while (performance.now() < told);
+    process.exit();
   },
 };
 
@@ -175,6 +193,5 @@ if (isMainThread) {
   });
   process.send('ready');
 } else {
-  parentPort.postMessage(tryAcquire(workerData));
-  setInterval(() => {}, 1000);
+  threadCalls[workerData.call](workerData.lock);
 }
