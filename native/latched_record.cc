@@ -31,7 +31,6 @@ void LatchedRecord::WriteEntry(Entry& entry, Mode mode, Tag tag, uint32_t pid, u
   entry.pid.store(pid, std::memory_order_relaxed);
   entry.thread.store(thread, std::memory_order_relaxed);
   entry.mode.store(mode, std::memory_order_relaxed);
-  entry.released.store(kNotReleased, std::memory_order_relaxed);
   CRASH_POINT(acquire_entry_filled);
   entry.tag.store(tag);
   CRASH_POINT(acquire_tag_written);
@@ -152,7 +151,7 @@ bool LatchedRecord::Sweep() {
   Tag alive = table_.slot().tag();  // many entries have the same tag, and asking is a system call
   table_.AnyEntry(record_, [&](Entry& entry, uint32_t) {
     const Tag tag = entry.tag.load();
-    const uint8_t released = entry.released.load();
+    const Released released = ReleasedOf(entry.token.load());
     if (tag == 0 || (released == kNotReleased && tag == alive)) return false;
     if (released == kNotReleased) {
       const Liveness liveness = table_.slot().Check(tag);

@@ -59,12 +59,21 @@ struct alignas(64) Slot {
   std::atomic<uint32_t> wakeup;
 };
 
-enum Released : uint8_t { kNotReleased = 0, kReleased = 1, kReleasedAbandoned = 2 };
+// In an entry's token, whose number is far below: its holder could not get in to release, so it is to be swept. In one
+// word with the number, so that a holder who is robbed at this moment cannot flag the thief's entry.
+enum Released : uint64_t {
+  kNotReleased = 0,
+  kReleased = uint64_t{1} << 63,
+  kReleasedAbandoned = uint64_t{1} << 62,
+};
+inline constexpr Released ReleasedOf(uint64_t token) {
+  return static_cast<Released>(token & (kReleased | kReleasedAbandoned));
+}
 
 enum class Mode : uint8_t { kExclusive = 0, kShared = 1 };
 
-// One holder. Guarded by the record's latch, but for `released` (I2). Atomic because those who look read it without the
-// latch, and so does a thread that asks whether an entry is its own.
+// One holder. Guarded by the record's latch, but for a Released in `token` (I2). Atomic because those who look read it
+// without the latch, and so does a thread that asks whether an entry is its own.
 struct Entry {
   std::atomic<Tag> tag;  // 0: free. Written last and cleared first
   std::atomic<uint64_t> token;
@@ -72,7 +81,6 @@ struct Entry {
   std::atomic<uint32_t> pid;
   std::atomic<uint16_t> thread;
   std::atomic<Mode> mode;
-  std::atomic<uint8_t> released;  // not 0: to be swept. A Released
 };
 static_assert(sizeof(Entry) == 32);
 

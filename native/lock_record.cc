@@ -155,8 +155,8 @@ Outcome LockRecord::Release(uint32_t number, uint64_t token, Released how) {
   if (ref_.index == 0) return Outcome::kNotHeld;
   Record& r = record();
   Entry* entry = number == 0 ? &r.entry : table_->EntryAt(r, number);
-  // Readable without the latch: nobody else changes the entry of a live process (I3).
-  if (entry == nullptr || !IsOwn(*entry) || entry->token.load() != token) return Outcome::kNotHeld;
+  const auto is_held = [&] { return IsOwn(*entry) && entry->token.load() == token; };
+  if (entry == nullptr || !is_held()) return Outcome::kNotHeld;
   LatchedRecord under(*table_, r, semaphore_);
   Outcome entered = Enter(&under);
   if (entered == Outcome::kStale && !LookUp()) {  // it has a named semaphore now
@@ -165,14 +165,19 @@ Outcome LockRecord::Release(uint32_t number, uint64_t token, Released how) {
   }
   if (entered == Outcome::kDone) {
     CRASH_POINT(release_latched);
-    if (how == kReleasedAbandoned) r.abandoned = 1;
-    under.ClearEntry(*entry);
-    under.HandOn();
+    const bool held = is_held();  // a thief may have been faster, and have it by now
+    if (held) {
+      if (how == kReleasedAbandoned) r.abandoned = 1;
+      under.ClearEntry(*entry);
+      under.HandOn();
+    }
     Leave(&under);
     CRASH_POINT(release_left);
-    return Outcome::kDone;
+    return held ? Outcome::kDone : Outcome::kNotHeld;
   }
-  entry->released.store(how);  // I2: the one change without the latch. From here on the entry is not ours
+  // I2: the one change without the latch. From here on the entry is not ours; after a theft it was not any more.
+  uint64_t unflagged = token;
+  if (!entry->token.compare_exchange_strong(unflagged, token | how)) return Outcome::kNotHeld;
   CRASH_POINT(release_flagged);
   if (AskToSweep(r.latch, table_->slot())) LeaveSettled();
   return Outcome::kDone;
@@ -191,7 +196,7 @@ void LockRecord::ReleaseAll() {
 
 bool LockRecord::IsOwn(const Entry& entry) const {
   return entry.tag.load() == table_->slot().tag() && entry.thread.load() == thread_ &&
-         entry.released.load() == kNotReleased;
+         ReleasedOf(entry.token.load()) == kNotReleased;
 }
 
 bool LockRecord::Holds() const {

@@ -402,7 +402,7 @@ bool LockTable::IsNeeded(Record& record) {
   return AnyEntry(record,
                   [&](Entry& each, uint32_t) {
                     const Tag tag = each.tag.load();
-                    return tag != 0 && each.released.load() == kNotReleased && IsAlive(tag);
+                    return tag != 0 && ReleasedOf(each.token.load()) == kNotReleased && IsAlive(tag);
                   }) ||
          AnyWaiter(record, [&](Waiter& each, uint32_t) {
            const Tag tag = each.tag.load();

@@ -11,9 +11,10 @@ namespace {
 // True, and one more holder, when the entry was the same before and after it was read.
 bool ReadEntry(const LockTable& table, const Entry& entry, std::vector<HolderInfo>* holders) {
   const Tag tag = entry.tag.load();
-  if (tag == 0 || entry.released.load() != kNotReleased) return false;
-  HolderInfo holder{{tag, entry.pid, entry.thread}, entry.since_ms, entry.token, entry.mode, true};
-  if (entry.tag.load() != tag || entry.token != holder.token) return false;  // released while we looked
+  const uint64_t token = entry.token.load();
+  if (tag == 0 || ReleasedOf(token) != kNotReleased) return false;
+  HolderInfo holder{{tag, entry.pid, entry.thread}, entry.since_ms, token, entry.mode, true};
+  if (entry.tag.load() != tag || entry.token.load() != token) return false;  // released while we looked
   holder.alive = table.slot().Check(tag) != Liveness::kDead;
   holders->push_back(holder);
   return true;

@@ -8,6 +8,8 @@
 #include <mutex>
 #include <thread>
 
+#include "../../native/clock.h"
+#include "../../native/latch.h"
 #include "../../native/wait_service.h"
 #include "locks.h"
 
@@ -184,4 +186,58 @@ TEST(
   CHECK(!Lock("a", {}, 3).TryAcquire());
   CHECK((*thief).Release(grant.entry, grant.token) == Outcome::kDone);
   CHECK(Lock("a").Available() == 1);
+}
+
+// What a thief does that stays inside the latch for so long, while the holder waits there to release.
+static void StealDuringRelease(long stay_ns) {
+  for (int round = 0; round < 10; ++round) {
+    Lock robbed("a");
+    CHECK(robbed.TryAcquire());
+    semlock::Record& record = RecordOf("a");
+    const semlock::ProcessSlot& slot = Table()->slot();
+    CHECK(semlock::TakeLatch(record.latch, slot) == semlock::Latched::kTaken);
+    std::thread release([&] { robbed.Release(); });
+    semlock::SleepNs(200000);
+    Grant stolen;
+    CHECK(semlock::LatchedRecord(*Table(), record, &record.semaphore).Steal(2, &stolen));
+    semlock::SleepNs(stay_ns);
+    semlock::LeaveUnswept(record.latch, slot);
+    release.join();
+
+    CHECK(!Lock("a", {}, 3).TryAcquire());
+    Lock thief("a", {}, 2);
+    CHECK(thief.Available() == 0);
+    CHECK((*thief).Release(stolen.entry, stolen.token) == Outcome::kDone);
+    CHECK(Lock("a", {}, 3).Available() == 1);
+    int value = 0;
+    sem_getvalue(&record.semaphore, &value);
+    CHECK(value == 1);
+  }
+}
+
+TEST("a release that is overtaken by a theft leaves the thief its permit") { StealDuringRelease(0); }
+
+TEST("so does a release that could not have the latch") { StealDuringRelease(3000000); }
+
+TEST("threads of one process that give the same permit back give it back once") {
+  Lock lock("a");
+  CHECK(lock.TryAcquire());
+  semlock::Record& record = RecordOf("a");
+  const semlock::ProcessSlot& slot = Table()->slot();
+  CHECK(semlock::TakeLatch(record.latch, slot) == semlock::Latched::kTaken);
+  std::atomic<int> given_back{0};
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 2; ++thread) {
+    threads.emplace_back([&] {
+      semlock::LockRecord mine(*lock);
+      given_back += mine.Release(lock.grant().entry, lock.grant().token) == Outcome::kDone;
+    });
+  }
+  semlock::SleepNs(200000);
+  semlock::LeaveUnswept(record.latch, slot);
+  for (std::thread& each : threads) each.join();
+  CHECK(given_back == 1);
+  int value = 0;
+  sem_getvalue(&record.semaphore, &value);
+  CHECK(value == 1);
 }
