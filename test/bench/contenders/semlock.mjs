@@ -1,7 +1,7 @@
 // semlock, as built in dist/.
 
 import { Lock, NamedSemaphore, processStore, Semaphore } from '../../../dist/index.js';
-import { KeyedLocks } from '../../../dist/http/keyed-locks.js';
+import { KeyedLocks } from '../../../dist/lock/keyed-locks.js';
 import { native } from '../../../dist/native.js';
 
 const HOT_KEYS = 16;
