@@ -27,6 +27,7 @@ function open(lock) {
 }
 
 const EXCLUSIVE = 0;
+const QUEUED = -3;
 
 const tryAcquire = (lock) => grantOf(addon.lockTryAcquire(open(lock), EXCLUSIVE));
 
@@ -49,6 +50,13 @@ const calls = {
   release,
   /** Blocks the whole process until it has a permit, or null when the time is over. */
   wait: (lock, ms) => grantOf(addon.lockAcquireSync(open(lock), EXCLUSIVE, ms)),
+  /** Waits without blocking, as servers do: the thread that waits for all of the process tells of the grant. */
+  waitInTurn: (lock) =>
+    new Promise((resolve) => {
+      addon.lockOnEvents(([, entry, token, abandoned]) => resolve({ entry, token, abandoned: Boolean(abandoned) }));
+      const entry = addon.lockWait(open(lock), EXCLUSIVE);
+      if (entry !== QUEUED) resolve(grantOf(entry));
+    }),
   steal: (lock) => grantOf(addon.lockSteal(open(lock))),
   available: (lock) => addon.lockAvailable(open(lock)),
   query: (namespace) => addon.lockQuery(namespaceId(namespace)),

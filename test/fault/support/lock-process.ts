@@ -115,6 +115,8 @@ export class LockProcess {
   tryAcquire = (lock: LockDescription) => this.call<Grant | null>('tryAcquire', lock);
   /** Blocks the process until it has a permit; `null` when the time is over. */
   wait = (lock: LockDescription, ms: number) => this.call<Grant | null>('wait', lock, ms);
+  /** Waits for a permit without blocking the process. */
+  waitInTurn = (lock: LockDescription) => this.call<Grant | null>('waitInTurn', lock);
   release = (lock: LockDescription, grant: Grant) => this.call<boolean>('release', lock, grant);
   /** How many permits can be had at once. */
   count = (lock: LockDescription) => this.call<number>('count', lock);
