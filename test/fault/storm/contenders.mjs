@@ -1,46 +1,64 @@
 // What the storm fights for: some locks of each form, behind one small interface, so that the same storm runs on
-// the lock table, on plain semaphores, and on nothing.
+// the lock table, on plain semaphores, and on nothing. A hold is `{ token, release() }`.
 
 import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { NamedLock } from '../../../dist/lock/named-lock.js';
 import { NamedSemaphore } from '../../../dist/lock/named-semaphore.js';
 
+/** `readers`: some take it in shared mode. `stolen`: thieves take it from whoever has it. */
 const FORMS = [
-  { name: 'named, 1 permit', permits: 1, named: true },
-  { name: 'named, 3 permits', permits: 3, named: true },
-  { name: 'computed, 1 permit', permits: 1, named: false },
-  { name: 'computed, 3 permits', permits: 3, named: false },
+  { name: 'named, 1 permit', permits: 1, named: true, readers: true, stolen: false },
+  { name: 'named, 3 permits', permits: 3, named: true, readers: false, stolen: false },
+  { name: 'computed, 1 permit', permits: 1, named: false, readers: true, stolen: false },
+  { name: 'computed, 3 permits', permits: 3, named: false, readers: false, stolen: false },
+  { name: 'stolen', permits: 1, named: true, readers: false, stolen: true },
 ];
 
+const MAKERS = { table: tableLock, semaphore: plainSemaphore, none: noLock };
+
 /**
- * @param {'table' | 'semaphore' | 'none'} kind
+ * @param {keyof typeof MAKERS} kind
  * @param {string} namespace
  */
 export function contenders(kind, namespace) {
-  return FORMS.map((form, number) => ({ ...form, number, ...make(kind, namespace, form) }));
+  return FORMS.map((form, number) => ({ ...form, number, ...MAKERS[kind](namespace, form) }));
 }
 
-function make(kind, namespace, { name, permits, named }) {
-  if (kind === 'none') return { tryAcquire: () => () => {}, takeAll: () => permits, unlink: () => {} };
-  const lock =
-    kind === 'table'
-      ? new NamedLock('storm', name, { namespace, permits, named })
-      : NamedSemaphore.create(`/${namespace}.${permits}.${named}`, { value: permits });
-  /** The function that gives it back, or null. */
-  const tryAcquire = () => {
-    if (kind === 'semaphore') return lock.tryWait() ? () => lock.post() : null;
-    const held = lock.tryAcquire();
-    return held === null ? null : () => held.release();
+function tableLock(namespace, { name, permits, named }) {
+  const lock = new NamedLock('storm', name, { namespace, permits, named });
+  return {
+    tryAcquire: (mode) => lock.tryAcquire({ mode }),
+    acquire: (options) => lock.acquire(options),
+    acquireSync: (options) => lock.acquireSync(options),
+    steal: () => lock.steal(),
+    unlink: () => {},
   };
-  const takeAll = () => {
-    const had = [];
-    for (let one; had.length <= permits && (one = tryAcquire()) !== null;) had.push(one);
-    for (const giveBack of had) giveBack();
-    return had.length;
-  };
-  const unlink = () => {
-    if (kind === 'semaphore') rmSync(`/dev/shm/sem.${namespace}.${permits}.${named}`, { force: true });
-  };
-  return { tryAcquire, takeAll, unlink };
 }
+
+/** Without readers and thieves, who come as writers here, and with waiting that is trying again and again. */
+function plainSemaphore(namespace, { permits, name }) {
+  const posixName = `${namespace}.${name.replaceAll(/\W/g, '')}`;
+  const semaphore = NamedSemaphore.create(`/${posixName}`, { value: permits });
+  const tryAcquire = () => (semaphore.tryWait() ? { token: now(), release: () => (semaphore.post(), true) } : null);
+  const acquire = async ({ timeoutMs = Infinity, signal }) => {
+    for (const end = performance.now() + timeoutMs; ;) {
+      const held = tryAcquire();
+      if (held !== null) return held;
+      signal.throwIfAborted();
+      if (performance.now() > end) throw Object.assign(new Error('late'), { code: 'ERR_SEMLOCK_TIMEOUT' });
+      await sleep(1);
+    }
+  };
+  const unlink = () => rmSync(`/dev/shm/sem.${posixName}`, { force: true });
+  return { tryAcquire, acquire, acquireSync: tryAcquire, steal: tryAcquire, unlink };
+}
+
+function noLock() {
+  const have = () => ({ token: now(), release: () => true });
+  return { tryAcquire: have, acquire: () => Promise.resolve(have()), acquireSync: have, steal: have, unlink: () => {} };
+}
+
+/** Grows from hold to hold, in all processes. */
+const now = () => Number(process.hrtime.bigint());

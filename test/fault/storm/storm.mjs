@@ -1,31 +1,41 @@
-// The storm: processes that acquire and release without end, of which one that holds something is killed at random and
-// replaced, again and again. An oracle of its own in shared memory counts how often two held what one may hold.
+// The storm: processes that try, wait, block, read, write and steal without end, of which one that holds or waits is
+// killed at random and replaced, again and again. An oracle of its own in shared memory counts how often two held what
+// one may hold.
 
 import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+import { snapshot } from '../../../dist/lock/lock-snapshot.js';
 import { contenders } from './contenders.mjs';
+import { oracle, STUCK_MS, tallies } from './oracle.mjs';
 
 const WORKER = fileURLToPath(new URL('worker.mjs', import.meta.url));
-const oracle = createRequire(import.meta.url)('../addon/build/Release/hold_oracle.node');
 
-/** A lock that nobody could have for so long is stuck; a loaded machine is given its time. */
-const STUCK_MS = 5000;
+/** The roles of the threads of each process, that of its main thread first. */
+const TEAMS = [['try'], ['wait'], ['block'], ['try', 'wait'], ['steal', 'wait']];
+/** One that is never killed, so that its waits can be seen to end. */
+const SURVIVORS = ['wait', 'block'];
+
+/** Who has been told to end is done with its waits by then. */
+const END_MS = 2 * STUCK_MS;
 
 /**
  * @typedef {object} Report
- * @property {number} kills how many holders were killed
- * @property {number} entered how often a lock was had
- * @property {number} doubleHolds how often one more held than may
- * @property {string[]} stuck the locks that nobody could have for STUCK_MS
- * @property {Record<string, number>} wrongPermits at the end: the locks of which not all permits could be had, or more
+ * @property {{ holders: number, waiters: number, others: number }} kills how many were killed, by what they did
+ * @property {Record<'tried' | 'waited' | 'blocked' | 'stole' | 'timedOut' | 'aborted', number>} happened how often a lock
+ * was had in which way, and how else waits ended
+ * @property {string[]} doubleHolds the locks that one more held than may
+ * @property {string[]} mixedHolds the locks that a reader and a writer held together
+ * @property {string[]} stuck the locks that nobody had for STUCK_MS, waits that took so much longer than they were to,
+ * and processes that did not end
+ * @property {string[]} wrongPermits at the end: the locks of which not all permits could be had, or more
+ * @property {string[]} leftBehind at the end: who is still said to hold or to wait for which lock
  * @property {string[]} failures what processes ended with that were not killed
  */
 
@@ -33,58 +43,109 @@ const STUCK_MS = 5000;
  * @param {object} options
  * @param {'table' | 'semaphore' | 'none'} options.kind locks of the lock table; plain named semaphores; or no lock at all
  * @param {number} options.seconds for how long; shorter when everything is stuck
- * @param {number} [options.processes]
  * @returns {Promise<Report>}
  */
-export async function storm({ kind, seconds, processes = 6 }) {
+export async function storm({ kind, seconds }) {
   const namespace = `storm-${randomUUID()}`;
   const locks = contenders(kind, namespace);
   const oraclePath = join(tmpdir(), `semlock-${namespace}`);
   oracle.open(oraclePath);
 
-  const report = { kills: 0, entered: 0, doubleHolds: 0, stuck: [], wrongPermits: {}, failures: [] };
-  const workers = new Set();
-  const startWorker = () => {
-    const worker = fork(WORKER, [kind, namespace, oraclePath], { execArgv: [] });
-    workers.add(worker);
+  const kills = { holders: 0, waiters: 0, others: 0 };
+  const failures = [];
+  let stuck = [];
+  /** With their teams. */
+  const workers = new Map();
+  /** Those to be killed: they have begun, since one that is killed earlier can do nobody harm. */
+  const ready = new Set();
+  const start = (team) => {
+    const worker = fork(WORKER, [kind, namespace, oraclePath, ...team], { execArgv: [] });
+    workers.set(worker, team);
+    if (team !== SURVIVORS) worker.once('message', () => ready.add(worker));
     worker.once('exit', (code, signal) => {
       workers.delete(worker);
-      if (signal !== 'SIGKILL' && code !== 0) report.failures.push(`a worker ended with ${code ?? signal}`);
+      ready.delete(worker);
+      if (signal !== 'SIGKILL' && code !== 0) failures.push(`${team.join(' + ')} ended with ${code ?? signal}`);
     });
-    return worker;
+  };
+  const killAndReplace = async ({ victim, as }) => {
+    const team = workers.get(victim);
+    victim.kill('SIGKILL');
+    kills[as]++;
+    await once(victim, 'exit');
+    start(team);
   };
   const progress = new Progress(locks);
   try {
-    for (let started = 0; started < processes; started++) startWorker();
+    for (const team of [SURVIVORS, ...TEAMS]) start(team);
     for (const end = performance.now() + seconds * 1000; performance.now() < end;) {
-      await sleep(Math.random() * 40);
-      // Who holds one at this moment; somebody at random where nobody does.
-      const held = locks[Math.floor(Math.random() * locks.length)];
-      const pids = oracle.holders(held.number);
-      const all = [...workers];
-      const victim = all.find(({ pid }) => pids.includes(pid)) ?? all[Math.floor(Math.random() * all.length)];
-      victim.kill('SIGKILL');
-      report.kills++;
-      await once(victim, 'exit');
-      startWorker();
-      report.stuck = progress.stuck();
-      if (report.stuck.length === locks.length) break;
+      await sleep(Math.random() * 100);
+      if (ready.size > 0) await killAndReplace(chooseVictim([...ready], locks, namespace));
+      stuck = progress.stuck();
+      if (stuck.length === locks.length) break;
     }
-    for (const worker of workers) if (worker.connected) worker.send('end');
-    await Promise.all([...workers].map((worker) => once(worker, 'exit')));
-
-    for (const lock of locks) {
-      report.entered += oracle.entered(lock.number);
-      report.doubleHolds += oracle.excess(lock.number);
-      const had = lock.takeAll();
-      if (had !== lock.permits) report.wrongPermits[lock.name] = had;
-    }
+    if (stuck.length < locks.length) stuck.push(...(await endAll(workers)));
   } finally {
-    for (const worker of workers) worker.kill('SIGKILL');
-    for (const lock of locks) lock.unlink();
+    const all = [...workers.keys()];
+    for (const worker of all) worker.kill('SIGKILL');
+    await Promise.all(all.map((worker) => once(worker, 'exit')));
     rmSync(oraclePath, { force: true });
   }
-  return report;
+
+  const { late, ...happened } = tallies();
+  if (late > 0) stuck.push(`${late} waits`);
+  const countsOf = ({ number }) => oracle.counts(number);
+  const wrongPermits = locks.flatMap((lock) => {
+    const had = countPermits(lock);
+    return had === lock.permits ? [] : [`${lock.name}: ${had}`];
+  });
+  const { held, pending } = snapshot(namespace);
+  for (const lock of locks) lock.unlink();
+  return {
+    kills,
+    happened,
+    doubleHolds: locks.filter((lock) => countsOf(lock).excess > 0).map(({ name }) => name),
+    mixedHolds: locks.filter((lock) => countsOf(lock).mixed > 0).map(({ name }) => name),
+    stuck,
+    wrongPermits,
+    leftBehind: [...held, ...pending].map(({ name, pid }) => `${name}: ${pid}`),
+    failures,
+  };
+}
+
+/** Who holds a lock at this moment, or is the first to wait for one; anybody now and then, and when nobody does. */
+function chooseVictim(workers, locks, namespace) {
+  const pids = {
+    holders: () => locks.flatMap(({ number }) => oracle.holders(number)),
+    waiters: () =>
+      locks.flatMap(({ name }) => snapshot(namespace).pending.find((wait) => wait.name === name)?.pid ?? []),
+    others: () => [],
+  };
+  const as = any(Object.keys(pids));
+  const wanted = new Set(pids[as]());
+  const candidates = workers.filter(({ pid }) => wanted.has(pid));
+  return candidates.length > 0 ? { victim: any(candidates), as } : { victim: any(workers), as: 'others' };
+}
+
+function any(list) {
+  return list[Math.floor(Math.random() * list.length)];
+}
+
+/** Tells all to end; those that did not within END_MS. */
+async function endAll(workers) {
+  const all = [...workers];
+  for (const [worker] of all) if (worker.connected) worker.send('end');
+  const ended = Promise.all(all.map(([worker]) => once(worker, 'exit')));
+  await Promise.race([ended, sleep(END_MS, undefined, { ref: false })]);
+  return all.flatMap(([worker, team]) => (workers.has(worker) ? [`process ${worker.pid}: ${team.join(' + ')}`] : []));
+}
+
+/** How many can be had at once, one more than there should be at most. */
+function countPermits({ permits, tryAcquire }) {
+  const had = [];
+  for (let one; had.length <= permits && (one = tryAcquire('exclusive')) !== null;) had.push(one);
+  for (const held of had) held.release();
+  return had.length;
 }
 
 /** Which locks have been entered lately. */
@@ -100,7 +161,7 @@ class Progress {
     return this.#locks
       .filter(({ number }, index) => {
         const seen = this.#seen[index];
-        const entered = oracle.entered(number);
+        const { entered } = oracle.counts(number);
         if (entered !== seen.entered) this.#seen[index] = { entered, at: now };
         return now - this.#seen[index].at > STUCK_MS;
       })
