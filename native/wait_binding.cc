@@ -77,6 +77,19 @@ napi_value LockCancel(napi_env env, napi_callback_info info) {
   return Int(env, kResultDelivered);
 }
 
+// Whether JavaScript can still run here. When its thread is terminated or the process exits, Node.js waits for that
+// thread, which has to find out by itself.
+bool CanRun(napi_env env) {
+  napi_handle_scope scope = nullptr;
+  napi_open_handle_scope(env, &scope);
+  napi_value script = nullptr;
+  napi_value result = nullptr;
+  const bool can_run =
+      napi_create_string_utf8(env, "0", 1, &script) == napi_ok && napi_run_script(env, script, &result) == napi_ok;
+  napi_close_handle_scope(env, scope);
+  return can_run;
+}
+
 // lockAcquireSync(handle, mode, timeout in ms, negative for none): as lockTryAcquire
 napi_value LockAcquireSync(napi_env env, napi_callback_info info) {
   RawArgs<3> args(env, info);
@@ -85,8 +98,10 @@ napi_value LockAcquireSync(napi_env env, napi_callback_info info) {
   Grant grant;
   SysError error;
   const auto timeout_ns = int64_t{args.Int(2)} * 1000000;
-  const Outcome outcome =
-      lock == nullptr ? Outcome::kNotHeld : AcquireBlocking(*lock, ModeOf(args.Int(1)), timeout_ns, &grant, &error);
+  const auto goes_on = [env] { return CanRun(env); };
+  const Outcome outcome = lock == nullptr
+                              ? Outcome::kNotHeld
+                              : AcquireBlocking(*lock, ModeOf(args.Int(1)), timeout_ns, goes_on, &grant, &error);
   return Int(env, locks.Return(outcome, grant, error));
 }
 

@@ -232,7 +232,8 @@ void WaitService::SettleAll() {
   for (auto& pending : waits) pending->lock.Settle();
 }
 
-Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, Grant* grant, SysError* error) {
+Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const std::function<bool()>& goes_on,
+                        Grant* grant, SysError* error) {
   WaitRef wait;
   const ProcessSlot& slot = lock.table()->slot();
   const int64_t start = MonotonicNs();
@@ -240,7 +241,7 @@ Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, Grant* 
   // Busy is a latch here, which a process was stopped inside of: the queue cannot even be joined.
   while ((outcome = lock.Enqueue(mode, grant, &wait, error)) == Outcome::kBusy) {
     const bool latch = !*error || IsLatchTimeout(*error);
-    if (!latch || (timeout_ns >= 0 && MonotonicNs() - start >= timeout_ns)) return outcome;
+    if (!latch || !goes_on() || (timeout_ns >= 0 && MonotonicNs() - start >= timeout_ns)) return outcome;
     *error = {};
     SleepNs(1000000);
   }
@@ -253,18 +254,19 @@ Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, Grant* 
     const int64_t left = timeout_ns < 0 ? kSettleNs : start + timeout_ns - now;
     if (left <= 0) break;
     slot.SleepUntilWoken(seen, std::min(left, kSettleNs));
-    if (MonotonicNs() - settled >= kSettleNs) {
-      lock.Settle();
-      settled = MonotonicNs();
-    }
+    if (MonotonicNs() - settled < kSettleNs) continue;
+    if (!goes_on()) break;
+    lock.Settle();
+    settled = MonotonicNs();
   }
   if (MarkCancelled(*lock.table(), wait)) {
     lock.Settle();
     return Outcome::kBusy;
   }
   // Granted at the last moment, or about to be by a process that may be stopped right there.
+  const int64_t over = MonotonicNs();
   while (!Collect(*lock.table(), wait, grant)) {
-    if (MonotonicNs() - start > timeout_ns + kSettleNs) {
+    if (MonotonicNs() - over > kSettleNs) {
       WaitService::Of(lock.table()).GiveBackLater(lock, wait);
       return Outcome::kBusy;
     }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -77,8 +78,10 @@ class WaitService {
   std::unique_ptr<State> state_;
 };
 
-// Blocks the calling thread until the lock is granted, at most `timeout_ns` (negative: no limit). kDone, kBusy when the
-// time is over, or an error as TryAcquire.
-Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, Grant* grant, SysError* error);
+// Blocks the calling thread until the lock is granted, at most `timeout_ns` (negative: no limit), and only as long as
+// `goes_on` says so, which is asked every 20 ms at least. kDone, kBusy when the wait is over, or an error as
+// TryAcquire.
+Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const std::function<bool()>& goes_on,
+                        Grant* grant, SysError* error);
 
 }  // namespace semlock

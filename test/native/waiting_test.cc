@@ -32,7 +32,8 @@ static void InThreads(const std::function<void(uint16_t thread)>& work) {
 
 static bool Wait(Lock& lock, Mode mode, int64_t timeout_ns, Grant* grant) {
   SysError error;
-  return semlock::AcquireBlocking(*lock, mode, timeout_ns, grant, &error) == Outcome::kDone;
+  const auto goes_on = [] { return true; };
+  return semlock::AcquireBlocking(*lock, mode, timeout_ns, goes_on, grant, &error) == Outcome::kDone;
 }
 
 TEST("threads that wait in turn and add under the lock lose nothing") {
@@ -88,6 +89,27 @@ TEST("a wait whose time is over leaves the queue to those behind it") {
   CHECK(Eventually([] { return !Query("a").waiters.empty(); }));
   CHECK(holder.Release());
   patient.join();
+  CHECK(Lock("a").Available() == 1);
+}
+
+TEST(
+    "a wait that must not go on ends soon, and leaves the queue to those behind "
+    "it") {
+  Lock holder("a");
+  CHECK(holder.TryAcquire());
+  std::atomic<bool> goes_on{true};
+  std::thread terminated([&] {
+    Lock lock("a", {}, 2);
+    Grant grant;
+    SysError error;
+    const auto asked = [&] { return goes_on.load(); };
+    CHECK(semlock::AcquireBlocking(*lock, Mode::kExclusive, kForEver, asked, &grant, &error) == Outcome::kBusy);
+  });
+  CHECK(Eventually([] { return Query("a").waiters.size() == 1; }));
+  goes_on = false;
+  terminated.join();
+  CHECK(Query("a").waiters.empty());
+  CHECK(holder.Release());
   CHECK(Lock("a").Available() == 1);
 }
 
