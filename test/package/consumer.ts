@@ -9,6 +9,9 @@ import { fileURLToPath } from 'node:url';
 
 import { inject } from 'vitest';
 
+/** No program of a test may take longer. */
+const TIMEOUT_MS = 120_000;
+
 import { Server } from './server.js';
 
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
@@ -36,7 +39,7 @@ export class Consumer {
   /** Runs a program in the project and gives what it printed; throws with that when it fails. */
   run(program: string, ...args: string[]): string {
     try {
-      return execFileSync(program, args, { cwd: this.folder, encoding: 'utf8', stdio: 'pipe' });
+      return execFileSync(program, args, { cwd: this.folder, encoding: 'utf8', stdio: 'pipe', timeout: TIMEOUT_MS });
     } catch (error) {
       const { stdout, stderr } = error as { stdout: string; stderr: string };
       throw new Error(`${[program, ...args].join(' ')} failed in ${this.folder}\n${stdout}\n${stderr}`, {

@@ -1,10 +1,10 @@
 import { fileLock, Lock, SemlockError, type SemlockErrorCode } from 'semlock';
 
 const lock = new Lock('ledger');
-const busy: SemlockErrorCode = 'ERR_SEMLOCK_BUSY';
+const late: SemlockErrorCode = 'ERR_SEMLOCK_TIMEOUT';
 // @ts-expect-error -- The types reach the consumer, so that a mistake is one.
 const wrong: SemlockErrorCode = 'ERR_OTHER';
 
 const held = lock.tryAcquire();
-const code = await lock.run(() => wrong).catch((error: unknown) => (error as SemlockError).code);
-console.log('typescript', typeof fileLock(), held?.name, code === busy, held?.release());
+const code = await lock.run(() => wrong, { timeoutMs: 0 }).catch((error: unknown) => (error as SemlockError).code);
+console.log('typescript', typeof fileLock(), held?.name, code === late, held?.release());
