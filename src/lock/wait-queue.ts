@@ -107,9 +107,9 @@ class WaitQueue {
     this.#places.set(request, id);
     listen(id, (entry, token, abandoned) => {
       this.#remove(request);
-      // The next one first: it keeps this process's turn in the queue, whatever the granted one does.
-      this.#takePlaces();
       request.granted(entry, token, abandoned);
+      // Not before: a permit that is free for the next one would be told of first.
+      this.#takePlaces();
     });
   }
 
