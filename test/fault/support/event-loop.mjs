@@ -1,0 +1,50 @@
+// A process that uses a lock in its event loop and measures for how long that stands still. What the system gives to
+// other programs meanwhile does not count.
+// Usage: fork it with <namespace> <name> <one of uses>; it measures from the message 'begin' to 'end', then says for how
+// many milliseconds each turn of the loop stalled, and 'done' when it has had the lock.
+
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { Lock } from 'semlock';
+
+const [namespace, name, use] = process.argv.slice(2);
+const lock = new Lock(name, { namespace });
+const PAUSE_MS = 2;
+
+const uses = {
+  try: () => void lock.tryAcquire()?.release(),
+  /** Others come, and give up. */
+  wait() {
+    const leaving = new AbortController();
+    lock.acquire({ signal: leaving.signal }).then(
+      (held) => held.release(),
+      () => {},
+    );
+    setTimeout(() => leaving.abort(), 5);
+  },
+  /** What nobody does in an event loop: the control. */
+  block: () => void lock.acquireSync({ timeoutMs: 20 })?.release(),
+};
+
+/** For how long this thread has been ready to run while others ran, in milliseconds. See proc(5), schedstat. */
+const lostMs = () => Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[1]) / 1e6;
+
+let [measuring, ended] = [false, false];
+process.on('message', (what) => (what === 'begin' ? (measuring = true) : (ended = true)));
+const patient = use === 'wait' ? lock.acquire() : undefined;
+process.send('ready');
+
+const stallsMs = [];
+while (!ended) {
+  const counts = measuring;
+  const [start, lost] = [performance.now(), lostMs()];
+  uses[use]();
+  await sleep(PAUSE_MS);
+  const stallMs = performance.now() - start - (lostMs() - lost) - PAUSE_MS;
+  if (counts) stallsMs.push(stallMs);
+}
+process.send(stallsMs);
+(await (patient ?? lock.acquire())).release();
+process.send('done');
+process.disconnect();
