@@ -9,10 +9,10 @@ import { fileURLToPath } from 'node:url';
 
 import { inject } from 'vitest';
 
+import { Server } from './server.js';
+
 /** No program of a test may take longer. */
 const TIMEOUT_MS = 120_000;
-
-import { Server } from './server.js';
 
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 
