@@ -27,9 +27,10 @@ function open(lock) {
 }
 
 const EXCLUSIVE = 0;
+const MODES = { exclusive: EXCLUSIVE, shared: 1 };
 const QUEUED = -3;
 
-const tryAcquire = (lock) => grantOf(addon.lockTryAcquire(open(lock), EXCLUSIVE));
+const tryAcquire = (lock, mode = 'exclusive') => grantOf(addon.lockTryAcquire(open(lock), MODES[mode]));
 
 /** What a native call that may give a permit returned; null for busy. */
 function grantOf(entry) {
@@ -49,7 +50,7 @@ const calls = {
   tryAcquire,
   release,
   /** Blocks the whole process until it has a permit, or null when the time is over. */
-  wait: (lock, ms) => grantOf(addon.lockAcquireSync(open(lock), EXCLUSIVE, ms)),
+  wait: (lock, ms, mode = 'exclusive') => grantOf(addon.lockAcquireSync(open(lock), MODES[mode], ms)),
   /** Waits without blocking, as servers do: the thread that waits for all of the process tells of the grant. */
   waitInTurn: (lock) =>
     new Promise((resolve) => {

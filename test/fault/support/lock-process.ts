@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
+import type { LockMode } from '../../../src/lock/held.js';
 import type { LockReport } from '../../../src/native.js';
 import { eventually } from './eventually.js';
 
@@ -16,6 +17,8 @@ export const FAULT_ADDON = fileURLToPath(new URL('../addon/build/Release/semlock
 
 /** No call takes so long, on whatever machine. */
 const HANGS_MS = 25_000;
+
+export type { LockMode };
 
 /** A lock as the native interface knows it. */
 export interface LockDescription {
@@ -112,9 +115,9 @@ export class LockProcess {
   }
 
   open = (lock: LockDescription) => this.call<undefined>('open', lock);
-  tryAcquire = (lock: LockDescription) => this.call<Grant | null>('tryAcquire', lock);
+  tryAcquire = (lock: LockDescription, mode?: LockMode) => this.call<Grant | null>('tryAcquire', lock, mode);
   /** Blocks the process until it has a permit; `null` when the time is over. */
-  wait = (lock: LockDescription, ms: number) => this.call<Grant | null>('wait', lock, ms);
+  wait = (lock: LockDescription, ms: number, mode?: LockMode) => this.call<Grant | null>('wait', lock, ms, mode);
   /** Waits for a permit without blocking the process. */
   waitInTurn = (lock: LockDescription) => this.call<Grant | null>('waitInTurn', lock);
   release = (lock: LockDescription, grant: Grant) => this.call<boolean>('release', lock, grant);
@@ -123,14 +126,16 @@ export class LockProcess {
   query = (namespace: string) => this.call<LockReport[]>('query', namespace);
   semValue = (name: string) => this.call<number>('semValue', name);
 
+  async takeOne(lock: LockDescription, mode?: LockMode): Promise<Grant> {
+    const grant = await this.tryAcquire(lock, mode);
+    if (grant === null) throw new Error(`${lock.name} is busy`);
+    return grant;
+  }
+
   /** Takes so many permits. */
   async take(lock: LockDescription, permits: number): Promise<Grant[]> {
     const grants: Grant[] = [];
-    while (grants.length < permits) {
-      const grant = await this.tryAcquire(lock);
-      if (grant === null) throw new Error(`${lock.name} is busy`);
-      grants.push(grant);
-    }
+    while (grants.length < permits) grants.push(await this.takeOne(lock));
     return grants;
   }
 
@@ -147,9 +152,9 @@ export class LockProcess {
     }
   }
 
-  /** Ends when it was killed at the step, which `action` must make it reach. */
-  async dieAt(step: string, action: () => Promise<unknown>): Promise<void> {
-    await this.arm(step, 'SIGKILL');
+  /** Ends when it was killed at the step, which `action` must make it reach for the `count`-th time. */
+  async dieAt(step: string, action: () => Promise<unknown>, count = 1): Promise<void> {
+    await this.arm(step, 'SIGKILL', count);
     const outcome = await this.#inTime(
       Promise.race([
         this.ended,

@@ -1,0 +1,4 @@
+import { killAtEachStep } from './matrix.js';
+import { leavers } from './roles/leavers.js';
+
+killAtEachStep(leavers);

@@ -1,0 +1,112 @@
+// Kills of those who come, alone or to others, and make locks.
+
+import { truncateSync } from 'node:fs';
+
+import { CREATE, UPGRADE, type Scenario } from '../scenario.js';
+
+const JOIN = ['join_gate_locked', 'join_byte_locked', 'join_generation_counted', 'join_pid_written', 'join_present'];
+
+export const newcomers: readonly Scenario[] = [
+  {
+    role: 'newcomer',
+    title: 'is the first of its namespace',
+    steps: [
+      'build_created',
+      'build_filled',
+      'build_linked',
+      ...JOIN,
+      'grow_reserved',
+      'grow_counted',
+      ...CREATE,
+      ...UPGRADE,
+    ],
+    async play({ room, lock }, step) {
+      const victim = room.process();
+      await victim.dieAt(step, () => victim.tryAcquire(lock));
+    },
+  },
+  {
+    role: 'newcomer',
+    title: 'joins others',
+    steps: JOIN,
+    async play(stage, step) {
+      await stage.witness();
+      const victim = stage.room.process();
+      await victim.dieAt(step, () => victim.tryAcquire(stage.lock));
+    },
+  },
+  {
+    role: 'newcomer',
+    title: 'comes when all others were killed, one of them with a permit in hand',
+    steps: JOIN,
+    async play(stage, step) {
+      const dead = await stage.user();
+      await dead.take(stage.lock, 1);
+      await dead.kill();
+      const victim = stage.room.process();
+      await victim.dieAt(step, () => victim.tryAcquire(stage.lock));
+    },
+  },
+  {
+    role: 'newcomer',
+    title: 'finds a table that was cut off',
+    steps: ['leave_semaphores_unlinked', 'leave_table_unlinked'],
+    async play(stage, step) {
+      const dead = await stage.user();
+      await dead.kill();
+      truncateSync(stage.room.tablePath, 5000);
+      const victim = stage.room.process();
+      await victim.dieAt(step, () => victim.tryAcquire(stage.lock));
+    },
+  },
+  {
+    role: 'newcomer',
+    title: 'makes a second lock beside one that is held',
+    steps: [...CREATE, ...UPGRADE],
+    async play(stage, step) {
+      await stage.witness();
+      const victim = await stage.user();
+      const second = { ...stage.lock, name: 'a second one', foreign: false, posixName: '' };
+      await victim.dieAt(step, () => victim.tryAcquire(second));
+      const next = await stage.user();
+      const had = await next.count(second);
+      if (had !== stage.lock.permits) throw new Error(`${had} permits of the second lock can be had`);
+    },
+  },
+  {
+    role: 'newcomer',
+    title: 'gives a lock that is held without a semaphore of its own in the file system one',
+    steps: UPGRADE,
+    onlyIf: ({ foreign }) => !foreign,
+    async play(stage, step) {
+      const { lock, room } = stage;
+      const keyed = { ...lock, named: false };
+      const holder = room.process();
+      const grants = await holder.take(keyed, stage.variant.permits);
+      const victim = room.process();
+      await victim.dieAt(step, () => victim.tryAcquire(lock));
+      await holder.releaseAll(keyed, grants);
+    },
+  },
+  ...[false, true].map((named): Scenario => ({
+    role: 'newcomer',
+    title: `recycles idle records ${named ? 'with' : 'without'} a named semaphore`,
+    steps: [
+      'recycle_latched',
+      'recycle_generation_counted',
+      'recycle_state_cleared',
+      'recycle_unlinked',
+      'recycle_freed',
+    ],
+    async play(stage, step) {
+      await stage.witness();
+      const victim = await stage.user();
+      const many = { ...stage.lock, named, foreign: false, posixName: '' };
+      // The table grows by 256 records; those with a named semaphore are left alone until there are many.
+      await victim.dieAt(step, () => victim.call('useEach', many, 'many ', 0, named ? 1800 : 800));
+      const next = await stage.user();
+      const busy = await next.call<number>('useEach', many, 'many ', 0, 400);
+      if (busy > 0) throw new Error(`${busy} names are stuck`);
+    },
+  })),
+];

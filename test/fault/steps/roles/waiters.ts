@@ -1,0 +1,106 @@
+// Kills of those who wait, and of those who hand on to them.
+
+import { expect } from 'vitest';
+
+import { gapAt, HAND_ON, LONG_MS, type Scenario, type Stage } from '../scenario.js';
+
+/** Somebody with the last permit, and one who is about to wait for it. */
+async function contention(stage: Stage) {
+  await stage.witness();
+  const [holder, waiter] = [await stage.user(), await stage.user()];
+  const grant = await holder.takeOne(stage.lock);
+  const release = () => holder.release(stage.lock, grant);
+  return { holder, waiter, release };
+}
+
+export const waiters: readonly Scenario[] = [
+  {
+    role: 'waiter',
+    title: 'gets in line',
+    steps: [
+      'room_waiters_linked',
+      'room_entries_linked',
+      'enqueue_latched',
+      'enqueue_filled',
+      'enqueue_tag_written',
+      'enqueue_counted',
+      'enqueue_left',
+    ],
+    onlyIf: ({ permits }, step) => step !== 'room_entries_linked' || permits === 1, // for readers
+    async play(stage, step) {
+      const { waiter, release } = await contention(stage);
+      await waiter.dieAt(step, () => waiter.wait(stage.lock, LONG_MS));
+      await release();
+    },
+  },
+  {
+    role: 'waiter',
+    title: 'is granted the permit',
+    steps: ['collect_read', 'collect_freed'],
+    async play(stage, step) {
+      const { waiter, release } = await contention(stage);
+      const death = waiter.dieAt(step, () => waiter.wait(stage.lock, LONG_MS));
+      await waiter.isWaiting();
+      await release();
+      await death;
+    },
+  },
+  {
+    role: 'waiter',
+    title: 'gives up',
+    steps: ['cancel_marked', 'queue_cell_freed'],
+    async play(stage, step) {
+      const { waiter, release } = await contention(stage);
+      await waiter.dieAt(step, () => waiter.wait(stage.lock, 50));
+      await release();
+    },
+  },
+  {
+    role: 'waiter',
+    title: 'is the one to find that who handed the permit to it was killed over it',
+    steps: ['repair_taken_over', 'repair_grant_settled', 'repair_queue_counted'],
+    gap: (variant) => gapAt(variant, 'hand_on_granting'),
+    async play(stage, step) {
+      const { holder, waiter, release } = await contention(stage);
+      const death = waiter.dieAt(step, () => waiter.wait(stage.lock, LONG_MS));
+      await waiter.isWaiting();
+      await holder.dieAt('hand_on_granting', release);
+      await death;
+    },
+  },
+  {
+    role: 'holder',
+    title: 'hands its permit on to a waiter',
+    steps: HAND_ON,
+    async play(stage, step) {
+      const { lock, variant } = stage;
+      const { holder, waiter, release } = await contention(stage);
+      const lost = gapAt(variant, step) > 0;
+      const waiting = waiter.wait(lock, lost ? 500 : LONG_MS);
+      await waiter.isWaiting();
+      const death = holder.dieAt(step, release);
+      if (lost) expect(await waiting, 'what who waited gets').toBeNull();
+      else await waiter.release(lock, await stage.servedAfter(death, waiting));
+      await death;
+    },
+  },
+  {
+    role: 'holder',
+    title: 'hands its permit on to a waiter that would give up meanwhile',
+    steps: ['hand_on_granting', 'hand_on_entry_written'],
+    async play(stage, step) {
+      const { lock } = stage;
+      const { holder, waiter, release } = await contention(stage);
+      const next = await stage.user();
+      const waiting = waiter.wait(lock, 300);
+      await waiter.isWaiting();
+      await holder.stopAt(step, release);
+      expect(await waiting, 'its time is over').toBeNull();
+      const death = holder.kill();
+      await death;
+      if (gapAt(stage.variant, step) > 0) return;
+      // The waiter is alive and gives back by itself what came too late, on its next round.
+      await next.release(lock, await stage.servedAfter(death, next.wait(lock, LONG_MS)));
+    },
+  },
+];
