@@ -54,9 +54,14 @@ export class PrivateShm {
     return new PrivateShm(keeper);
   }
 
+  /** A command line that runs the rest of its arguments where this /dev/shm is. */
+  get through(): string[] {
+    return ['nsenter', '--mount', '--target', String(this.#keeper.pid), '--'];
+  }
+
   /** A process that has this /dev/shm. */
   process(): LockProcess {
-    const process = LockProcess.start({ through: ['nsenter', '--mount', '--target', String(this.#keeper.pid), '--'] });
+    const process = LockProcess.start({ through: this.through });
     this.#processes.push(process);
     return process;
   }
