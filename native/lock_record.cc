@@ -261,6 +261,7 @@ SysError LockRecord::MakeSemaphore() {
     error = named_->Open(name.c_str(), Create::kNever, 0, 0);
   }
   CRASH_POINT(upgrade_created);
+  if (error.code == ENOSPC) error.kind = "CAPACITY";
   if (error) {
     LeaveUnchanged(repair);
     return error;

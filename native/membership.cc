@@ -51,7 +51,7 @@ int OpenFolder(SysError* error) {
 // last user removed it meanwhile.
 int MakeFolder(SysError* error) {
   if (mkdir(FolderPath().c_str(), 0700) == 0 || errno == EEXIST) return OpenFolder(error);
-  *error = {"mkdir", errno};  // ENOENT: no /dev/shm; EACCES, EROFS, ENOSPC
+  *error = {"mkdir", errno, errno == ENOSPC ? "CAPACITY" : nullptr};  // ENOENT: no /dev/shm; EACCES, EROFS
   return -1;
 }
 
@@ -232,7 +232,8 @@ const char* Membership::CreateTable(int folder, SysError* error) {
     return nullptr;
   }
   CRASH_POINT(build_created);
-  if (const int failed = ReserveTable(fd)) *error = {"posix_fallocate", failed};  // ENOSPC: /dev/shm is full
+  if (const int failed = ReserveTable(fd))
+    *error = {"posix_fallocate", failed, failed == ENOSPC ? "CAPACITY" : nullptr};
   void* memory = *error ? MAP_FAILED : mmap(nullptr, kTableBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED && !*error) *error = {"mmap", errno};
   if (memory != MAP_FAILED) {

@@ -2,7 +2,7 @@
 // behind it is described in native/README.md.
 
 import { channels, holdBegins, publish, since, waitBegins } from '../diagnostics.js';
-import { SemlockError } from '../errors.js';
+import { describe, SemlockError } from '../errors.js';
 import { checkLockName, checkPosixName, defaultNamespace, digest, namespaceId } from '../names.js';
 import { attempt, BUSY, native, type Handle } from '../native.js';
 import { abortSignal, integer, oneOf, optionError, optionParser } from '../options.js';
@@ -163,8 +163,12 @@ export class NamedLock {
    * whatever it is.
    *
    * @returns what `work` returned.
+   * @throws rejects as {@link acquire} does, with what `work` throws, or with a `TypeError` when that is no function.
    */
   async run<T>(work: (held: Held) => T | PromiseLike<T>, options?: AcquireOptions): Promise<Awaited<T>> {
+    if (typeof work !== 'function') {
+      throw new TypeError(`run(): the work must be a function, but ${describe(work)} was given`);
+    }
     const held = await this.acquire(options);
     try {
       return await work(held);

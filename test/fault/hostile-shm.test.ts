@@ -191,7 +191,7 @@ describe('a /dev/shm', () => {
     const shm = await PrivateShm.mount('size=256k');
     writeFileSync(`${shm.path}/filler`, Buffer.alloc(200 * 1024));
     const process = shm.process();
-    await expect(process.tryAcquire(lock)).rejects.toMatchObject({ errno: ENOSPC });
+    await expect(process.tryAcquire(lock)).rejects.toMatchObject({ errno: ENOSPC, kind: 'CAPACITY' });
     rmSync(`${shm.path}/filler`);
     expect(await process.count(lock)).toBe(1);
   });
