@@ -2,34 +2,31 @@
 // keeping all of them would let those who choose the names fill the memory.
 
 /**
- * Keeps the locks that were used last. One that is dropped while it is held stays held: its `Held` lives on, and the
- * next object of that name is the same lock.
+ * Keeps the locks that were used last, `capacity` at most and half of that at least. One that is dropped while it is
+ * held stays held: its `Held` lives on, and the next object of that name is the same lock.
  */
 export class KeyedLocks<L> {
   readonly #open: (name: string) => L;
-  readonly #capacity: number;
-  /** In the order of their last use: a Map iterates as it was filled. */
-  readonly #locks = new Map<string, L>();
+  readonly #half: number;
+  /** Two generations, so that a name that is in use costs one look and no change. */
+  #recent = new Map<string, L>();
+  #older = new Map<string, L>();
 
-  constructor(open: (name: string) => L, capacity = 256) {
+  constructor(open: (name: string) => L, capacity = 512) {
     this.#open = open;
-    this.#capacity = capacity;
+    this.#half = capacity / 2;
   }
 
   /** The lock of that name. Throws what opening it throws. */
   get(name: string): L {
-    const known = this.#locks.get(name);
-    if (known !== undefined) this.#locks.delete(name);
-    const lock = known ?? this.#open(name);
-    this.#locks.set(name, lock);
-    if (this.#locks.size > this.#capacity) this.#dropOldest();
-    return lock;
-  }
-
-  #dropOldest(): void {
-    for (const oldest of this.#locks.keys()) {
-      this.#locks.delete(oldest);
-      return;
+    const recent = this.#recent.get(name);
+    if (recent !== undefined) return recent;
+    const lock = this.#older.get(name) ?? this.#open(name);
+    if (this.#recent.size >= this.#half) {
+      this.#older = this.#recent;
+      this.#recent = new Map();
     }
+    this.#recent.set(name, lock);
+    return lock;
   }
 }
