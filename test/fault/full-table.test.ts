@@ -14,7 +14,7 @@ const names = { namespace: 'full', name: '', named: false };
 
 /** Starts the server where that /dev/shm is; gives a function that makes a request. */
 async function startServer(shm: PrivateShm) {
-  const [command, ...args] = [...shm.through, process.execPath, SERVER, names.namespace] as [string, ...string[]];
+  const [command, ...args] = [...shm.through, process.execPath, SERVER, names.namespace];
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   onTestFinished(async () => {

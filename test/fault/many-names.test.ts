@@ -28,7 +28,7 @@ const KEYED_NAMES = fileURLToPath(new URL('support/keyed-names.mjs', import.meta
 
 /** Uses so many names in a process of its own, as the middleware does. */
 async function useNames(shm: PrivateShm, prefix: string, count: number) {
-  const [command, ...args] = [...shm.through, process.execPath, KEYED_NAMES, lock.namespace] as [string, ...string[]];
+  const [command, ...args] = [...shm.through, process.execPath, KEYED_NAMES, lock.namespace];
   const { stdout } = await promisify(execFile)(command, [...args, prefix, String(count)]);
   return JSON.parse(stdout) as Times & { fixed: number; grownBytes: number };
 }

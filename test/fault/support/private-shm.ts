@@ -55,7 +55,7 @@ export class PrivateShm {
   }
 
   /** A command line that runs the rest of its arguments where this /dev/shm is. */
-  get through(): string[] {
+  get through(): [string, ...string[]] {
     return ['nsenter', '--mount', '--target', String(this.#keeper.pid), '--'];
   }
 
