@@ -44,6 +44,12 @@ describe('the packed package', () => {
     expect(consumer.run(process.execPath, 'main.cjs')).toBe('require function ledger true true\n');
   });
 
+  it('has the command semlock', () => {
+    const semlock = (...args: string[]) => consumer.run('npx', '--no-install', 'semlock', ...args);
+    expect(semlock('run', 'report', '--', 'npx', '--no-install', 'semlock', 'ls')).toMatch(/^exclusive .* report$/m);
+    expect(semlock('ls')).toMatch(/^No lock is held in the namespace /);
+  });
+
   it('is not loaded without a binary', () => {
     const bare = new Consumer('javascript');
     bare.run('rm', join('node_modules/semlock', hostBinary()));
