@@ -66,6 +66,11 @@ class RawArgs {
     napi_get_value_int32(env_, values_[index], &value);
     return value;
   }
+  bool Bool(size_t index) const {
+    bool value = false;
+    napi_get_value_bool(env_, values_[index], &value);
+    return value;
+  }
   // 0, which no acquisition has, for what is no token.
   uint64_t Token(size_t index) const {
     int64_t value = 0;

@@ -45,6 +45,7 @@ bool LatchedRecord::TryGrant(Mode mode, uint16_t thread, Grant* grant) {
 }
 
 bool LatchedRecord::Steal(uint16_t thread, Grant* grant) {
+  Sweep();  // what the dead held is not stolen but abandoned
   table_.AnyEntry(record_, [&](Entry& entry, uint32_t) {
     const Tag robbed = entry.tag.load();
     if (robbed == 0) return false;

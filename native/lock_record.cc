@@ -145,6 +145,7 @@ Outcome LockRecord::Steal(Grant* grant, SysError* error) {
     if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
     if (remembered) record().used.store(1, std::memory_order_relaxed);
     const bool stolen = under.Steal(thread_, grant);
+    under.HandOn();  // the other permits, where there are several
     Leave(&under);
     return stolen ? Outcome::kDone : Outcome::kBusy;
   });

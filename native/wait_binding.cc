@@ -55,8 +55,8 @@ napi_value LockWait(napi_env env, napi_callback_info info) {
   return Int(env, kResultQueued);
 }
 
-// lockCancel(handle, id): kResultBusy when the wait is over without a grant; the entry of a grant that was there
-// already, which is the caller's; or kResultDelivered
+// lockCancel(handle, id): kResultBusy when the wait is over, or kResultDelivered when its grant is on the way to
+// JavaScript. One that was not yet is given back.
 napi_value LockCancel(napi_env env, napi_callback_info info) {
   RawArgs<2> args(env, info);
   Locks& locks = args.Data<Locks>();
@@ -70,11 +70,20 @@ napi_value LockCancel(napi_env env, napi_callback_info info) {
     case WaitService::Cancelled::kOnItsWay:
       return Int(env, kResultBusy);
     case WaitService::Cancelled::kGranted:
-      return Int(env, locks.Return(Outcome::kDone, grant, {}));
+      lock->Decline(grant);
+      return Int(env, kResultBusy);
     case WaitService::Cancelled::kDelivered:
       break;
   }
   return Int(env, kResultDelivered);
+}
+
+// lockDecline(handle, entry, token, abandoned): gives back a grant that was delivered and is not wanted
+napi_value LockDecline(napi_env env, napi_callback_info info) {
+  RawArgs<4> args(env, info);
+  LockRecord* lock = args.Data<Locks>().handles.Get(args.Int(0));
+  if (lock != nullptr) lock->Decline({static_cast<uint32_t>(args.Int(1)), args.Token(2), args.Bool(3)});
+  return nullptr;
 }
 
 // Whether JavaScript can still run here. When its thread is terminated or the process exits, Node.js waits for that
@@ -145,6 +154,7 @@ void InitWaiting(Napi::Env env, Napi::Object exports, Locks* locks) {
   exports["lockKeepAlive"] = Napi::Function::New(env, LockKeepAlive, "lockKeepAlive", locks);
   ExportRaw(env, exports, "lockWait", LockWait, locks);
   ExportRaw(env, exports, "lockCancel", LockCancel, locks);
+  ExportRaw(env, exports, "lockDecline", LockDecline, locks);
   ExportRaw(env, exports, "lockAcquireSync", LockAcquireSync, locks);
   ExportRaw(env, exports, "lockSteal", LockSteal, locks);
   ExportRaw(env, exports, "lockWatch", LockWatch, locks);

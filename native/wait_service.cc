@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <map>
 #include <thread>
 #include <utility>
@@ -17,6 +18,8 @@ namespace {
 
 // How soon the death of a holder is found when nobody else looks.
 constexpr int64_t kSettleNs = 20000000;
+// How soon a theft is found whose thief died before it could tell.
+constexpr int64_t kWatchNs = 1000000000;
 
 // Never destroyed: see LockTable's.
 struct Services {
@@ -55,7 +58,7 @@ struct WaitService::Pending {
   bool watch;    // whether `held` is still held; else a wait
   WaitRef wait;  // of a watch only the record
   Grant held;
-  bool cancelled;  // its grant is to be given back
+  bool cancelled;  // nobody wants its event any more: a wait is withdrawn, or its grant given back
 };
 
 struct WaitService::State {
@@ -159,25 +162,14 @@ void WaitService::Unwatch(int32_t id) {
 }
 
 void WaitService::Forget(const std::shared_ptr<WaitClient>& client) {
-  std::vector<std::shared_ptr<Pending>> cancelled;
   {
     std::lock_guard<std::mutex> guard(state_->mutex);
-    for (auto it = state_->pending.begin(); it != state_->pending.end();) {
-      Pending& pending = *it->second;
-      if (pending.client != client) {
-        ++it;
-        continue;
-      }
-      pending.cancelled = true;
-      if (!pending.watch && !MarkCancelled(*state_->table, pending.wait)) {
-        ++it;  // the thread gives it back
-        continue;
-      }
-      if (!pending.watch) cancelled.push_back(it->second);
-      it = state_->pending.erase(it);
+    for (auto& [id, pending] : state_->pending) {
+      if (pending->client == client) pending->cancelled = true;
     }
   }
-  for (auto& each : cancelled) each->lock.Settle();
+  const ProcessSlot& slot = state_->table->slot();
+  slot.Wake(SlotOf(slot.tag()));
 }
 
 void WaitService::Run() {
@@ -186,14 +178,16 @@ void WaitService::Run() {
   while (!state_->stopped.load()) {
     const uint32_t seen = slot.wakeups();
     LookAtAll();
+    bool waits;
     bool idle;
     {
       std::lock_guard<std::mutex> guard(state_->mutex);
-      idle = std::none_of(state_->pending.begin(), state_->pending.end(),
+      waits = std::any_of(state_->pending.begin(), state_->pending.end(),
                           [](const auto& each) { return !each.second->watch; });
+      idle = state_->pending.empty();
     }
-    slot.SleepUntilWoken(seen, idle ? -1 : kSettleNs);
-    if (idle || MonotonicNs() < next_settle) continue;
+    slot.SleepUntilWoken(seen, waits ? kSettleNs : idle ? -1 : kWatchNs);
+    if (!waits || MonotonicNs() < next_settle) continue;
     SettleAll();
     next_settle = MonotonicNs() + kSettleNs;
   }
@@ -201,23 +195,28 @@ void WaitService::Run() {
 
 void WaitService::LookAtAll() {
   std::vector<std::pair<std::shared_ptr<Pending>, Grant>> unwanted;
+  std::vector<std::shared_ptr<Pending>> withdrawn;
   {
+    LockTable& table = *state_->table;
     std::lock_guard<std::mutex> guard(state_->mutex);
     for (auto it = state_->pending.begin(); it != state_->pending.end();) {
       Pending& pending = *it->second;
       WaitEvent event{pending.id, pending.watch, pending.held};
-      const bool done = pending.watch ? !StillHolds(*state_->table, pending.wait.record, pending.held)
-                                      : Collect(*state_->table, pending.wait, &event.grant);
-      if (!done) {
-        ++it;
-        continue;
+      bool done = true;
+      if (pending.watch) {
+        done = pending.cancelled || !StillHolds(table, pending.wait.record, pending.held);
+      } else if (pending.cancelled && MarkCancelled(table, pending.wait)) {
+        withdrawn.push_back(it->second);
+      } else {
+        done = Collect(table, pending.wait, &event.grant);
+        if (done && pending.cancelled) unwanted.emplace_back(it->second, event.grant);
       }
-      if (!pending.cancelled) pending.client->Deliver(event);
-      if (pending.cancelled && !pending.watch) unwanted.emplace_back(it->second, event.grant);
-      it = state_->pending.erase(it);
+      if (done && !pending.cancelled) pending.client->Deliver(event);
+      it = done ? state_->pending.erase(it) : std::next(it);
     }
   }
-  for (auto& [pending, grant] : unwanted) pending->lock.Release(grant.entry, grant.token);
+  for (auto& pending : withdrawn) pending->lock.Settle();
+  for (auto& [pending, grant] : unwanted) pending->lock.Decline(grant);
 }
 
 // Not under the mutex: a latch may take a millisecond each, and the event loop must not wait for that.

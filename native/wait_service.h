@@ -44,7 +44,7 @@ class WaitService {
   static WaitService& Of(const std::shared_ptr<LockTable>& table);
   // For the end of the process: no thread of ours runs after this.
   static void StopAll();
-  // For the end of an environment: its waits are over, and what was granted meanwhile is given back.
+  // For the end of an environment: it gets no event after this, and its waits are withdrawn or given back.
   static void ForgetEverywhere(const std::shared_ptr<WaitClient>& client);
 
   // Waits on behalf of `client`, who gets an event of the id that is returned. `lock` is a copy for this service.

@@ -47,8 +47,10 @@ export interface NativeAddon {
   lockKeepAlive(alive: boolean): void;
   /** As `lockTryAcquire`, but {@link QUEUED} in place of busy: an event with the id in `lockResult` will come. */
   lockWait(handle: Handle, mode: NativeMode): number;
-  /** {@link BUSY}: it is over; an entry: it was granted, and is the caller's; {@link DELIVERED}: its event will come. */
+  /** {@link BUSY}: it is over; {@link DELIVERED}: it was granted, and its event will come. */
   lockCancel(handle: Handle, id: number): number;
+  /** Gives back a grant whose event came too late. Whoever has it next is told in its place that it was abandoned. */
+  lockDecline(handle: Handle, entry: number, token: number, abandoned: boolean): void;
   /** The id of the event that comes when this permit is stolen. */
   lockWatch(handle: Handle, entry: number, token: number): number;
   lockUnwatch(handle: Handle, id: number): void;

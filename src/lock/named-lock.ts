@@ -224,6 +224,7 @@ export class NamedLock {
         if (signal !== undefined) forgetAbort(signal, request);
       };
       const request: WaitRequest = {
+        lockName: this.name,
         handle: this.#opened,
         mode: NATIVE_MODE[mode],
         ownPlace,

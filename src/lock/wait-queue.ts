@@ -2,11 +2,12 @@
 // processes, so that processes take turns however many wait in each. Requests of the Web Locks API stand there
 // themselves, because that API promises the order of all requests, and shows them.
 
-import { BUSY, DELIVERED, native, QUEUED, type Handle, type NativeMode } from '../native.js';
+import { attempt, BUSY, DELIVERED, native, QUEUED, type Handle, type NativeMode } from '../native.js';
 import { countWaiting, listen, unlisten } from './events.js';
 
 /** What a wait asks for, and whom to tell. Exactly one of the two is called, once. */
 export interface WaitRequest {
+  readonly lockName: string;
   readonly handle: Handle;
   readonly mode: NativeMode;
   /** Stands in the queue between processes by itself, not only when it is the head of its thread. */
@@ -87,7 +88,7 @@ class WaitQueue {
       } else {
         this.#remove(next);
         if (entry >= 0) next.granted(entry, native.lockResult[0]!, native.lockResult[1] !== 0);
-        else next.failed(lastError());
+        else next.failed(lastError(next));
       }
     }
     if (this.#requests.size === 0 && queues.get(this.#key) === this) queues.delete(this.#key);
@@ -129,18 +130,14 @@ class WaitQueue {
 
 /** A grant that is there already, or on its way, is given back. */
 function withdraw(request: WaitRequest, id: number): void {
-  const outcome = native.lockCancel(request.handle, id);
-  if (outcome === DELIVERED) {
-    listen(id, (entry, token) => native.lockRelease(request.handle, entry, token));
-    return;
-  }
   unlisten(id);
-  if (outcome >= 0) native.lockRelease(request.handle, outcome, native.lockResult[0]!);
+  if (native.lockCancel(request.handle, id) !== DELIVERED) return;
+  listen(id, (entry, token, abandoned) => native.lockDecline(request.handle, entry, token, abandoned));
 }
 
-function lastError(): unknown {
+function lastError({ lockName }: WaitRequest): unknown {
   try {
-    return native.lockError();
+    return attempt(lockName, () => native.lockError());
   } catch (error) {
     return error;
   }

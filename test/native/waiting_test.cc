@@ -263,3 +263,66 @@ TEST("threads of one process that give the same permit back give it back once") 
   sem_getvalue(&record.semaphore, &value);
   CHECK(value == 1);
 }
+
+// Stands in the queue of "a" behind the holder.
+static WaitRef Queue(Lock& lock) {
+  Grant grant;
+  WaitRef wait;
+  SysError error;
+  CHECK((*lock).Enqueue(Mode::kExclusive, &grant, &wait, &error) == Outcome::kQueued);
+  return wait;
+}
+
+PROGRAM(holder) {
+  Lock lock("a");
+  Say(lock.TryAcquire() ? "held" : "busy");
+  Hear();
+  return 0;
+}
+
+TEST("a grant that its waiter did not want tells the next holder of the death before it") {
+  Lock waiter("a", {}, 2);
+  Process holder("holder");
+  CHECK(holder.Read() == "held");
+  const WaitRef wait = Queue(waiter);
+  holder.Kill();
+  CHECK(Lock("a", {}, 3).Available() == 0);  // the waiter has it now
+  WaitService::Of(Table()).GiveBackLater(*waiter, wait);
+  Lock next("a", {}, 3);
+  CHECK(Eventually([&] { return next.TryAcquire(); }));
+  CHECK(next.grant().abandoned);
+}
+
+TEST("who steals from a dead holder is told of its death") {
+  Process holder("holder");
+  CHECK(holder.Read() == "held");
+  holder.Kill();
+  Lock thief("a");
+  Grant grant;
+  SysError error;
+  CHECK((*thief).Steal(&grant, &error) == Outcome::kDone && grant.abandoned);
+}
+
+TEST("a theft of several permits serves those who wait with the others") {
+  const Kind kind{3};
+  Lock robbed("a", kind);
+  CHECK(robbed.TryAcquire() && robbed.TryAcquire() && robbed.TryAcquire());
+  Lock waiter("a", kind, 2);
+  const WaitRef wait = Queue(waiter);
+  Lock thief("a", kind, 3);
+  Grant grant;
+  SysError error;
+  CHECK((*thief).Steal(&grant, &error) == Outcome::kDone);
+  CHECK(semlock::Collect(*Table(), wait, &grant));
+}
+
+TEST("an environment that ends leaves the queue, and its grants to those behind") {
+  Lock holder("a");
+  CHECK(holder.TryAcquire());
+  auto listener = std::make_shared<Listener>();
+  Lock waiter("a", {}, 2);
+  WaitService::Of(Table()).Wait(*waiter, Queue(waiter), listener);
+  WaitService::ForgetEverywhere(listener);
+  CHECK(Eventually([] { return Query("a").waiters.empty(); }));
+  CHECK(holder.Release() && Lock("a", {}, 3).Available() == 1);
+}
