@@ -137,7 +137,7 @@ struct alignas(64) Record {
   std::atomic<uint32_t> used;        // set by who uses it again, cleared by the search for idle records: a hint
   uint8_t abandoned;                 // a holder died; the next one is told
   Mode held_mode;                    // of all entries, where `held` is not 0
-  uint32_t entry_room;               // entries there are, in use or not
+  std::atomic<uint32_t> entry_room;  // entries there are, in use or not
   std::atomic<uint64_t> last_token;
   uint64_t last_ticket;
   sem_t semaphore;

@@ -313,6 +313,11 @@ Waiter* CellOf(LockTable& table, const WaitRef& wait) {
 
 }  // namespace
 
+bool IsGranted(LockTable& table, const WaitRef& wait) {
+  const Waiter* waiter = CellOf(table, wait);
+  return waiter != nullptr && waiter->state.load() == kGranted;
+}
+
 bool Collect(LockTable& table, const WaitRef& wait, Grant* grant) {
   Waiter* waiter = CellOf(table, wait);
   if (waiter == nullptr || waiter->state.load() != kGranted) return false;

@@ -85,7 +85,9 @@ class LockRecord {
 
 // What needs neither latch nor semaphore. All threads of the process may call these.
 
-// Whether that wait was granted its permit; if so, or after MarkCancelled, the wait is over.
+// Whether that wait was granted its permit. To a wait that somebody else may collect, the answer may be false at once.
+bool IsGranted(LockTable& table, const WaitRef& wait);
+// The same, and takes the grant: then, or after MarkCancelled, the wait is over.
 bool Collect(LockTable& table, const WaitRef& wait, Grant* grant);
 // False when its grant is on its way, or there. Otherwise LockRecord::Settle must follow, for those behind.
 bool MarkCancelled(LockTable& table, const WaitRef& wait);

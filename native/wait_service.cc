@@ -65,6 +65,7 @@ struct WaitService::State {
   std::shared_ptr<LockTable> table;
   std::mutex mutex;
   std::map<int32_t, std::shared_ptr<Pending>> pending;  // guarded by mutex
+  std::atomic<int64_t> sleep_ns{-1};  // how long the thread sleeps by itself, negative: for ever; set under `mutex`
   std::atomic<bool> stopped{false};
   std::thread thread;
 };
@@ -109,15 +110,16 @@ void WaitService::Stop() {
 
 int32_t WaitService::Wait(LockRecord lock, const WaitRef& wait, std::shared_ptr<WaitClient> client) {
   const int32_t id = Add(Pending{std::move(lock), std::move(client), 0, false, wait, {}, false});
-  LookSoon();
+  // Whoever grants it from here on wakes the thread; but that may have to begin with its rounds.
+  if (state_->sleep_ns.load() != kSettleNs || IsGranted(*state_->table, wait)) LookSoon();
   return id;
 }
 
 int32_t WaitService::Watch(LockRecord lock, const Grant& held, std::shared_ptr<WaitClient> client) {
   const WaitRef record{lock.record_index(), 0, 0};
   const int32_t id = Add(Pending{std::move(lock), std::move(client), 0, true, record, held, false});
-  // Whoever steals it from here on wakes the thread.
-  if (!StillHolds(*state_->table, record.record, held)) LookSoon();
+  // Whoever steals it from here on wakes the thread, if it can.
+  if (state_->sleep_ns.load() < 0 || !StillHolds(*state_->table, record.record, held)) LookSoon();
   return id;
 }
 
@@ -133,7 +135,7 @@ int32_t WaitService::Add(Pending pending) {
   return id;
 }
 
-// What was added may have happened before it was; and where something waits, the thread goes on regular rounds.
+// What was added may have happened before it was.
 void WaitService::LookSoon() {
   const ProcessSlot& slot = state_->table->slot();
   slot.Wake(SlotOf(slot.tag()));
@@ -168,8 +170,7 @@ void WaitService::Forget(const std::shared_ptr<WaitClient>& client) {
       if (pending->client == client) pending->cancelled = true;
     }
   }
-  const ProcessSlot& slot = state_->table->slot();
-  slot.Wake(SlotOf(slot.tag()));
+  LookSoon();
 }
 
 void WaitService::Run() {
@@ -179,14 +180,13 @@ void WaitService::Run() {
     const uint32_t seen = slot.wakeups();
     LookAtAll();
     bool waits;
-    bool idle;
     {
       std::lock_guard<std::mutex> guard(state_->mutex);
       waits = std::any_of(state_->pending.begin(), state_->pending.end(),
                           [](const auto& each) { return !each.second->watch; });
-      idle = state_->pending.empty();
+      state_->sleep_ns.store(waits ? kSettleNs : state_->pending.empty() ? -1 : kWatchNs);
     }
-    slot.SleepUntilWoken(seen, waits ? kSettleNs : idle ? -1 : kWatchNs);
+    slot.SleepUntilWoken(seen, state_->sleep_ns.load());
     if (!waits || MonotonicNs() < next_settle) continue;
     SettleAll();
     next_settle = MonotonicNs() + kSettleNs;
