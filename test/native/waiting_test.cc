@@ -259,6 +259,7 @@ TEST("threads of one process that give the same permit back give it back once") 
   semlock::LeaveUnswept(record.latch, slot);
   for (std::thread& each : threads) each.join();
   CHECK(given_back == 1);
+  CHECK(Lock("a").Available() == 1);
   int value = 0;
   sem_getvalue(&record.semaphore, &value);
   CHECK(value == 1);
