@@ -6,12 +6,14 @@ import * as echarts from 'echarts';
 import { format } from './format.mjs';
 
 const COLOURS = ['#1f6feb', '#d9480f', '#2b8a3e', '#862e9c'];
-const ROW = 30;
+/** The height of a dot with its label; the sides are some pixels apart. */
+const LINE = 15;
+const GAP = 12;
 const WIDTH = 920;
 const FONT = { fontFamily: 'sans-serif', fontSize: 12 };
 
-/** One row for each side, one colour for each group. */
-export function dotChart({ title, metrics, sides }, metricKey) {
+/** One row for each side, one colour for each group. An axis `from` 0 is not logarithmic. */
+export function dotChart({ title, metrics, sides }, metricKey, from) {
   const metric = metrics.find(({ key }) => key === metricKey);
   const names = [...new Set(sides.map(({ name }) => name))];
   const groups = [...new Set(sides.map(({ group }) => group))];
@@ -30,7 +32,7 @@ export function dotChart({ title, metrics, sides }, metricKey) {
       }),
     renderItem: (params, api) => {
       const { failure } = series[index].data[params.dataIndex];
-      const below = (index - (groups.length - 1) / 2) * (ROW / (groups.length + 1));
+      const below = (index - (groups.length - 1) / 2) * LINE;
       const at = (column) => {
         const [x, y] = api.coord([api.value(column), api.value(0)]);
         return { x, y: y + below };
@@ -44,11 +46,14 @@ export function dotChart({ title, metrics, sides }, metricKey) {
     },
   }));
 
-  return draw(names.length * ROW + 110, {
+  return draw(names.length * (groups.length * LINE + GAP) + 110, {
     title: { text: title, left: 10, textStyle: { fontSize: 15 } },
     legend: { show: groups.length > 1, top: 28 },
     grid: { left: 200, right: 90, top: 56, bottom: 44 },
-    xAxis: axis(`${metric.title}, median and spread`, metric.unit),
+    xAxis: {
+      ...axis(`${metric.title}, median and spread`, metric.unit),
+      ...(from === 0 ? { type: 'value', min: 0 } : {}),
+    },
     yAxis: { type: 'category', data: names, inverse: true, axisTick: { show: false } },
     series,
   });
@@ -56,9 +61,9 @@ export function dotChart({ title, metrics, sides }, metricKey) {
 
 function dot(at, colour, label, failure) {
   const middle = at(1);
-  const text = { type: 'text', style: { ...FONT, text: label, x: middle.x + 8, y: middle.y - 13, fill: colour } };
+  const text = { type: 'text', style: { ...FONT, text: label, x: at(3).x + 8, y: middle.y - 6, fill: colour } };
   if (failure !== undefined) {
-    return { type: 'group', children: [{ ...text, style: { ...text.style, x: middle.x, y: middle.y - 6 } }] };
+    return { type: 'group', children: [{ ...text, style: { ...text.style, x: middle.x } }] };
   }
   const line = { x1: at(2).x, y1: middle.y, x2: at(3).x, y2: middle.y };
   return {
@@ -88,7 +93,7 @@ export function lineChart({ title, metrics, sides }, metricKey) {
     title: { text: title, left: 10, textStyle: { fontSize: 15 } },
     legend: { top: 28 },
     grid: { left: 90, right: 40, top: 64, bottom: 44 },
-    xAxis: { type: 'log', logBase: 10 },
+    xAxis: { type: 'log', axisLabel: { formatter: (value) => format(value, 'ratio') } },
     yAxis: axis(metric.title, metric.unit),
     series,
   });

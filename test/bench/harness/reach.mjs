@@ -29,12 +29,24 @@ export class Figures {
   }
 }
 
-/** `figure` is `undefined` where a side that it is made of failed. */
-export function atMost(limit, claim, figure, unit = 'ratio') {
-  return { claim, wanted: 'at most', limit, unit, figure, reached: figure === undefined ? undefined : figure <= limit };
+/**
+ * A claim that holds while `figure` is not above `limit`. `figure` is `undefined` where a side that it is made of
+ * failed. `because` says why, for the day on which it is not reached.
+ */
+export function atMost(limit, claim, figure, { unit = 'ratio', because } = {}) {
+  return {
+    claim,
+    wanted: 'at most',
+    limit,
+    unit,
+    figure,
+    reached: figure === undefined ? undefined : figure <= limit,
+    because,
+  };
 }
 
-export function atLeast(limit, claim, figure, unit = 'ratio') {
+/** As {@link atMost}, while `figure` is not below `limit`. */
+export function atLeast(limit, claim, figure, { unit = 'ratio', because } = {}) {
   return {
     claim,
     wanted: 'at least',
@@ -42,5 +54,6 @@ export function atLeast(limit, claim, figure, unit = 'ratio') {
     unit,
     figure,
     reached: figure === undefined ? undefined : figure >= limit,
+    because,
   };
 }

@@ -25,19 +25,25 @@ export function writeReport(names) {
 }
 
 function chapter(result) {
-  const { title, asks, charts, sides, reach, remarks = [] } = result;
+  const { title, asks, charts, sides, reach } = result;
   const does = new Map(sides.map(({ name, does }) => [name, does]));
   return [
     `## ${title}`,
     `${asks} \`npm run bench -- ${result.name}\``,
-    forMarkdown(reachTable(reach)),
-    ...remarks,
+    ...reached(reach),
     ...charts.map((chart) => `![${title}](results/${chart}.svg)`),
     forMarkdown(tableOf(result)),
     'What each side does:',
     [...does].map(([name, text]) => `- **${name}**: ${text}.`).join('\n'),
     circumstances(result),
   ].join('\n\n');
+}
+
+/** What was to be reached and what was, and why not where the question knows. */
+function reached(reach) {
+  if (reach.length === 0) return [];
+  const reasons = reach.filter(({ reached, because }) => reached === false && because !== undefined);
+  return [forMarkdown(reachTable(reach)), ...reasons.map(({ claim, because }) => `**${claim}**: ${because}`)];
 }
 
 function circumstances({ date, minutes, repetitions, scale, machine, versions, shareOfOthers }) {

@@ -1,5 +1,5 @@
-// A bare flock pair through Node-API: what any addon pays that locks a file with flock(2). Two functions that take a file
-// descriptor and return 0 or a negated errno.
+// A bare flock pair through Node-API: what any addon pays that locks a file with flock(2). Two functions that take a
+// file descriptor and return 0 or a negated errno.
 
 #define _DEFAULT_SOURCE
 #include <errno.h>

@@ -1,6 +1,7 @@
 // What does the middleware cost a server?
 
 import { dotChart } from '../harness/chart.mjs';
+import { format } from '../harness/format.mjs';
 import { atMost } from '../harness/reach.mjs';
 import { ofTrials } from '../harness/statistics.mjs';
 
@@ -12,6 +13,7 @@ const SERVERS = [
 ];
 
 const NONE = 'no lock';
+const EMPTY = 'a middleware that does nothing';
 const FREE = 'fileLock(), free';
 const KEYED = 'fileLock(), keyed';
 const BUSY = 'fileLock(), busy';
@@ -19,6 +21,7 @@ const FILE = 'no lock, reads a file';
 
 const SIDES = [
   [NONE, "a handler that calls `res.end('ok')`", { lock: 'none', handler: 'light' }],
+  [EMPTY, 'the same behind `(req, res, next) => next()`', { lock: 'empty', handler: 'light' }],
   [FREE, 'the same behind one lock that nobody else holds', { lock: 'free', handler: 'light' }],
   [KEYED, 'the same behind a lock for each path, of 16 paths', { lock: 'keyed', handler: 'light' }],
   [BUSY, 'the same while another process holds the lock: each answer is a 503', { lock: 'busy', handler: 'light' }],
@@ -36,7 +39,7 @@ export const http = {
     { key: 'perSecond', title: 'requests', unit: 'perSecond', of: ofTrials('perSecond') },
   ],
   charts: ['http'],
-  draw: (result) => ({ http: dotChart(result, 'cpuNs') }),
+  draw: (result) => ({ http: dotChart(result, 'cpuNs', 0) }),
 
   sides: (scale) =>
     SERVERS.flatMap(({ framework, group }) =>
@@ -52,15 +55,27 @@ export const http = {
     SERVERS.flatMap(({ group, most }) => {
       const ratio = (side, other) => figures.ratio('cpuNs', [side, group], [other, group]);
       const added = (side) => percentAbove(ratio(side, NONE));
+      const options = {
+        unit: 'percent',
+        because: `a middleware that does nothing but call \`next()\` adds ${shown(added(EMPTY))} in the same run.`,
+      };
       return [
-        atMost(most, `processor time that fileLock() adds, free, ${group}`, added(FREE), 'percent'),
-        atMost(most, `processor time that fileLock() adds, keyed, ${group}`, added(KEYED), 'percent'),
-        atMost(0.5, `busy ÷ 200 of a handler that does nothing, ${group}`, ratio(BUSY, NONE)),
+        atMost(most, `processor time that fileLock() adds, free, ${group}`, added(FREE), options),
+        atMost(most, `processor time that fileLock() adds, keyed, ${group}`, added(KEYED), options),
+        atMost(0.5, `busy ÷ 200 of a handler that does nothing, ${group}`, ratio(BUSY, NONE), {
+          because:
+            'a busy answer is a whole answer: to read the request and to write a response is all that a handler that ' +
+            'does nothing costs, too.',
+        }),
         atMost(0.5, `busy ÷ 200 of a handler that reads a file, ${group}`, ratio(BUSY, FILE)),
       ];
     }),
 };
 
+function shown(percent) {
+  return percent === undefined ? '? %' : format(percent, 'percent');
+}
+
 function percentAbove(ratio) {
-  return ratio && (ratio - 1) * 100;
+  return ratio === undefined ? undefined : (ratio - 1) * 100;
 }

@@ -73,7 +73,7 @@ export const recovery = {
   reach: (figures) => {
     const trials = figures.trials('Lock', SMALL);
     const p99 = trials && ofSamples('recoveryNs', 0.99)(trials).value;
-    return [atMost(50e6, `p99 of Lock, holder of ${SMALL}`, p99, 'ns')];
+    return [atMost(50e6, `p99 of Lock, holder of ${SMALL}`, p99, { unit: 'ns' })];
   },
 };
 

@@ -20,6 +20,7 @@ const handlers = {
 
 const locks = {
   none: undefined,
+  empty: () => (_req, _res, next) => next(),
   free: () => fileLock('bench', { namespace }),
   keyed: () => fileLock({ namespace, name: (req) => `file:${req.url}` }),
   busy: () => fileLock('bench', { namespace }),
