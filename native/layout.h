@@ -69,6 +69,8 @@ enum Released : uint64_t {
 inline constexpr Released ReleasedOf(uint64_t token) {
   return static_cast<Released>(token & (kReleased | kReleasedAbandoned));
 }
+// No clock has come so far, and JavaScript does not count further: a number above is what somebody else has written.
+inline constexpr uint64_t kTokenLimit = uint64_t{1} << 53;
 
 enum class Mode : uint8_t { kExclusive = 0, kShared = 1 };
 

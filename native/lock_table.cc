@@ -252,7 +252,8 @@ SysError LockTable::Create(const LockIdentity& identity, uint32_t* created) {
   record.last_ticket = 0;
   record.used.store(0);  // only once it is used again, so that names used once leave no trace
   record.abandoned = 0;
-  record.last_token = std::max(UnixUs(), header_->token_floor);  // I5
+  const uint64_t floor = header_->token_floor < kTokenLimit ? header_->token_floor : 0;
+  record.last_token = std::max(UnixUs(), floor);  // I5
   sem_init(&record.semaphore, 1, identity.permits);
   memset(static_cast<void*>(&record.entry), 0, sizeof(Entry));
   StoreNames(record, names);
