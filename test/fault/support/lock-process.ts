@@ -115,9 +115,11 @@ export class LockProcess {
   }
 
   open = (lock: LockDescription) => this.call<undefined>('open', lock);
-  tryAcquire = (lock: LockDescription, mode?: LockMode) => this.call<Grant | null>('tryAcquire', lock, mode);
+  tryAcquire = (lock: LockDescription, mode: LockMode = 'exclusive') =>
+    this.call<Grant | null>('tryAcquire', lock, mode);
   /** Blocks the process until it has a permit; `null` when the time is over. */
-  wait = (lock: LockDescription, ms: number, mode?: LockMode) => this.call<Grant | null>('wait', lock, ms, mode);
+  wait = (lock: LockDescription, ms: number, mode: LockMode = 'exclusive') =>
+    this.call<Grant | null>('wait', lock, ms, mode);
   /** Waits for a permit without blocking the process. */
   waitInTurn = (lock: LockDescription) => this.call<Grant | null>('waitInTurn', lock);
   release = (lock: LockDescription, grant: Grant) => this.call<boolean>('release', lock, grant);
