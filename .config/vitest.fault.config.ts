@@ -3,13 +3,30 @@
 
 import { defineConfig } from 'vitest/config';
 
+/** They measure, or need the whole machine. */
+const alone = ['test/fault/{event-loop,many-names,stopped}.test.ts', 'test/fault/storm/*.test.ts'];
+
 export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
   test: {
-    include: ['test/fault/**/*.test.ts'],
     pool: 'threads',
     testTimeout: 60_000,
-    // They kill, stop and measure: side by side they would disturb each other.
-    fileParallelism: false,
+    maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        // They start processes, kill them, and mostly wait.
+        test: {
+          name: 'side by side',
+          include: ['test/fault/**/*.test.ts'],
+          exclude: alone,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'one by one', include: alone, fileParallelism: false, sequence: { groupOrder: 2 } },
+      },
+    ],
   },
 });
