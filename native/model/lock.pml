@@ -1,0 +1,360 @@
+// A model of one record of the lock table: what lock_record.cc, latch.cc and process_slot.cc do to it, step by step,
+// with a kill possible before each step. README.md beside this file says what is checked and what is left out.
+
+// What is checked, set by check.mjs:
+//   PROCESSES, PERMITS   how many there are of each
+//   FOREIGN              a program that knows nothing of the table takes and posts the semaphore, too
+//   HAND_BACK            who takes over may find that it cannot repair, and leaves the latch to the next as unrepaired
+//   KILLS                how many processes are killed at most; without it, any number
+// Its other switches are the mutations: each takes one protection away.
+
+#ifdef FOREIGN
+#define IS_FOREIGN true
+#else
+#define IS_FOREIGN false
+#endif
+
+// ---- Shared memory
+
+// A word is a tag, in a latch perhaps with ASKED. Of generations only equality matters, so they are kept relative: when
+// a slot's generation counts up, every copy of its tag becomes OLD.
+#define TAG(slot) (1 + (slot))
+#define UNREPAIRED 7
+#define OLD 8
+#define ASKED 16
+#define OWNER(word) ((word) & (7 | OLD))
+#define SLOT(tag) (((tag) & 7) - 1)
+
+byte latch;
+byte value = PERMITS;    // of the semaphore
+byte held;
+byte tag[PERMITS];       // of the entries, as is:
+bit released[PERMITS];
+bit abandoned;
+bit locked[PROCESSES + 1];  // the bytes of the slots
+
+// ---- The processes' own memory, here where the checks can see it
+
+byte tag_of[PROCESSES + 1];    // 0: not joined
+byte word_of[PROCESSES + 1];   // what it saw in the latch while it asks whether the owner lives
+bit holding[PROCESSES + 1];    // from the tag's writing to its clearing, or to the flag: longer than the caller knows
+bit inside[PROCESSES + 1];     // an operation
+#define self _pid
+#define me tag_of[_pid]
+#define word word_of[_pid]
+
+// ---- What only the checks know
+
+byte holders;                 // how many are `holding`
+byte foreign_holders;
+byte gaps;                    // permits that kills in the two documented windows cost, with FOREIGN
+bit in_window[PROCESSES + 1];
+bit promised[PERMITS];        // its release() returned; whoever is inside the latch must sweep it
+bit forgetful[PROCESSES + 1]; // left the latch, saw ASKED, has not yet come back or asked another
+bit died_holding[PERMITS];
+bit owed;                     // a holder died, and nobody was told yet
+bit over;                     // the survivor has counted; nothing moves any more
+
+#if PERMITS == 1
+#define ENTRIES (tag[0] != 0)
+#define PROMISED promised[0]
+#else
+#define ENTRIES ((tag[0] != 0) + (tag[1] != 0))
+#define PROMISED (promised[0] || promised[1])
+#endif
+
+#if PROCESSES == 2
+#define NOBODY_INSIDE !inside[0] && !inside[1]
+#else
+#define NOBODY_INSIDE !inside[0] && !inside[1] && !inside[2]
+#endif
+
+#define AT_MOST_M assert(holders + foreign_holders <= PERMITS)
+#define I1 assert(held == ENTRIES && value + held + foreign_holders + gaps == PERMITS)
+
+#ifdef KILLS
+byte kills;
+#define MAY_BE_KILLED (self != SURVIVOR && !over && kills < KILLS)
+#define COUNT_KILL kills++
+#else
+#define MAY_BE_KILLED (self != SURVIVOR && !over)
+#define COUNT_KILL skip
+#endif
+#define SURVIVOR PROCESSES
+#ifdef HAND_BACK
+#define CANNOT_REPAIR (self != SURVIVOR)
+#else
+#define CANNOT_REPAIR false
+#endif
+#define ANOTHER ((self + 1) % PROCESSES)
+
+// ---- Steps
+
+// One atomic step, or a kill instead. A name with an underscore is the crash point (crash_points.h) right behind it.
+#define STEP(name, ...) if WHEN(true, name, __VA_ARGS__) OR_KILLED fi
+// In an if or do: a step whose outcome depends.
+#define WHEN(condition, name, ...) :: atomic { (condition) && !over -> __VA_ARGS__ }
+#define OR_KILLED :: atomic { MAY_BE_KILLED -> COUNT_KILL; die(); goto end_killed }
+
+#define FORGET word = 0; inside[self] = 0; forgetful[self] = 0; latched = 0; dead = 0; swept = 0; told = 0
+
+inline die() {
+  if :: IS_FOREIGN && in_window[self] -> gaps++ :: else fi;
+  if :: holding[self] && !inside[self] || told -> died_holding[mine] = 1 :: else fi;
+  if :: holding[self] -> holders-- :: else fi;
+  if :: forgetful[self] -> for (i : 0 .. PERMITS - 1) { promised[i] = 0 } :: else fi;
+  locked[self] = 0; me = 0; holding[self] = 0; in_window[self] = 0; i = 0; mine = 0; missing = 0;
+  FORGET
+}
+
+// ---- process_slot.cc
+
+inline make_old(copy, slot) { if :: OWNER(copy) == TAG(slot) -> copy = copy | OLD :: else fi }
+
+inline count_generation(slot) {
+  make_old(latch, slot);
+  for (i : 0 .. PERMITS - 1) { make_old(tag[i], slot) };
+  for (i : 0 .. PROCESSES - 1) { make_old(word_of[i], slot); make_old(tag_of[i], slot) };
+  i = 0
+}
+
+#ifdef OWN_TAG_ASKED
+#define IS_MINE(asked) false
+#else
+#define IS_MINE(asked) ((asked) == me)
+#endif
+#ifdef NO_GENERATION_CHECK
+#define IS_PAST(asked) ((asked) == UNREPAIRED)
+#else
+#define IS_PAST(asked) ((asked) == UNREPAIRED || ((asked) & OLD) != 0)
+#endif
+
+// F_OFD_GETLK does not report what the asking description has locked itself.
+#define SEES_LOCKED(slot) (locked[slot] && slot != self)
+
+inline check(asked) {
+  if
+  WHEN(IS_MINE(asked), alive, dead = false)
+  WHEN(!IS_MINE(asked) && IS_PAST(asked), generation differs, dead = true)
+  WHEN(!IS_MINE(asked) && !IS_PAST(asked), generation agrees, skip);
+    STEP(ask for the byte, dead = !SEES_LOCKED(SLOT(asked)))
+  OR_KILLED
+  fi
+}
+
+// ---- lock_record.cc
+
+inline clear_entry() {
+#ifdef POST_BEFORE_CLEAR
+  STEP(give_back_posted, value++);
+#endif
+  STEP(give_back_tag_cleared, tag[i] = 0; in_window[self] = 1; promised[i] = 0;
+       owed = owed | died_holding[i]; died_holding[i] = 0;
+       if :: holding[self] && i == mine -> holding[self] = 0; holders--; mine = 0 :: else fi);
+  STEP(give_back_counted, held--);
+#ifndef POST_BEFORE_CLEAR
+  STEP(give_back_posted, value++; in_window[self] = 0)
+#else
+  in_window[self] = 0
+#endif
+}
+
+inline sweep() {
+  do
+  WHEN(i < PERMITS && tag[i] == 0, free, i++)
+  WHEN(i < PERMITS && tag[i] != 0 && released[i], sweep_found, skip); clear_entry(); i++
+  WHEN(i < PERMITS && tag[i] != 0 && !released[i], read the flag, skip);
+    check(tag[i]);
+    if
+    WHEN(dead, sweep_found, dead = false); STEP(set abandoned, abandoned = 1); clear_entry()
+    WHEN(!dead, alive, skip)
+    OR_KILLED
+    fi;
+    i++
+  WHEN(i == PERMITS, done, i = 0; break)
+  OR_KILLED
+  od
+}
+
+inline post_missing() {
+  STEP(sem_getvalue, missing = (value + held < PERMITS -> PERMITS - value - held : 0));
+  do
+  WHEN(missing > 0, repair_posted, value++; missing--)
+  WHEN(missing == 0, done, break)
+  OR_KILLED
+  od
+}
+
+inline repair() {
+#ifdef NO_REPAIR
+  skip
+#else
+  STEP(repair_counted, held = ENTRIES);
+#if !defined(FOREIGN) || defined(GAP_FILLED)
+  post_missing()
+#endif
+#endif
+}
+
+// ---- latch.cc
+
+// The latch is taken here, or, with `latched` false, the bound is over. That a try answers busy is left out: it changes
+// nothing.
+inline enter(may_give_up) {
+end_outside:
+  do
+  WHEN(latch == 0, compare-and-swap from 0, latch = me; inside[self] = 1; latched = true; break)
+  WHEN(latch != 0 && may_give_up, timeout, inside[self] = 1; break)
+  WHEN(latch != 0, load, word = latch; inside[self] = 1);
+#ifdef TAKEOVER_UNASKED
+    dead = true;
+#else
+    check(OWNER(word));
+#endif
+    if
+    WHEN(!dead || latch != word, spin on, word = 0; dead = false; inside[self] = 0)
+    WHEN(dead && latch == word, repair_taken_over, latch = me; word = 0; dead = false);
+      repair(); sweep(); latched = true; break
+    // The record turns out to have another semaphore now, or to be another one.
+    WHEN(dead && latch == word && CANNOT_REPAIR, repair_taken_over, latch = me; word = 0; dead = false);
+      STEP(repair_handed_back, latch = UNREPAIRED | ASKED; inside[self] = 0)
+    OR_KILLED
+    fi
+  od
+}
+
+// Who left and was asked to sweep does what AskToSweep says: goes in again, or asks whoever is inside.
+inline leave() {
+  do
+#ifdef ASKED_DROPPED
+  WHEN(true, store 0, I1; latch = 0; FORGET; goto end_outside)
+#else
+  WHEN(latch == me, exchange with 0, I1; latch = 0; FORGET; goto end_outside)
+  WHEN(latch == (me | ASKED), exchange with 0, I1; latch = 0; forgetful[self] = 1);
+    if
+    WHEN(latch == 0, compare-and-swap from 0, latch = me; forgetful[self] = 0); sweep()
+    WHEN(latch != 0, set asked, latch = latch | ASKED; FORGET; goto end_outside)
+    OR_KILLED
+    fi
+#endif
+  OR_KILLED
+  od
+}
+
+// ---- lock_record.cc again: the operations
+
+#ifdef FLAG_NOT_CLEARED
+#define CLEAR_FLAG skip
+#else
+#define CLEAR_FLAG released[mine] = 0
+#endif
+
+inline write_entry() {
+  STEP(acquire_entry_filled, mine = 0; do :: tag[mine] -> mine++ :: else -> break od; CLEAR_FLAG);
+  STEP(acquire_tag_written, tag[mine] = me; in_window[self] = 0; holding[self] = 1; holders++; AT_MOST_M);
+  STEP(acquire_counted, held++);
+  STEP(read abandoned, told = abandoned; assert(told || !owed); owed = 0);
+  STEP(clear abandoned, abandoned = 0)
+}
+
+inline acquire() {
+  do
+#ifdef ENTRY_BEFORE_WAIT
+  WHEN(held < PERMITS, find a free entry, skip);
+    write_entry();
+    if
+    WHEN(value > 0, sem_trywait, value--)
+    WHEN(value == 0, sem_trywait, tag[mine] = 0; held--; holding[self] = 0; holders--; mine = 0)
+    OR_KILLED
+    fi;
+    break
+#else
+  WHEN(held < PERMITS && value > 0, acquire_permit_taken, value--; in_window[self] = 1); write_entry(); break
+#endif
+#ifdef SWEPT_ONLY_WHEN_FULL
+  WHEN(held < PERMITS && value == 0, busy, break)
+#endif
+  WHEN((held == PERMITS || value == 0) && !swept, no permit, swept = true); sweep()
+  WHEN((held == PERMITS || value == 0) && swept, busy, break)
+  OR_KILLED
+  od
+}
+
+inline release() {
+  if
+  WHEN(latched, release_latched, assert(tag[mine] == me && !released[mine]); i = mine);
+    clear_entry(); i = 0; leave()
+#ifdef FLAG_AFTER_ASKED
+  WHEN(!latched && latch != 0, release_asked, latch = latch | ASKED);
+    STEP(release_flagged, released[mine] = 1; holding[self] = 0; holders--; promised[mine] = 1; mine = 0;
+         FORGET; goto end_outside)
+#else
+  WHEN(!latched, release_flagged, released[mine] = 1; holding[self] = 0; holders--);
+    if
+    WHEN(latch == 0, compare-and-swap from 0, latch = me; mine = 0); sweep(); leave()
+    // SweepAndLeave, when the record has another semaphore now.
+    WHEN(latch == 0 && CANNOT_REPAIR, compare-and-swap from 0, latch = me; mine = 0);
+      STEP(repair_handed_back, latch = UNREPAIRED | ASKED; FORGET; goto end_outside)
+    WHEN(latch != 0, release_asked, latch = latch | ASKED;
+         if :: tag[mine] == me && released[mine] -> promised[mine] = 1 :: else fi;
+         mine = 0; FORGET; goto end_outside)
+    OR_KILLED
+    fi
+#endif
+  OR_KILLED
+  fi
+}
+
+// ---- Who takes part
+
+// Whoever owns slot n, one after the other: so a process that takes the slot of a dead one is the next life of its
+// model, and a process that was killed and takes another slot is that slot's next life.
+active [PROCESSES] proctype Process() {
+  byte i, mine, missing;
+  bit latched, dead, swept, told;
+end_killed:
+  if
+#ifdef COUNTED_BEFORE_LOCKED
+  WHEN(locked[ANOTHER], join_generation_counted, count_generation(ANOTHER); goto end_killed)  // finds its byte locked
+#endif
+  WHEN(true, join_byte_locked, locked[self] = 1; inside[self] = 1)
+  fi;
+  STEP(join_generation_counted, count_generation(self); me = TAG(self); inside[self] = 0; goto end_outside);
+  enter(holding[self]);
+  if
+  :: holding[self] -> release()
+  :: else -> acquire(); leave()
+  fi
+}
+
+// At any moment at which nobody alive is inside an operation, one more process tries until it is told busy, and the
+// world ends. It must have got what is left: no permit is lost, none is made, and the very next try succeeds.
+active proctype Survivor() {
+  byte i, mine, missing;
+  bit latched, dead, swept, told;
+end_killed:
+  atomic {
+    NOBODY_INSIDE ->
+    assert(latch != 0 || !PROMISED);
+    locked[self] = 1;
+    me = TAG(self);
+    enter(false);
+    do
+    :: acquire();
+       if :: holding[self] -> holding[self] = 0; swept = 0 :: else -> break fi
+    od;
+    assert(holders + foreign_holders + gaps == PERMITS);
+    over = 1
+  }
+}
+
+#ifdef FOREIGN
+// Well behaved: it posts only what it took.
+active proctype Foreign() {
+end_foreign:
+  do
+  WHEN(value > 0, sem_trywait, value--; foreign_holders++; AT_MOST_M)
+  WHEN(foreign_holders > 0, sem_post, foreign_holders--; value++)
+  od
+}
+#endif
