@@ -18,7 +18,9 @@ const variants: Variant[] = [1, 3].flatMap((permits) =>
 /** Plays each of the scenarios with each of its steps, and kills somebody there. */
 export function killAtEachStep(scenarios: readonly Scenario[]): void {
   afterAll(endSpareProcesses);
-  describe.each(scenarios)('a $role that $title', playEachStep);
+  for (const scenario of scenarios) {
+    describe(`a ${scenario.role} that ${scenario.title}`, () => playEachStep(scenario));
+  }
 }
 
 function playEachStep(scenario: Scenario): void {
