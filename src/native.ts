@@ -112,10 +112,8 @@ export const native: NativeAddon = load();
 
 function load(): NativeAddon {
   if (process.platform !== 'linux') {
-    throw new SemlockError(
-      'ERR_SEMLOCK_PLATFORM',
-      `semlock needs Linux (glibc or musl, x64 or arm64); ${process.platform} ${process.arch} is not supported`,
-    );
+    const message = `semlock needs Linux (glibc or musl, x64 or arm64); ${process.platform} ${process.arch} is not supported`;
+    throw withoutStack(new SemlockError('ERR_SEMLOCK_PLATFORM', message));
   }
   const require = createRequire(import.meta.url);
   const findAddon = require('node-gyp-build') as (root: string) => NativeAddon;
@@ -123,13 +121,17 @@ function load(): NativeAddon {
   try {
     return findAddon(root);
   } catch (cause) {
-    throw new SemlockError(
-      'ERR_SEMLOCK_ADDON',
+    const message =
       `semlock has no compiled addon for ${process.platform} ${process.arch}: with python3, make and g++ installed, ` +
-        `run "npx node-gyp rebuild" in ${root}`,
-      { cause },
-    );
+      `run "npx node-gyp rebuild" in ${root}`;
+    throw withoutStack(new SemlockError('ERR_SEMLOCK_ADDON', message, { cause: withoutStack(cause) }));
   }
+}
+
+/** For errors of an import that nobody catches: where in this file they were thrown helps nobody to solve them. */
+function withoutStack<E>(error: E): E {
+  if (error instanceof Error) error.stack = `${error.name}: ${error.message}`;
+  return error;
 }
 
 /** What the addon throws. */

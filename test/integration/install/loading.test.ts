@@ -49,6 +49,13 @@ describe('without a compiled addon', () => {
     expect(error.cause).toMatch(/No native build was found/);
   });
 
+  it('a program that does not catch it ends with that sentence, and without a trace', () => {
+    const { stderr, status } = runModule("await import('semlock');", [], { cwd: app });
+    expect(status).toBe(1);
+    expect(stderr).toContain('SemlockError: semlock has no compiled addon');
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
   it('the same package works once the addon is there', () => {
     const release = join(installed, 'build/Release');
     cpSync(`${root}build/Release/semlock.node`, join(release, 'semlock.node'));
