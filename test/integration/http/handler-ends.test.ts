@@ -72,6 +72,18 @@ describe.each(frameworks)('In $name', ({ app }) => {
 });
 
 describe('The lock of a request', () => {
+  it('is held while its handler works, and free after that has rejected', async () => {
+    let heldBefore: boolean | undefined;
+    const listener = express5App(guard, async () => {
+      heldBefore = await probe.isHeld('file');
+      throw new Error('broken');
+    });
+
+    await request(listener).get('/').expect(500);
+    expect(heldBefore).toBe(true);
+    await probe.becomesFree('file');
+  });
+
   it('is not kept by a client that reads slowly, once the handler has ended its response', async () => {
     let over = false;
     const client = await begin(express5App, guard, (_req, res) => {
