@@ -1,5 +1,7 @@
 #include "latched_record.h"
 
+#include <algorithm>
+
 #include "clock.h"
 #include "crash_points.h"
 #include "named_semaphore.h"
@@ -132,7 +134,7 @@ void LatchedRecord::SettleGranting(Waiter& waiter) {
 void LatchedRecord::PostMissing() {
   if ((record_.flags.load() & kForeign) != 0) return;
   const uint32_t held = record_.held.load();
-  const uint32_t taken = held < record_.permits ? held : record_.permits;  // readers have one together
+  const uint32_t taken = std::min(held, record_.permits.load());  // readers have one together
   int value = 0;
   sem_getvalue(semaphore_, &value);
   for (uint32_t there = static_cast<uint32_t>(value) + taken; there < record_.permits; ++there) {

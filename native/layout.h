@@ -96,13 +96,13 @@ enum WaitState : uint8_t {
 // One thread that waits for its turn. Guarded by the record's latch, but for `state`, which only changes by
 // compare-and-swap from kWaiting, and for a granted cell.
 struct Waiter {
-  std::atomic<Tag> tag;          // 0: free. Written last
-  std::atomic<uint64_t> ticket;  // the smallest is the head of the queue
-  uint64_t token;                // of its grant, as `entry` and `abandoned`
-  uint64_t since_ms;             // Unix time
+  std::atomic<Tag> tag;            // 0: free. Written last
+  std::atomic<uint64_t> ticket;    // the smallest is the head of the queue
+  uint64_t token;                  // of its grant, as `entry` and `abandoned`
+  std::atomic<uint64_t> since_ms;  // Unix time; atomic, as `thread` and `mode`, for those who look
   uint32_t entry;
-  uint16_t thread;
-  Mode mode;
+  std::atomic<uint16_t> thread;
+  std::atomic<Mode> mode;
   std::atomic<uint8_t> state;  // a WaitState
   uint8_t abandoned;
 };
@@ -120,31 +120,31 @@ inline constexpr uint32_t kForeign = 4;  // other programs take and post it too
 
 inline constexpr uint32_t kInlineNameBytes = 72;
 
-// One lock. Guarded by `latch` (I2) where nothing else is said.
+// One lock. Guarded by `latch` (I2) where nothing else is said. Atomic is what those who look read without the latch.
 struct alignas(64) Record {
   std::atomic<uint64_t> latch;
-  std::atomic<State> state;          // changed under the table's latch and this one
-  std::atomic<uint32_t> generation;  // counts up when the record is made and when it is recycled
-  uint32_t next;                     // in the bucket or the free list: guarded by the table's latch
-  uint32_t more_entries;             // first Extension with entries, 0 for none
-  uint32_t more_waiters;             // first Extension with waiters, 0 for none
-  uint32_t more_name;                // first Extension with the rest of the name, 0 for none; constant
-  uint32_t permits;                  // M; constant
-  uint8_t id[32];                    // SHA-256 of the name; constant
-  uint32_t name_bytes;               // of the name in UTF-16; constant
-  uint32_t custom_name_bytes;        // of the POSIX name that follows it in UTF-8; constant
-  std::atomic<uint32_t> flags;       // kNamed and its like; only kNamed is ever added
-  std::atomic<uint32_t> held;        // how many entries have a tag
-  std::atomic<uint32_t> waiting;     // how many waiters have a tag and are neither granting nor granted
-  std::atomic<uint32_t> used;        // set by who uses it again, cleared by the search for idle records: a hint
-  uint8_t abandoned;                 // a holder died; the next one is told
-  Mode held_mode;                    // of all entries, where `held` is not 0
-  std::atomic<uint32_t> entry_room;  // entries there are, in use or not
+  std::atomic<State> state;                 // changed under the table's latch and this one
+  std::atomic<uint32_t> generation;         // counts up when the record is made and when it is recycled
+  uint32_t next;                            // in the bucket or the free list: guarded by the table's latch
+  std::atomic<uint32_t> more_entries;       // first Extension with entries, 0 for none
+  std::atomic<uint32_t> more_waiters;       // first Extension with waiters, 0 for none
+  std::atomic<uint32_t> more_name;          // first Extension with the rest of the name, 0 for none; constant
+  std::atomic<uint32_t> permits;            // M; constant
+  uint8_t id[32];                           // SHA-256 of the name; constant
+  std::atomic<uint32_t> name_bytes;         // of the name in UTF-16; constant
+  std::atomic<uint32_t> custom_name_bytes;  // of the POSIX name that follows it in UTF-8; constant
+  std::atomic<uint32_t> flags;              // kNamed and its like; only kNamed is ever added
+  std::atomic<uint32_t> held;               // how many entries have a tag
+  std::atomic<uint32_t> waiting;            // how many waiters have a tag and are neither granting nor granted
+  std::atomic<uint32_t> used;               // set by who uses it again, cleared by the search for idle records: a hint
+  uint8_t abandoned;                        // a holder died; the next one is told
+  Mode held_mode;                           // of all entries, where `held` is not 0
+  std::atomic<uint32_t> entry_room;         // entries there are, in use or not
   std::atomic<uint64_t> last_token;
   uint64_t last_ticket;
   sem_t semaphore;
   Entry entry;  // the first one
-  uint8_t name[kInlineNameBytes];
+  std::atomic<uint8_t> name[kInlineNameBytes];
 };
 static_assert(sizeof(sem_t) <= 32);
 
@@ -156,13 +156,13 @@ struct alignas(64) Extension {
   std::atomic<uint64_t> latch;  // as in Record, so that a process with an old index finds a latch here
   std::atomic<State> state;
   std::atomic<uint32_t> generation;
-  uint32_t next;  // in the free list
-  uint32_t more;  // the next Extension of the same chain, 0 for none
+  uint32_t next;               // in the free list
+  std::atomic<uint32_t> more;  // the next Extension of the same chain, 0 for none
   uint8_t padding[8];
   union {
     Entry entries[kEntriesPerExtension];
     Waiter waiters[kWaitersPerExtension];
-    uint8_t name[kNameBytesPerExtension];
+    std::atomic<uint8_t> name[kNameBytesPerExtension];
   };
 };
 

@@ -65,6 +65,15 @@ constexpr uint32_t kManyRecords = 1024;
 
 constexpr char kBase64Url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+// Whoever looks may read a name while its record is recycled, and finds that out afterwards.
+void CopyIn(const char* from, size_t length, std::atomic<uint8_t>* to) {
+  for (size_t at = 0; at < length; ++at) to[at].store(static_cast<uint8_t>(from[at]), std::memory_order_relaxed);
+}
+
+void CopyOut(const std::atomic<uint8_t>* from, size_t length, std::string* to) {
+  for (size_t at = 0; at < length; ++at) to->push_back(static_cast<char>(from[at].load(std::memory_order_relaxed)));
+}
+
 uint32_t ExtensionsFor(uint32_t amount, uint32_t inside, uint32_t each) {
   return amount <= inside ? 0 : (amount - inside + each - 1) / each;
 }
@@ -176,8 +185,8 @@ void LockTable::Rebuild() {
     uint32_t& bucket = BucketOf(each.id);
     each.next = bucket;
     bucket = index;
-    for (const uint32_t first : {each.more_entries, each.more_waiters, each.more_name}) {
-      for (uint32_t at = first; extension(at) != nullptr && !reachable[at]; at = extension(at)->more) {
+    for (const auto* first : {&each.more_entries, &each.more_waiters, &each.more_name}) {
+      for (uint32_t at = *first; extension(at) != nullptr && !reachable[at]; at = extension(at)->more) {
         reachable[at] = true;
       }
     }
@@ -292,7 +301,7 @@ SysError LockTable::AllocateChain(uint32_t length, uint32_t* first) {
     uint32_t index = 0;
     if (SysError error = Allocate(&index)) return error;
     auto& one = reinterpret_cast<Extension&>(records_[index]);
-    memset(one.name, 0, sizeof(one.name));
+    for (auto& byte : one.name) byte.store(0, std::memory_order_relaxed);
     one.more = *first;
     one.state.store(State::kExtension);
     *first = index;
@@ -330,8 +339,8 @@ SysError LockTable::MakeRoom(const RecordRef& ref) {
 }
 
 // At the end, so that the numbers of those before stay.
-void LockTable::Append(uint32_t* first, uint32_t added) {
-  uint32_t* link = first;
+void LockTable::Append(std::atomic<uint32_t>* first, uint32_t added) {
+  std::atomic<uint32_t>* link = first;
   while (Extension* more = extension(*link)) link = &more->more;
   *link = added;
 }
@@ -389,9 +398,9 @@ bool LockTable::Recycle(uint32_t index, bool even_used) {
   CRASH_POINT(recycle_state_cleared);
   Unlink(index);
   CRASH_POINT(recycle_unlinked);
-  FreeChain(std::exchange(record.more_entries, 0));
-  FreeChain(std::exchange(record.more_waiters, 0));
-  FreeChain(std::exchange(record.more_name, 0));
+  FreeChain(record.more_entries.exchange(0));
+  FreeChain(record.more_waiters.exchange(0));
+  FreeChain(record.more_name.exchange(0));
   PushFree(index);
   CRASH_POINT(recycle_freed);
   semlock::LeaveLatch(record.latch);
@@ -431,7 +440,7 @@ void LockTable::Unlink(uint32_t index) {
 
 void LockTable::FreeChain(uint32_t first) {
   while (Extension* one = extension(first)) {
-    const uint32_t more = std::exchange(one->more, 0);
+    const uint32_t more = one->more.exchange(0);
     PushFree(first);
     first = more;
   }
@@ -446,10 +455,10 @@ void LockTable::PushFree(uint32_t index) {
 
 void LockTable::StoreNames(Record& record, const std::string& bytes) {
   size_t done = std::min<size_t>(bytes.size(), kInlineNameBytes);
-  memcpy(record.name, bytes.data(), done);
+  CopyIn(bytes.data(), done, record.name);
   for (Extension* more = extension(record.more_name); more != nullptr; more = extension(more->more)) {
     const size_t part = std::min<size_t>(bytes.size() - done, kNameBytesPerExtension);
-    memcpy(more->name, bytes.data() + done, part);
+    CopyIn(bytes.data() + done, part, more->name);
     done += part;
   }
 }
@@ -457,11 +466,12 @@ void LockTable::StoreNames(Record& record, const std::string& bytes) {
 std::string LockTable::StoredBytes(const Record& record) const {
   size_t wanted = size_t{record.name_bytes} + record.custom_name_bytes;
   size_t part = std::min<size_t>(wanted, kInlineNameBytes);
-  std::string bytes(reinterpret_cast<const char*>(record.name), part);
+  std::string bytes;
+  CopyOut(record.name, part, &bytes);
   const Extension* more = extension(record.more_name);
   for (wanted -= part; wanted > 0 && more != nullptr; more = extension(more->more)) {
     part = std::min<size_t>(wanted, kNameBytesPerExtension);
-    bytes.append(reinterpret_cast<const char*>(more->name), part);
+    CopyOut(more->name, part, &bytes);
     wanted -= part;
   }
   return bytes;

@@ -89,7 +89,7 @@ class LockTable {
   bool Recycle(uint32_t index, bool even_used);
   bool IsNeeded(Record& record);
   bool IsAlive(Tag tag);
-  void Append(uint32_t* first, uint32_t added);
+  void Append(std::atomic<uint32_t>* first, uint32_t added);
   void Unlink(uint32_t index);
   void FreeChain(uint32_t first);
   void PushFree(uint32_t index);

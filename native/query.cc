@@ -27,8 +27,10 @@ void ReadQueue(const LockTable& table, Record& record, std::vector<WaiterInfo>* 
     const Tag tag = waiter.tag.load();
     const uint8_t state = waiter.state.load();
     if (tag == 0 || state == kGranted || state == kCancelled) return false;
-    const WaiterInfo info{
-        {tag, table.slot().PidOf(tag), waiter.thread}, waiter.since_ms, waiter.ticket.load(), waiter.mode};
+    const WaiterInfo info{{tag, table.slot().PidOf(tag), waiter.thread},
+                          waiter.since_ms.load(),
+                          waiter.ticket.load(),
+                          waiter.mode.load()};
     // Served, or given up, while we looked; or dead, so that it is never served.
     if (waiter.ticket.load() != info.ticket || waiter.tag.load() != tag || waiter.state.load() != state) return false;
     if (table.slot().Check(tag) != Liveness::kDead) waiters->push_back(info);

@@ -145,6 +145,27 @@ TEST("a query while threads take and give back shows whole entries alone") {
   looker.join();
 }
 
+TEST("a query while records are recycled shows whole names alone") {
+  std::atomic<bool> done{false};
+  const std::string dots(200, '.');
+  std::thread looker([&] {
+    while (!done) {
+      for (const semlock::LockInfo& each : semlock::QueryLocks(*Table())) {
+        CHECK(each.name.size() > dots.size() && each.name.substr(each.name.size() - dots.size()) == dots);
+      }
+    }
+  });
+  InThreads([&](uint16_t thread) {
+    for (int round = 0; round < 1000; ++round) {
+      Lock own("thread " + std::to_string(thread) + " round " + std::to_string(round) + dots, {9}, thread);
+      Acquire(own);
+      CHECK(own.Release());
+    }
+  });
+  done = true;
+  looker.join();
+}
+
 TEST(
     "a fork waits for threads that are joining namespaces, and its child may "
     "use none") {
