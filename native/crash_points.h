@@ -26,6 +26,7 @@
   STEP(repair_handed_back)         \
   STEP(repair_queue_counted)       \
   STEP(repair_grant_settled)       \
+  STEP(inbox_made)                 \
   STEP(enqueue_latched)            \
   STEP(enqueue_filled)             \
   STEP(enqueue_tag_written)        \

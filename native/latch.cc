@@ -11,14 +11,6 @@ namespace {
 // About one microsecond: ten times as long as an operation takes.
 constexpr int kSpins = 40;
 
-inline void SpinPause() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
 }  // namespace
 
 Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, Tag tag) {

@@ -23,6 +23,14 @@ enum class Latched {
 
 inline constexpr int64_t kLatchBoundNs = 1000000;
 
+inline void SpinPause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 // What TakeLatch does when the first compare-and-swap fails.
 Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, Tag tag);
 

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "crash_points.h"
+#include "inbox.h"
 #include "named_semaphore.h"
 
 namespace semlock {
@@ -53,7 +54,7 @@ bool LatchedRecord::Steal(uint16_t thread, Grant* grant) {
     if (robbed == 0) return false;
     CRASH_POINT(steal_found);
     ClearEntry(entry);  // the one exception to I3
-    Granted(robbed);    // wakes it, to find out
+    Tell(robbed, entry.thread.load(), kTheft);
     return false;
   });
   return GrantNow(Mode::kExclusive, thread, grant);
@@ -126,7 +127,7 @@ void LatchedRecord::SettleGranting(Waiter& waiter) {
   const Entry* entry = table_.EntryAt(record_, waiter.entry);
   const bool granted = entry != nullptr && entry->tag.load() == waiter.tag.load() && entry->token == waiter.token;
   waiter.state.store(granted ? kGranted : kWaiting);
-  if (granted) Granted(waiter.tag.load());
+  if (granted) Tell(waiter.tag.load(), waiter.thread.load(), waiter.id.load());
   CRASH_POINT(repair_grant_settled);
 }
 
@@ -172,7 +173,7 @@ bool LatchedRecord::Sweep() {
   return slot_lost;
 }
 
-bool LatchedRecord::Enqueue(Mode mode, uint16_t thread, WaitRef* ref) {
+bool LatchedRecord::Enqueue(Mode mode, uint16_t thread, int32_t id, WaitRef* ref) {
   // A permit is an entry, and there are as many as permits; readers need one each.
   const uint32_t waiting = record_.waiting.load();
   if (mode == Mode::kShared && record_.held.load() + waiting >= record_.entry_room) return false;
@@ -183,6 +184,7 @@ bool LatchedRecord::Enqueue(Mode mode, uint16_t thread, WaitRef* ref) {
   waiter->token = 0;
   waiter->since_ms = CoarseUnixMs();
   waiter->thread = thread;
+  waiter->id = id;
   waiter->mode = mode;
   waiter->state.store(kWaiting);
   CRASH_POINT(enqueue_filled);
@@ -263,18 +265,25 @@ void LatchedRecord::HandOn() {
     CRASH_POINT(hand_on_entry_written);
     head->state.store(kGranted);
     CRASH_POINT(hand_on_granted);
-    Granted(tag);
+    Tell(tag, head->thread.load(), head->id.load());
   }
 }
 
-void LatchedRecord::Granted(Tag tag) {
-  if (granted_count_ == kWakesAtOnce) WakeGranted();
-  granted_slots_[granted_count_++] = static_cast<uint16_t>(SlotOf(tag));
+void LatchedRecord::Tell(Tag tag, uint16_t thread, int32_t id) {
+  if (told_count_ == kToldAtOnce) TellAll();
+  told_[told_count_++] = {static_cast<uint16_t>(SlotOf(tag)), thread, id};
 }
 
-void LatchedRecord::WakeGranted() {
-  for (uint32_t each = 0; each < granted_count_; ++each) table_.slot().Wake(granted_slots_[each]);
-  granted_count_ = 0;
+void LatchedRecord::TellAll() {
+  for (uint32_t each = 0; each < told_count_; ++each) {
+    const auto& [slot, thread, id] = told_[each];
+    if (id == kBlocking) {
+      table_.slot().Wake(slot);
+    } else {
+      Inbox::PostTo(table_.member(), slot, thread, id);
+    }
+  }
+  told_count_ = 0;
 }
 
 }  // namespace semlock

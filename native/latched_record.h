@@ -23,6 +23,11 @@ struct WaitRef {
   uint64_t ticket = 0;
 };
 
+// The id of a wait that blocks its thread.
+inline constexpr int32_t kBlocking = 0;
+// In place of an id: one of the permits that the thread watches may have been stolen.
+inline constexpr int32_t kTheft = -1;
+
 class LatchedRecord {
  public:
   LatchedRecord(LockTable& table, Record& record, sem_t* semaphore)
@@ -43,23 +48,24 @@ class LatchedRecord {
   // Takes the permits of all holders away, alive or not, and grants one to the caller's thread. Overtakes the queue.
   // False when another program has the permit.
   bool Steal(uint16_t thread, Grant* grant);
-  // Puts the caller's thread at the end of the queue. False: no room for one more waiter, or for its entry later.
-  bool Enqueue(Mode mode, uint16_t thread, WaitRef* ref);
+  // Puts the caller's thread at the end of the queue; its inbox is sent `id` when it is granted. False: no room for one
+  // more waiter, or for its entry later.
+  bool Enqueue(Mode mode, uint16_t thread, int32_t id, WaitRef* ref);
 
   // Posts until table and semaphore agree, where nobody else may have taken the permit.
   void PostMissing();
   void CountEntries();
   // Where only the first guess of the record's semaphore was known.
   void set_semaphore(sem_t* semaphore) { semaphore_ = semaphore; }
-  // Not under the latch any more: wakes the processes whose waiters were granted something.
-  void WakeGranted();
+  // Not under the latch any more: tells the threads whose waits were granted, or whose permits were stolen.
+  void TellAll();
 
  private:
-  // More are woken under the latch: it takes a crowd of readers to get there.
-  static constexpr uint32_t kWakesAtOnce = 16;
+  // More are told under the latch: it takes a crowd of readers to get there.
+  static constexpr uint32_t kToldAtOnce = 16;
 
   bool GrantNow(Mode mode, uint16_t thread, Grant* grant);
-  void Granted(Tag tag);
+  void Tell(Tag tag, uint16_t thread, int32_t id);
   bool CanTake(Mode mode) const;
   bool TakePermit(Mode mode);
   void WriteEntry(Entry& entry, Mode mode, Tag tag, uint32_t pid, uint16_t thread, uint64_t token);
@@ -72,8 +78,13 @@ class LatchedRecord {
   LockTable& table_;
   Record& record_;
   sem_t* semaphore_;
-  uint32_t granted_count_ = 0;
-  uint16_t granted_slots_[kWakesAtOnce];  // the first granted_count_ are set
+  struct Told {
+    uint16_t slot;
+    uint16_t thread;
+    int32_t id;
+  };
+  uint32_t told_count_ = 0;
+  Told told_[kToldAtOnce];  // the first told_count_ are set
 };
 
 }  // namespace semlock

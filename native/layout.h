@@ -55,8 +55,9 @@ struct alignas(64) Slot {
   uint32_t pid;
   uint64_t start_time;     // field 22 of /proc/<pid>/stat; 0 where it cannot be read
   uint64_t pid_namespace;  // inode of /proc/self/ns/pid; 0 where it cannot be read
-  // Counts up when one of its threads' waits was granted; the futex that they sleep on.
+  // Counts up when the wait of one of its threads that block was granted; the futex that they sleep on.
   std::atomic<uint32_t> wakeup;
+  std::atomic<uint32_t> sleepers;  // how many of them do, at least: more where some were killed
 };
 
 // In an entry's token, whose number is far below: its holder could not get in to release, so it is to be swept. In one
@@ -105,6 +106,7 @@ struct Waiter {
   std::atomic<Mode> mode;
   std::atomic<uint8_t> state;  // a WaitState
   uint8_t abandoned;
+  std::atomic<int32_t> id;  // what its thread's inbox is told; 0 for one that blocks, and sleeps on the slot's futex
 };
 static_assert(sizeof(Waiter) == 48);
 

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "crash_points.h"
+#include "inbox_binding.h"
 #include "latch.h"
 #include "query.h"
 
@@ -55,7 +56,10 @@ void ReleaseEverything(Locks* locks) {
 void BeforeLeaving(const std::shared_ptr<LockTable>& table) {
   WaitService::StopAll();
   std::lock_guard<std::mutex> guard(environments().mutex);
-  for (Locks* each : environments().all) ReleaseEverything(each);
+  for (Locks* each : environments().all) {
+    for (LoopInbox* inbox : each->inboxes) inbox->inbox().Unlink();
+    ReleaseEverything(each);
+  }
   SettleCustomSemaphores(table);
 }
 
@@ -208,10 +212,6 @@ void InitLocks(Napi::Env env, Napi::Object exports) {
   }
   LockTable::BeforeLeaving(BeforeLeaving);
   env.AddCleanupHook([locks] {
-    if (locks->sink) {
-      WaitService::ForgetEverywhere(locks->sink);
-      locks->sink->Close();
-    }
     std::lock_guard<std::mutex> guard(environments().mutex);
     ReleaseEverything(locks);
     environments().all.erase(locks);

@@ -1,9 +1,9 @@
-// What lock_binding.cc and wait_binding.cc share: one environment's locks, and how results go to JavaScript.
+// What the bindings of locks share: one environment's locks, and how results go to JavaScript.
 
 #pragma once
 
-#include <atomic>
 #include <memory>
+#include <vector>
 
 #include "binding.h"
 #include "lock_record.h"
@@ -15,25 +15,9 @@ namespace semlock {
 inline constexpr int32_t kResultBusy = -1;
 inline constexpr int32_t kResultError = -2;      // lockError() throws it
 inline constexpr int32_t kResultQueued = -3;     // `result` has the id of the wait
-inline constexpr int32_t kResultDelivered = -4;  // the wait's event is on its way to JavaScript
+inline constexpr int32_t kResultDelivered = -4;  // JavaScript was told of the wait's grant, or is being told
 
-// The inbox of an environment, with a ThreadSafeFunction to empty it from JavaScript's thread.
-class EventSink final : public WaitClient {
- public:
-  explicit EventSink(Napi::ThreadSafeFunction function) : function_(std::move(function)) {}
-  // For the end of the environment, after WaitService::ForgetEverywhere.
-  void Close() {
-    if (!closed_) function_.Release();
-  }
-  // Whether this keeps the event loop running: as long as somebody waits.
-  void KeepAlive(Napi::Env env, bool alive) { alive ? function_.Ref(env) : function_.Unref(env); }
-
- private:
-  void Notify() override;
-
-  Napi::ThreadSafeFunction function_;
-  std::atomic<bool> closed_{false};  // the environment ended first, and has let go of the function
-};
+class LoopInbox;
 
 // One environment: the main thread, or a worker thread.
 struct Locks {
@@ -41,13 +25,24 @@ struct Locks {
   uint16_t thread = 0;
   double* result = nullptr;  // [token or id, abandoned], read by JavaScript right after the call
   SysError error;
-  std::shared_ptr<EventSink> sink;  // null until something waits
+  napi_ref on_events = nullptr;     // null until something may wait
+  std::vector<LoopInbox*> inboxes;  // one for each table in which something waited; they end by themselves
+  bool keeps_alive = false;         // whether they keep the event loop running
+
+  // That of a table, made when it is first needed; null with `error`.
+  LoopInbox* InboxOf(napi_env env, const std::shared_ptr<LockTable>& table, SysError* failure);
+  // Null where nothing has waited yet.
+  LoopInbox* FindInbox(const LockTable& table) const;
 
   // The number to return, with the rest in `result` or `error`.
   int32_t Return(Outcome outcome, const Grant& grant, const SysError& failure);
 };
 
 inline Mode ModeOf(int32_t mode) { return mode == 1 ? Mode::kShared : Mode::kExclusive; }
+
+// Whether JavaScript can still run here. When its thread is terminated or the process exits, Node.js waits for that
+// thread, which has to find out by itself.
+bool CanRun(napi_env env);
 
 void InitWaiting(Napi::Env env, Napi::Object exports, Locks* locks);
 

@@ -54,7 +54,7 @@ Outcome LockRecord::Enter(LatchedRecord* under) {
 void LockRecord::Leave(LatchedRecord* under) {
   Record& r = record();
   if (LeaveLatch(r.latch) && AskToSweep(r.latch, table_->slot())) LeaveSettled();
-  under->WakeGranted();
+  under->TellAll();
 }
 
 // Inside the latch, though perhaps without the right semaphore.
@@ -119,7 +119,7 @@ Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error) {
   });
 }
 
-Outcome LockRecord::Enqueue(Mode mode, Grant* grant, WaitRef* wait, SysError* error) {
+Outcome LockRecord::Enqueue(Mode mode, int32_t id, Grant* grant, WaitRef* wait, SysError* error) {
   return Retry(error, [&](bool remembered) {
     LatchedRecord under(*table_, record(), semaphore_);
     if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
@@ -132,7 +132,7 @@ Outcome LockRecord::Enqueue(Mode mode, Grant* grant, WaitRef* wait, SysError* er
       granted = under.TryGrant(mode, thread_, grant);
     }
     wait->record = ref_.index;
-    const bool queued = !granted && under.Enqueue(mode, thread_, wait);
+    const bool queued = !granted && under.Enqueue(mode, thread_, id, wait);
     Leave(&under);
     CRASH_POINT(enqueue_left);
     return granted ? Outcome::kDone : queued ? Outcome::kQueued : Outcome::kNoRoom;

@@ -38,8 +38,8 @@ class LockRecord {
   // kDone, kBusy, kSlotLost or kEnded. With kBusy, `error` says why the record could not be found, if that is the
   // reason.
   Outcome TryAcquire(Mode mode, Grant* grant, SysError* error);
-  // As TryAcquire, but kQueued in place of kBusy.
-  Outcome Enqueue(Mode mode, Grant* grant, WaitRef* wait, SysError* error);
+  // As TryAcquire, but kQueued in place of kBusy; then the thread's inbox is sent `id` when the wait is granted.
+  Outcome Enqueue(Mode mode, int32_t id, Grant* grant, WaitRef* wait, SysError* error);
   // Takes it from whoever has it, and overtakes the queue. kBusy when a foreign program has it.
   Outcome Steal(Grant* grant, SysError* error);
   // Never waits for another process longer than a latch's bound, and is never lost: kDone or kNotHeld (or kEnded).

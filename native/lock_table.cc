@@ -185,10 +185,8 @@ void LockTable::Rebuild() {
     uint32_t& bucket = BucketOf(each.id);
     each.next = bucket;
     bucket = index;
-    for (const auto* first : {&each.more_entries, &each.more_waiters, &each.more_name}) {
-      for (uint32_t at = *first; extension(at) != nullptr && !reachable[at]; at = extension(at)->more) {
-        reachable[at] = true;
-      }
+    for (uint32_t at : {each.more_entries.load(), each.more_waiters.load(), each.more_name.load()}) {
+      for (Extension* one; (one = extension(at)) != nullptr && !reachable[at]; at = one->more) reachable[at] = true;
     }
   }
   CRASH_POINT(rebuild_linked);

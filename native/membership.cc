@@ -295,6 +295,11 @@ int64_t Membership::PresenceByte() const {
   return static_cast<int64_t>(hash >> 2);
 }
 
+std::string Membership::InboxPath(uint32_t slot, uint16_t thread) const {
+  return std::string(kShm) + "/semlock-" + std::to_string(user_) + "/" + id_ + ".inbox-" + std::to_string(slot) + "-" +
+         std::to_string(thread);
+}
+
 // Under the gate, when nobody else has a slot.
 void Membership::RemoveFiles(int folder) {
   const std::string semaphores = "sem.semlock." + id_.substr(0, kSemaphorePrefix);
@@ -302,7 +307,7 @@ void Membership::RemoveFiles(int folder) {
     if (StartsWith(name, semaphores)) NamedSemaphore::Unlink((std::string("/") + (name + 4)).c_str());
   });
   CRASH_POINT(leave_semaphores_unlinked);
-  // Also what builders left that were killed. One at work finds its file gone and starts again.
+  // Also inboxes, and what builders left that were killed. One at work finds its file gone and starts again.
   ForEachName(folder, [&](const char* name) {
     if (StartsWith(name, id_ + ".") && name != TableName(id_)) unlinkat(folder, name, 0);
   });

@@ -36,6 +36,9 @@ class Membership {
   // is not there, see MapTable.
   void Forsake();
 
+  // Of the named pipe through which a thread is told of its waits, see inbox.h. The last one to leave removes them all.
+  std::string InboxPath(uint32_t slot, uint16_t thread) const;
+
   uint8_t* memory() const { return memory_; }
   int fd() const { return fd_; }
   const ProcessSlot& slot() const { return slot_; }

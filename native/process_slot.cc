@@ -102,6 +102,7 @@ SysError ProcessSlot::Claim(int fd, Slot* slots) {
     // Only now: until the generation counts up, what the slot's last process left is dead by its unlocked byte, and
     // from then on by its generation. The other way round nothing would prove it dead in between.
     slot.pid = 0;
+    slot.sleepers.store(0);
     CountGeneration(slot);
     CRASH_POINT(join_generation_counted);
     Use(fd, slots);
@@ -144,14 +145,18 @@ bool ProcessSlot::FileIsIntact() const {
 void ProcessSlot::Wake(uint32_t index) const {
   std::atomic<uint32_t>& word = slots_[index].wakeup;
   word.fetch_add(1);
+  // Whoever counts itself as a sleeper after this was asked finds the word changed.
+  if (slots_[index].sleepers.load() == 0) return;
   syscall(SYS_futex, &word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);  // fails on a bad address only
 }
 
 void ProcessSlot::SleepUntilWoken(uint32_t seen, int64_t timeout_ns) const {
-  std::atomic<uint32_t>& word = slots_[SlotOf(tag_)].wakeup;
+  Slot& mine = slots_[SlotOf(tag_)];
   timespec timeout{static_cast<time_t>(timeout_ns / 1000000000), static_cast<long>(timeout_ns % 1000000000)};
   // EAGAIN: woken since; EINTR, ETIMEDOUT: the caller looks again in any case.
-  syscall(SYS_futex, &word, FUTEX_WAIT, seen, timeout_ns < 0 ? nullptr : &timeout, nullptr, 0);
+  mine.sleepers.fetch_add(1);
+  syscall(SYS_futex, &mine.wakeup, FUTEX_WAIT, seen, timeout_ns < 0 ? nullptr : &timeout, nullptr, 0);
+  mine.sleepers.fetch_sub(1);
 }
 
 Liveness ProcessSlot::Check(Tag tag) const {

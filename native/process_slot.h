@@ -40,7 +40,7 @@ class ProcessSlot {
   Tag tag() const { return tag_.load(std::memory_order_relaxed); }
   uint32_t pid() const { return pid_; }
   Liveness Check(Tag tag) const;
-  // Wakes the threads of a process that wait for a grant. Never blocks; harmless when there is nobody.
+  // Wakes the threads of a process that block for a grant. Never blocks; harmless when there is nobody.
   void Wake(uint32_t index) const;
   // Sleeps until this process is woken, unless it was since `seen`, for up to `timeout_ns`; a negative one has no end.
   void SleepUntilWoken(uint32_t seen, int64_t timeout_ns) const;

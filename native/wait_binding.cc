@@ -1,43 +1,23 @@
-// Waiting for JavaScript: waits are started and cancelled here, and their ends come in batches through one function.
+// Waiting for JavaScript: waits are started and cancelled here; how they end is told by inbox_binding.cc.
 
+#include "inbox_binding.h"
 #include "lock_binding.h"
 
 namespace semlock {
 
 namespace {
 
-// Gives what is in the inbox to JavaScript as one flat array: id, entry (-1: stolen), token, abandoned, and so on. By
-// the plain C functions: where JavaScript cannot run any more, as in a worker thread that ends, those of node-addon-api
-// abort the process. What was granted then is given back with all that the thread holds.
-void Empty(const Napi::Env env, const Napi::Function callback, EventSink* sink) {
-  if (static_cast<napi_env>(env) == nullptr) return;  // the environment ends, and with it what `sink` points to
-  const std::vector<WaitEvent> events = sink->Take();
-  if (events.empty()) return;
-  napi_value flat = nullptr;
-  napi_create_array_with_length(env, events.size() * 4, &flat);
-  uint32_t at = 0;
-  const auto add = [&](napi_value value) { napi_set_element(env, flat, at++, value); };
-  for (const WaitEvent& event : events) {
-    add(Napi::Number::New(env, event.id));
-    add(Napi::Number::New(env, event.stolen ? -1 : static_cast<double>(event.grant.entry)));
-    add(Napi::Number::New(env, static_cast<double>(event.grant.token)));
-    add(Napi::Boolean::New(env, event.grant.abandoned));
-  }
-  napi_call_function(env, env.Undefined(), callback, 1, &flat, nullptr);  // Node.js reports what it throws
-}
-
 // lockOnEvents(callback): once, before anything waits
 void LockOnEvents(const Napi::CallbackInfo& info) {
   auto* locks = static_cast<Locks*>(info.Data());
-  auto function = Napi::ThreadSafeFunction::New(info.Env(), info[0].As<Napi::Function>(), "semlock waits", 0, 1);
-  locks->sink = std::make_shared<EventSink>(std::move(function));
-  locks->sink->KeepAlive(info.Env(), false);
+  napi_create_reference(info.Env(), info[0], 1, &locks->on_events);
 }
 
 // lockKeepAlive(whether)
 void LockKeepAlive(const Napi::CallbackInfo& info) {
   auto* locks = static_cast<Locks*>(info.Data());
-  if (locks->sink) locks->sink->KeepAlive(info.Env(), info[0].ToBoolean());
+  locks->keeps_alive = info[0].ToBoolean();
+  for (LoopInbox* each : locks->inboxes) each->KeepAlive(locks->keeps_alive);
 }
 
 // lockWait(handle, mode): as lockTryAcquire, but kResultQueued in place of busy
@@ -48,10 +28,13 @@ napi_value LockWait(napi_env env, napi_callback_info info) {
   Grant grant;
   WaitRef wait;
   SysError error;
+  LoopInbox* inbox = lock == nullptr ? nullptr : locks.InboxOf(env, lock->table(), &error);
+  const int32_t id = WaitService::NewId();
   const Outcome outcome =
-      lock == nullptr || !locks.sink ? Outcome::kNotHeld : lock->Enqueue(ModeOf(args.Int(1)), &grant, &wait, &error);
+      inbox == nullptr ? Outcome::kNotHeld : lock->Enqueue(ModeOf(args.Int(1)), id, &grant, &wait, &error);
   if (outcome != Outcome::kQueued) return Int(env, locks.Return(outcome, grant, error));
-  locks.result[0] = WaitService::Of(lock->table()).Wait(*lock, wait, locks.sink);
+  inbox->service().Wait(id, *lock, wait, &inbox->inbox());
+  locks.result[0] = id;
   return Int(env, kResultQueued);
 }
 
@@ -61,9 +44,10 @@ napi_value LockCancel(napi_env env, napi_callback_info info) {
   RawArgs<2> args(env, info);
   Locks& locks = args.Data<Locks>();
   LockRecord* lock = locks.handles.Get(args.Int(0));
-  if (lock == nullptr) return Int(env, kResultDelivered);
+  LoopInbox* inbox = lock == nullptr ? nullptr : locks.FindInbox(*lock->table());
+  if (inbox == nullptr) return Int(env, kResultDelivered);
   Grant grant;
-  switch (WaitService::Of(lock->table()).Cancel(args.Int(1), &grant)) {
+  switch (inbox->service().Cancel(args.Int(1), &grant)) {
     case WaitService::Cancelled::kYes:
       lock->Settle();
       return Int(env, kResultBusy);
@@ -72,7 +56,7 @@ napi_value LockCancel(napi_env env, napi_callback_info info) {
     case WaitService::Cancelled::kGranted:
       lock->Decline(grant);
       return Int(env, kResultBusy);
-    case WaitService::Cancelled::kDelivered:
+    case WaitService::Cancelled::kTaken:
       break;
   }
   return Int(env, kResultDelivered);
@@ -84,19 +68,6 @@ napi_value LockDecline(napi_env env, napi_callback_info info) {
   LockRecord* lock = args.Data<Locks>().handles.Get(args.Int(0));
   if (lock != nullptr) lock->Decline({static_cast<uint32_t>(args.Int(1)), args.Token(2), args.Bool(3)});
   return nullptr;
-}
-
-// Whether JavaScript can still run here. When its thread is terminated or the process exits, Node.js waits for that
-// thread, which has to find out by itself.
-bool CanRun(napi_env env) {
-  napi_handle_scope scope = nullptr;
-  napi_open_handle_scope(env, &scope);
-  napi_value script = nullptr;
-  napi_value result = nullptr;
-  const bool can_run =
-      napi_create_string_utf8(env, "0", 1, &script) == napi_ok && napi_run_script(env, script, &result) == napi_ok;
-  napi_close_handle_scope(env, scope);
-  return can_run;
 }
 
 // lockAcquireSync(handle, mode, timeout in ms, negative for none): as lockTryAcquire
@@ -130,23 +101,50 @@ napi_value LockWatch(napi_env env, napi_callback_info info) {
   RawArgs<3> args(env, info);
   Locks& locks = args.Data<Locks>();
   LockRecord* lock = locks.handles.Get(args.Int(0));
-  if (lock == nullptr || !locks.sink) return Int(env, kResultError);
+  LoopInbox* inbox = lock == nullptr ? nullptr : locks.InboxOf(env, lock->table(), &locks.error);
+  if (inbox == nullptr) return Int(env, kResultError);
   const Grant held{static_cast<uint32_t>(args.Int(1)), args.Token(2), false};
-  return Int(env, WaitService::Of(lock->table()).Watch(*lock, held, locks.sink));
+  const int32_t id = WaitService::NewId();
+  inbox->service().Watch(id, *lock, held, &inbox->inbox());
+  return Int(env, id);
 }
 
 // lockUnwatch(handle, id)
 napi_value LockUnwatch(napi_env env, napi_callback_info info) {
   RawArgs<2> args(env, info);
-  LockRecord* lock = args.Data<Locks>().handles.Get(args.Int(0));
-  if (lock != nullptr) WaitService::Of(lock->table()).Unwatch(args.Int(1));
+  Locks& locks = args.Data<Locks>();
+  LockRecord* lock = locks.handles.Get(args.Int(0));
+  LoopInbox* inbox = lock == nullptr ? nullptr : locks.FindInbox(*lock->table());
+  if (inbox != nullptr) inbox->service().Unwatch(args.Int(1));
   return nullptr;
 }
 
 }  // namespace
 
-void EventSink::Notify() {
-  if (!closed_ && function_.NonBlockingCall(this, Empty) == napi_closing) closed_ = true;
+bool CanRun(napi_env env) {
+  napi_handle_scope scope = nullptr;
+  napi_open_handle_scope(env, &scope);
+  napi_value script = nullptr;
+  napi_value result = nullptr;
+  const bool can_run =
+      napi_create_string_utf8(env, "0", 1, &script) == napi_ok && napi_run_script(env, script, &result) == napi_ok;
+  napi_close_handle_scope(env, scope);
+  return can_run;
+}
+
+LoopInbox* Locks::FindInbox(const LockTable& table) const {
+  for (LoopInbox* each : inboxes) {
+    if (each->table() == &table) return each;
+  }
+  return nullptr;
+}
+
+LoopInbox* Locks::InboxOf(napi_env env, const std::shared_ptr<LockTable>& table, SysError* failure) {
+  LoopInbox* inbox = FindInbox(*table);
+  if (inbox != nullptr || on_events == nullptr) return inbox;
+  inbox = LoopInbox::Open(env, this, table, failure);
+  if (inbox != nullptr) inboxes.push_back(inbox);
+  return inbox;
 }
 
 void InitWaiting(Napi::Env env, Napi::Object exports, Locks* locks) {

@@ -1,12 +1,15 @@
 #include "wait_service.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 
 #include <algorithm>
 #include <atomic>
-#include <iterator>
+#include <chrono>
+#include <condition_variable>
 #include <map>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -16,8 +19,8 @@
 namespace semlock {
 namespace {
 
-// How soon the death of a holder is found when nobody else looks.
-constexpr int64_t kSettleNs = 20000000;
+// How soon the death of a holder is found when nobody else looks, and a grant whose message was lost.
+constexpr int64_t kRoundNs = 20000000;
 // How soon a theft is found whose thief died before it could tell.
 constexpr int64_t kWatchNs = 1000000000;
 
@@ -32,204 +35,247 @@ Services& services() {
   return *instance;
 }
 
-std::atomic<int32_t> last_id{0};
-
 }  // namespace
 
-std::vector<WaitEvent> WaitClient::Take() {
-  std::lock_guard<std::mutex> guard(mutex_);
-  return std::exchange(events_, {});
-}
-
-void WaitClient::Deliver(const WaitEvent& event) {
-  bool first;
-  {
-    std::lock_guard<std::mutex> guard(mutex_);
-    first = events_.empty();
-    events_.push_back(event);
-  }
-  if (first) Notify();
-}
-
 struct WaitService::Pending {
-  LockRecord lock;  // used by the service's thread alone
-  std::shared_ptr<WaitClient> client;
-  int32_t id;
-  bool watch;    // whether `held` is still held; else a wait
-  WaitRef wait;  // of a watch only the record
+  LockRecord lock;     // used by the service's thread alone
+  const Inbox* inbox;  // null: nobody wants its event any more, so a wait is withdrawn, or its grant given back
+  bool watch;          // whether `held` is still held; else a wait
+  WaitRef wait;        // of a watch only the record
   Grant held;
-  bool cancelled;  // nobody wants its event any more: a wait is withdrawn, or its grant given back
 };
 
 struct WaitService::State {
   std::shared_ptr<LockTable> table;
+  pthread_t thread;
   std::mutex mutex;
-  std::map<int32_t, std::shared_ptr<Pending>> pending;  // guarded by mutex
-  std::atomic<int64_t> sleep_ns{-1};  // how long the thread sleeps by itself, negative: for ever; set under `mutex`
-  std::atomic<bool> stopped{false};
-  std::thread thread;
+  std::condition_variable changed;
+  // All below is guarded by `mutex`.
+  std::map<int32_t, std::shared_ptr<Pending>> pending;
+  size_t waits = 0;         // how many of them are no watches
+  int64_t next_round = -1;  // when the thread goes round by itself; negative: never
+  bool round_wanted = false;
+  bool stopped = false;
 };
 
-WaitService::WaitService(std::shared_ptr<LockTable> table) : state_(new State) {
-  state_->table = std::move(table);
-  // Signals are Node's main thread's business.
+WaitService::WaitService(std::shared_ptr<LockTable> table) : state_(new State) { state_->table = std::move(table); }
+
+WaitService* WaitService::Of(const std::shared_ptr<LockTable>& table, SysError* error) {
+  Services& all = services();
+  std::lock_guard<std::mutex> guard(all.mutex);
+  WaitService*& service = all.by_table[table.get()];
+  if (service != nullptr) return service;
+  std::unique_ptr<WaitService> started(new WaitService(table));
+  *error = started->Start();
+  if (!*error) service = started.release();
+  return service;
+}
+
+// Signals are Node's main thread's business.
+SysError WaitService::Start() {
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  state_->thread = std::thread([this] { Run(); });
+  const int error = pthread_create(&state_->thread, nullptr, Main, this);  // EAGAIN: too many
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return error == 0 ? SysError{} : SysError{"pthread_create", error};
 }
 
-WaitService& WaitService::Of(const std::shared_ptr<LockTable>& table) {
-  Services& all = services();
-  std::lock_guard<std::mutex> guard(all.mutex);
-  WaitService*& service = all.by_table[table.get()];
-  if (service == nullptr) service = new WaitService(table);
-  return *service;
+void* WaitService::Main(void* service) {
+  static_cast<WaitService*>(service)->Run();
+  return nullptr;
 }
 
 void WaitService::StopAll() {
   Services& all = services();
   std::lock_guard<std::mutex> guard(all.mutex);
-  for (auto& [table, service] : all.by_table) service->Stop();
-}
-
-void WaitService::ForgetEverywhere(const std::shared_ptr<WaitClient>& client) {
-  Services& all = services();
-  std::lock_guard<std::mutex> guard(all.mutex);
-  for (auto& [table, service] : all.by_table) service->Forget(client);
+  for (auto& [table, service] : all.by_table) {
+    if (service != nullptr) service->Stop();
+  }
 }
 
 void WaitService::Stop() {
-  if (state_->stopped.exchange(true)) return;
-  const ProcessSlot& slot = state_->table->slot();
-  slot.Wake(SlotOf(slot.tag()));
-  state_->thread.join();
+  {
+    std::lock_guard<std::mutex> guard(state_->mutex);
+    if (std::exchange(state_->stopped, true)) return;
+  }
+  state_->changed.notify_one();
+  pthread_join(state_->thread, nullptr);
 }
 
-int32_t WaitService::Wait(LockRecord lock, const WaitRef& wait, std::shared_ptr<WaitClient> client) {
-  const int32_t id = Add(Pending{std::move(lock), std::move(client), 0, false, wait, {}, false});
-  // Whoever grants it from here on wakes the thread; but that may have to begin with its rounds.
-  if (state_->sleep_ns.load() != kSettleNs || IsGranted(*state_->table, wait)) LookSoon();
-  return id;
+int32_t WaitService::NewId() {
+  static std::atomic<int32_t> last{0};
+  return ++last;
 }
 
-int32_t WaitService::Watch(LockRecord lock, const Grant& held, std::shared_ptr<WaitClient> client) {
+void WaitService::Wait(int32_t id, LockRecord lock, const WaitRef& wait, const Inbox* inbox) {
+  Add(id, Pending{std::move(lock), inbox, false, wait, {}});
+}
+
+void WaitService::Watch(int32_t id, LockRecord lock, const Grant& held, const Inbox* inbox) {
   const WaitRef record{lock.record_index(), 0, 0};
-  const int32_t id = Add(Pending{std::move(lock), std::move(client), 0, true, record, held, false});
-  // Whoever steals it from here on wakes the thread, if it can.
-  if (state_->sleep_ns.load() < 0 || !StillHolds(*state_->table, record.record, held)) LookSoon();
-  return id;
+  Add(id, Pending{std::move(lock), inbox, true, record, held});
+  // A thief that came before this did not know whom to tell.
+  if (!StillHolds(*state_->table, record.record, held)) inbox->Post(kTheft);
 }
 
 void WaitService::GiveBackLater(LockRecord lock, const WaitRef& wait) {
-  Add(Pending{std::move(lock), nullptr, 0, false, wait, {}, true});
-  LookSoon();
+  Add(NewId(), Pending{std::move(lock), nullptr, false, wait, {}});
 }
 
-int32_t WaitService::Add(Pending pending) {
-  const int32_t id = pending.id = ++last_id;
-  std::lock_guard<std::mutex> guard(state_->mutex);
-  state_->pending.emplace(id, std::make_shared<Pending>(std::move(pending)));
-  return id;
+void WaitService::Add(int32_t id, Pending pending) {
+  const int64_t round = MonotonicNs() + (pending.watch ? kWatchNs : kRoundNs);
+  bool sooner;
+  {
+    std::lock_guard<std::mutex> guard(state_->mutex);
+    state_->waits += !pending.watch;
+    state_->pending.emplace(id, std::make_shared<Pending>(std::move(pending)));
+    sooner = state_->next_round < 0 || round < state_->next_round;
+    if (sooner) state_->next_round = round;
+  }
+  if (sooner) state_->changed.notify_one();
 }
 
-// What was added may have happened before it was.
-void WaitService::LookSoon() {
-  const ProcessSlot& slot = state_->table->slot();
-  slot.Wake(SlotOf(slot.tag()));
+void WaitService::Remove(std::map<int32_t, std::shared_ptr<Pending>>::iterator found) {
+  state_->waits -= !found->second->watch;
+  state_->pending.erase(found);
+}
+
+void WaitService::Take(const Inbox& inbox, std::vector<WaitEvent>* events) {
+  LockTable& table = *state_->table;
+  int32_t messages[256];
+  while (const size_t count = inbox.Read(messages, std::size(messages))) {
+    std::lock_guard<std::mutex> guard(state_->mutex);
+    for (size_t each = 0; each < count; ++each) {
+      if (messages[each] == kTheft) {
+        TakeThefts(inbox, events);
+        continue;
+      }
+      const auto found = state_->pending.find(messages[each]);
+      if (found == state_->pending.end() || found->second->inbox != &inbox) continue;
+      WaitEvent event{found->first, false, {}};
+      if (!Collect(table, found->second->wait, &event.grant)) continue;
+      events->push_back(event);
+      Remove(found);
+    }
+    if (count < std::size(messages)) return;
+  }
+}
+
+// Under the mutex.
+void WaitService::TakeThefts(const Inbox& inbox, std::vector<WaitEvent>* events) {
+  for (auto next = state_->pending.begin(); next != state_->pending.end();) {
+    const auto at = next++;
+    const Pending& each = *at->second;
+    if (!each.watch || each.inbox != &inbox || StillHolds(*state_->table, each.wait.record, each.held)) continue;
+    events->push_back({at->first, true, each.held});
+    Remove(at);
+  }
 }
 
 WaitService::Cancelled WaitService::Cancel(int32_t id, Grant* grant) {
   std::lock_guard<std::mutex> guard(state_->mutex);
-  auto found = state_->pending.find(id);
-  if (found == state_->pending.end() || found->second->watch) return Cancelled::kDelivered;
+  const auto found = state_->pending.find(id);
+  if (found == state_->pending.end() || found->second->watch) return Cancelled::kTaken;
   Pending& pending = *found->second;
   Cancelled result = Cancelled::kYes;
   if (!MarkCancelled(*state_->table, pending.wait)) {
     if (!Collect(*state_->table, pending.wait, grant)) {
-      pending.cancelled = true;
+      pending.inbox = nullptr;
       return Cancelled::kOnItsWay;
     }
     result = Cancelled::kGranted;
   }
-  state_->pending.erase(found);
+  Remove(found);
   return result;
 }
 
 void WaitService::Unwatch(int32_t id) {
   std::lock_guard<std::mutex> guard(state_->mutex);
-  state_->pending.erase(id);
+  const auto found = state_->pending.find(id);
+  if (found != state_->pending.end()) Remove(found);
 }
 
-void WaitService::Forget(const std::shared_ptr<WaitClient>& client) {
+void WaitService::Forget(const Inbox* inbox) {
   {
     std::lock_guard<std::mutex> guard(state_->mutex);
-    for (auto& [id, pending] : state_->pending) {
-      if (pending->client == client) pending->cancelled = true;
+    for (auto next = state_->pending.begin(); next != state_->pending.end();) {
+      const auto at = next++;
+      if (at->second->inbox != inbox) continue;
+      at->second->inbox = nullptr;
+      if (at->second->watch) Remove(at);
     }
+    state_->round_wanted = true;
   }
-  LookSoon();
+  state_->changed.notify_one();
 }
 
 void WaitService::Run() {
-  const ProcessSlot& slot = state_->table->slot();
-  int64_t next_settle = MonotonicNs() + kSettleNs;
-  while (!state_->stopped.load()) {
-    const uint32_t seen = slot.wakeups();
-    LookAtAll();
-    bool waits;
-    {
-      std::lock_guard<std::mutex> guard(state_->mutex);
-      waits = std::any_of(state_->pending.begin(), state_->pending.end(),
-                          [](const auto& each) { return !each.second->watch; });
-      state_->sleep_ns.store(waits ? kSettleNs : state_->pending.empty() ? -1 : kWatchNs);
+  State& state = *state_;
+  std::unique_lock<std::mutex> guard(state.mutex);
+  while (!state.stopped) {
+    const int64_t left = state.next_round - MonotonicNs();
+    if (!state.round_wanted && state.next_round < 0) {
+      state.changed.wait(guard);
+    } else if (!state.round_wanted && left > 0) {
+      state.changed.wait_for(guard, std::chrono::nanoseconds(left));
+    } else {
+      state.round_wanted = false;
+      GoRound(&guard);
+      const int64_t rest = state.waits > 0 ? kRoundNs : kWatchNs;
+      state.next_round = state.pending.empty() ? -1 : MonotonicNs() + rest;
     }
-    slot.SleepUntilWoken(seen, state_->sleep_ns.load());
-    if (!waits || MonotonicNs() < next_settle) continue;
-    SettleAll();
-    next_settle = MonotonicNs() + kSettleNs;
   }
 }
 
-void WaitService::LookAtAll() {
+// The latches are taken without the mutex: that may take a millisecond each, and the event loop must not wait for it.
+void WaitService::GoRound(std::unique_lock<std::mutex>* guard) {
+  LockTable& table = *state_->table;
+  std::vector<std::shared_ptr<Pending>> unsettled;
   std::vector<std::pair<std::shared_ptr<Pending>, Grant>> unwanted;
-  std::vector<std::shared_ptr<Pending>> withdrawn;
-  {
-    LockTable& table = *state_->table;
-    std::lock_guard<std::mutex> guard(state_->mutex);
-    for (auto it = state_->pending.begin(); it != state_->pending.end();) {
-      Pending& pending = *it->second;
-      WaitEvent event{pending.id, pending.watch, pending.held};
-      bool done = true;
-      if (pending.watch) {
-        done = pending.cancelled || !StillHolds(table, pending.wait.record, pending.held);
-      } else if (pending.cancelled && MarkCancelled(table, pending.wait)) {
-        withdrawn.push_back(it->second);
-      } else {
-        done = Collect(table, pending.wait, &event.grant);
-        if (done && pending.cancelled) unwanted.emplace_back(it->second, event.grant);
-      }
-      if (done && !pending.cancelled) pending.client->Deliver(event);
-      it = done ? state_->pending.erase(it) : std::next(it);
+  for (auto next = state_->pending.begin(); next != state_->pending.end();) {
+    const auto at = next++;
+    Pending& each = *at->second;
+    if (each.watch) {
+      if (!StillHolds(table, each.wait.record, each.held)) each.inbox->Post(kTheft);
+    } else if (each.inbox != nullptr) {
+      IsGranted(table, each.wait) ? each.inbox->Post(at->first) : unsettled.push_back(at->second);
+    } else if (Grant grant; MarkCancelled(table, each.wait)) {
+      unsettled.push_back(at->second);
+      Remove(at);
+    } else if (Collect(table, each.wait, &grant)) {
+      unwanted.emplace_back(at->second, grant);
+      Remove(at);
+    } else {  // its grant is on the way, or left to a repairer
+      unsettled.push_back(at->second);
     }
   }
-  for (auto& pending : withdrawn) pending->lock.Settle();
+  guard->unlock();
+  for (auto& pending : unsettled) pending->lock.Settle();
   for (auto& [pending, grant] : unwanted) pending->lock.Decline(grant);
+  guard->lock();
 }
 
-// Not under the mutex: a latch may take a millisecond each, and the event loop must not wait for that.
-void WaitService::SettleAll() {
-  std::vector<std::shared_ptr<Pending>> waits;
-  {
-    std::lock_guard<std::mutex> guard(state_->mutex);
-    for (auto& [id, pending] : state_->pending) {
-      if (!pending->watch) waits.push_back(pending);
+namespace {
+
+// Whoever is next in line spins before it sleeps, for about as long as it takes to be woken: most locks come sooner,
+// and the one who hands on saves a system call.
+constexpr int64_t kSpinNs = 50000;
+
+void SpinForGrant(LockTable& table, const WaitRef& wait) {
+  static const bool alone = std::thread::hardware_concurrency() <= 1;
+  if (alone || table.record(wait.record).waiting.load() > 1) return;
+  const int64_t end = MonotonicNs() + kSpinNs;
+  do {
+    for (int spin = 0; spin < 40; ++spin) {
+      if (IsGranted(table, wait)) return;
+      SpinPause();
     }
-  }
-  for (auto& pending : waits) pending->lock.Settle();
+  } while (MonotonicNs() < end);
 }
+
+}  // namespace
 
 Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const std::function<bool()>& goes_on,
                         Grant* grant, SysError* error) {
@@ -238,7 +284,7 @@ Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const s
   const int64_t start = MonotonicNs();
   Outcome outcome;
   // Busy is a latch here, which a process was stopped inside of: the queue cannot even be joined.
-  while ((outcome = lock.Enqueue(mode, grant, &wait, error)) == Outcome::kBusy) {
+  while ((outcome = lock.Enqueue(mode, kBlocking, grant, &wait, error)) == Outcome::kBusy) {
     const bool latch = !*error || IsLatchTimeout(*error);
     if (!latch || !goes_on() || (timeout_ns >= 0 && MonotonicNs() - start >= timeout_ns)) return outcome;
     *error = {};
@@ -246,14 +292,15 @@ Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const s
   }
   if (outcome != Outcome::kQueued) return outcome;
   int64_t settled = start;
+  SpinForGrant(*lock.table(), wait);
   for (;;) {
     const uint32_t seen = slot.wakeups();
     if (Collect(*lock.table(), wait, grant)) return Outcome::kDone;
     const int64_t now = MonotonicNs();
-    const int64_t left = timeout_ns < 0 ? kSettleNs : start + timeout_ns - now;
+    const int64_t left = timeout_ns < 0 ? kRoundNs : start + timeout_ns - now;
     if (left <= 0) break;
-    slot.SleepUntilWoken(seen, std::min(left, kSettleNs));
-    if (MonotonicNs() - settled < kSettleNs) continue;
+    slot.SleepUntilWoken(seen, std::min(left, kRoundNs));
+    if (MonotonicNs() - settled < kRoundNs) continue;
     if (!goes_on()) break;
     lock.Settle();
     settled = MonotonicNs();
@@ -265,8 +312,10 @@ Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const s
   // Granted at the last moment, or about to be by a process that may be stopped right there.
   const int64_t over = MonotonicNs();
   while (!Collect(*lock.table(), wait, grant)) {
-    if (MonotonicNs() - over > kSettleNs) {
-      WaitService::Of(lock.table()).GiveBackLater(lock, wait);
+    SysError refused;  // then nobody would give it back, and it has to be waited for
+    WaitService* service = MonotonicNs() - over > kRoundNs ? WaitService::Of(lock.table(), &refused) : nullptr;
+    if (service != nullptr) {
+      service->GiveBackLater(lock, wait);
       return Outcome::kBusy;
     }
     SleepNs(10000);

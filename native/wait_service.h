@@ -1,80 +1,71 @@
-// Waiting without blocking anybody: one thread for each lock table, started when something first waits, sleeps for all
-// who wait in this process and tells them what they were granted. Never a thread of libuv's pool, four of which blocked
-// would stop all file I/O.
+// Waiting without blocking anybody. A grant comes through the inbox of the thread that waits; one thread for each lock
+// table, started when something first waits, makes sure that it comes at all: it goes round every 20 ms and finds who
+// died without handing on. Never a thread of libuv's pool, four of which blocked would stop all file I/O.
 
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
 
+#include "inbox.h"
 #include "lock_record.h"
 
 namespace semlock {
 
-// What a waiter, or a holder who watches its lock, is told.
+// What became of a wait, or of a permit that its holder watches.
 struct WaitEvent {
   int32_t id = 0;
   bool stolen = false;  // a watched permit is gone; else the grant of a wait
   Grant grant;
 };
 
-// One environment's inbox.
-class WaitClient {
- public:
-  virtual ~WaitClient() = default;
-  // What came since the last call.
-  std::vector<WaitEvent> Take();
-  void Deliver(const WaitEvent& event);
-
- protected:
-  // Called from the service's thread when the inbox is not empty any more. Must not block.
-  virtual void Notify() = 0;
-
- private:
-  std::mutex mutex_;
-  std::vector<WaitEvent> events_;  // guarded by mutex_
-};
-
 class WaitService {
  public:
-  // The service of that table; its thread is started with the first call.
-  static WaitService& Of(const std::shared_ptr<LockTable>& table);
+  // The service of that table. Its thread is started with the first call: null when the system refuses one.
+  static WaitService* Of(const std::shared_ptr<LockTable>& table, SysError* error);
   // For the end of the process: no thread of ours runs after this.
   static void StopAll();
-  // For the end of an environment: it gets no event after this, and its waits are withdrawn or given back.
-  static void ForgetEverywhere(const std::shared_ptr<WaitClient>& client);
+  // For a wait or a watch, unique in this process.
+  static int32_t NewId();
 
-  // Waits on behalf of `client`, who gets an event of the id that is returned. `lock` is a copy for this service.
-  int32_t Wait(LockRecord lock, const WaitRef& wait, std::shared_ptr<WaitClient> client);
-  // Tells `client` when that permit is stolen.
-  int32_t Watch(LockRecord lock, const Grant& held, std::shared_ptr<WaitClient> client);
+  // Waits on behalf of the thread with that inbox, until Take() gives the grant. `lock` is a copy for this service, and
+  // `wait` was put into its queue under that id.
+  void Wait(int32_t id, LockRecord lock, const WaitRef& wait, const Inbox* inbox);
+  // Watches until Take() tells that this permit was stolen.
+  void Watch(int32_t id, LockRecord lock, const Grant& held, const Inbox* inbox);
   // Gives back what is going to be granted to a wait that nobody has an interest in any more.
   void GiveBackLater(LockRecord lock, const WaitRef& wait);
+  // What the messages in an inbox are about. Each event comes once.
+  void Take(const Inbox& inbox, std::vector<WaitEvent>* events);
 
   enum class Cancelled {
-    kYes,        // and Settle() of the lock must follow
-    kGranted,    // the permit is there: the caller's now
-    kOnItsWay,   // a grant is being written; it will be given back without anybody's doing
-    kDelivered,  // the event is in the inbox, or there is no such wait
+    kYes,       // and Settle() of the lock must follow
+    kGranted,   // the permit is there: the caller's now
+    kOnItsWay,  // a grant is being written; it will be given back without anybody's doing
+    kTaken,     // Take() gave its event, or there is no such wait
   };
   Cancelled Cancel(int32_t id, Grant* grant);
   void Unwatch(int32_t id);
+  // For the end of a thread with an inbox: nothing comes there after this, and its waits are withdrawn or given back.
+  void Forget(const Inbox* inbox);
 
  private:
   struct Pending;
+  struct State;
   explicit WaitService(std::shared_ptr<LockTable> table);
+  SysError Start();
+  static void* Main(void* service);
   void Run();
-  int32_t Add(Pending pending);
-  void LookSoon();
-  void LookAtAll();
-  void SettleAll();
-  void Forget(const std::shared_ptr<WaitClient>& client);
+  void GoRound(std::unique_lock<std::mutex>* guard);
+  void Add(int32_t id, Pending pending);
+  void Remove(std::map<int32_t, std::shared_ptr<Pending>>::iterator found);
+  void TakeThefts(const Inbox& inbox, std::vector<WaitEvent>* events);
   void Stop();
 
-  struct State;
   std::unique_ptr<State> state_;
 };
 

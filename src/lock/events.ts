@@ -1,5 +1,5 @@
 // What the addon tells this thread: grants of its waits, and thefts of permits that it watches. They come in batches,
-// from a thread of the addon's that sleeps for all of them.
+// through an inbox that the event loop polls (native/inbox.h).
 
 import { FIELDS_PER_EVENT, native } from '../native.js';
 

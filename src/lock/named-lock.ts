@@ -340,7 +340,12 @@ class TableHeld extends HeldOnce {
     this.#lock = lock;
     this.#handle = handle;
     this.#entry = entry;
-    if (channels.stolen.hasSubscribers) this.#watchForTheft();
+    if (!channels.stolen.hasSubscribers) return;
+    try {
+      this.#watchForTheft();
+    } catch {
+      // A system without a descriptor left: then the theft is told of when this is released, and the lock is had.
+    }
   }
 
   get name(): string {
@@ -352,7 +357,7 @@ class TableHeld extends HeldOnce {
     if (this.#lost === undefined) {
       this.#lost = new AbortController();
       if (this.#stolen) this.#abort();
-      else if (!this.released) this.#watchForTheft();
+      else if (!this.released) attempt(this.name, () => this.#watchForTheft());
     }
     return this.#lost.signal;
   }
@@ -368,7 +373,9 @@ class TableHeld extends HeldOnce {
   #watchForTheft(): void {
     if (this.#watch !== undefined) return;
     subscribe();
-    this.#watch = native.lockWatch(this.#handle, this.#entry, this.token);
+    const watch = native.lockWatch(this.#handle, this.#entry, this.token);
+    if (watch < 0) native.lockError();
+    this.#watch = watch;
     listen(this.#watch, () => this.wasStolen());
     watchingHolds.add(this.#lock.key, this);
   }

@@ -1,11 +1,12 @@
 // Waits of the threads of one process, blocking and by the wait service, for
 // ThreadSanitizer above all.
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <thread>
 
 #include "../../native/clock.h"
@@ -15,6 +16,7 @@
 
 using namespace testing;
 using semlock::Grant;
+using semlock::Inbox;
 using semlock::Mode;
 using semlock::Outcome;
 using semlock::SysError;
@@ -130,45 +132,64 @@ TEST("many readers share one permit, and the last one brings it back") {
   CHECK(writer.TryAcquire() && writer.Release());
 }
 
-// Counts what it is told; stands in for an environment of Node.js.
-class Listener final : public semlock::WaitClient {
+static WaitService& Service() {
+  SysError error;
+  WaitService* service = WaitService::Of(Table(), &error);
+  CHECK(service != nullptr && !error);
+  return *service;
+}
+
+// Stands in for an event loop of Node.js.
+class Loop {
  public:
-  // The grant of that wait, once it is there.
-  Grant GrantOf(int32_t id) {
-    std::unique_lock<std::mutex> guard(mutex_);
-    told_.wait(guard, [&] {
-      for (const semlock::WaitEvent& event : Take()) grants_[event.id] = event.grant;
-      return grants_.count(id) != 0;
-    });
-    return grants_[id];
+  explicit Loop(uint16_t thread) { CHECK(!Inbox::Open(Table()->member(), thread, &inbox_)); }
+  ~Loop() { Service().Forget(inbox_.get()); }
+  const Inbox* inbox() const { return inbox_.get(); }
+
+  // The event of that id, once it is there.
+  semlock::WaitEvent EventOf(int32_t id) {
+    CHECK(Eventually([&] {
+      pollfd waiting{inbox_->fd(), POLLIN, 0};
+      if (events_.count(id) == 0) poll(&waiting, 1, 100);
+      std::vector<semlock::WaitEvent> events;
+      Service().Take(*inbox_, &events);
+      for (const semlock::WaitEvent& event : events) CHECK(events_.emplace(event.id, event).second);
+      return events_.count(id) != 0;
+    }));
+    return events_[id];
   }
+  Grant GrantOf(int32_t id) { return EventOf(id).grant; }
 
  private:
-  void Notify() override {
-    std::lock_guard<std::mutex> guard(mutex_);
-    told_.notify_all();
-  }
-
-  std::mutex mutex_;
-  std::condition_variable told_;
-  std::map<int32_t, Grant> grants_;  // guarded by mutex_
+  std::unique_ptr<Inbox> inbox_;
+  std::map<int32_t, semlock::WaitEvent> events_;
 };
+
+// Stands in the queue of "a" behind the holder; a wait of that id.
+static WaitRef Queue(Lock& lock, int32_t id = semlock::kBlocking) {
+  Grant grant;
+  WaitRef wait;
+  SysError error;
+  CHECK((*lock).Enqueue(Mode::kExclusive, id, &grant, &wait, &error) == Outcome::kQueued);
+  return wait;
+}
 
 TEST("no permit is lost between grants and the cancellations that meet them") {
   InThreads([&](uint16_t thread) {
-    auto listener = std::make_shared<Listener>();
+    Loop loop(thread);
     Lock lock("a", {}, thread);
-    WaitService& service = WaitService::Of(Table());
+    WaitService& service = Service();
     for (int round = 0; round < 300; ++round) {
       Grant grant;
       WaitRef wait;
       SysError error;
-      const Outcome outcome = (*lock).Enqueue(Mode::kExclusive, &grant, &wait, &error);
+      const int32_t id = WaitService::NewId();
+      const Outcome outcome = (*lock).Enqueue(Mode::kExclusive, id, &grant, &wait, &error);
       bool held = outcome == Outcome::kDone;
       if (outcome == Outcome::kQueued) {
-        const int32_t id = service.Wait(*lock, wait, listener);
+        service.Wait(id, *lock, wait, loop.inbox());
         if (round % 3 == 0) {
-          grant = listener->GrantOf(id);
+          grant = loop.GrantOf(id);
           held = true;
         } else {
           switch (service.Cancel(id, &grant)) {
@@ -178,9 +199,8 @@ TEST("no permit is lost between grants and the cancellations that meet them") {
             case WaitService::Cancelled::kGranted:
               held = true;
               break;
-            case WaitService::Cancelled::kDelivered:
-              grant = listener->GrantOf(id);
-              held = true;
+            case WaitService::Cancelled::kTaken:
+              CHECK(false);  // only the loop of this very thread takes
               break;
             case WaitService::Cancelled::kOnItsWay:
               break;
@@ -189,7 +209,6 @@ TEST("no permit is lost between grants and the cancellations that meet them") {
       }
       if (held) CHECK((*lock).Release(grant.entry, grant.token) == Outcome::kDone);
     }
-    WaitService::ForgetEverywhere(listener);
   });
   CHECK(Eventually([] { return Lock("a").Available() == 1; }));
 }
@@ -265,15 +284,6 @@ TEST("threads of one process that give the same permit back give it back once") 
   CHECK(value == 1);
 }
 
-// Stands in the queue of "a" behind the holder.
-static WaitRef Queue(Lock& lock) {
-  Grant grant;
-  WaitRef wait;
-  SysError error;
-  CHECK((*lock).Enqueue(Mode::kExclusive, &grant, &wait, &error) == Outcome::kQueued);
-  return wait;
-}
-
 PROGRAM(holder) {
   Lock lock("a");
   Say(lock.TryAcquire() ? "held" : "busy");
@@ -288,7 +298,7 @@ TEST("a grant that its waiter did not want tells the next holder of the death be
   const WaitRef wait = Queue(waiter);
   holder.Kill();
   CHECK(Lock("a", {}, 3).Available() == 0);  // the waiter has it now
-  WaitService::Of(Table()).GiveBackLater(*waiter, wait);
+  Service().GiveBackLater(*waiter, wait);
   Lock next("a", {}, 3);
   CHECK(Eventually([&] { return next.TryAcquire(); }));
   CHECK(next.grant().abandoned);
@@ -320,10 +330,59 @@ TEST("a theft of several permits serves those who wait with the others") {
 TEST("an environment that ends leaves the queue, and its grants to those behind") {
   Lock holder("a");
   CHECK(holder.TryAcquire());
-  auto listener = std::make_shared<Listener>();
   Lock waiter("a", {}, 2);
-  WaitService::Of(Table()).Wait(*waiter, Queue(waiter), listener);
-  WaitService::ForgetEverywhere(listener);
+  {
+    Loop loop(2);
+    const int32_t id = WaitService::NewId();
+    Service().Wait(id, *waiter, Queue(waiter, id), loop.inbox());
+  }
   CHECK(Eventually([] { return Query("a").waiters.empty(); }));
   CHECK(holder.Release() && Lock("a", {}, 3).Available() == 1);
+}
+
+TEST("a grant whose message was lost is found nevertheless, and told once") {
+  Lock holder("a");
+  CHECK(holder.TryAcquire());
+  Lock waiter("a", {}, 2);
+  Loop loop(2);
+  const int32_t id = WaitService::NewId();
+  Service().Wait(id, *waiter, Queue(waiter, id), loop.inbox());
+  CHECK(unlink(Table()->member().InboxPath(semlock::SlotOf(Table()->slot().tag()), 2).c_str()) == 0);
+  CHECK(holder.Release());
+  const Grant grant = loop.GrantOf(id);
+  CHECK((*waiter).Release(grant.entry, grant.token) == Outcome::kDone);
+}
+
+TEST("an inbox that nobody empties keeps nobody from handing on") {
+  Loop loop(2);
+  for (int message = 0; message < 100000; ++message) {
+    Inbox::PostTo(Table()->member(), semlock::SlotOf(Table()->slot().tag()), 2, 1);
+  }
+  Lock holder("a");
+  CHECK(holder.TryAcquire());
+  Lock waiter("a", {}, 2);
+  const int32_t id = WaitService::NewId();
+  Service().Wait(id, *waiter, Queue(waiter, id), loop.inbox());
+  const int64_t start = semlock::MonotonicNs();
+  CHECK(holder.Release());
+  CHECK(semlock::MonotonicNs() - start < 1000000000);
+  const Grant grant = loop.GrantOf(id);
+  CHECK((*waiter).Release(grant.entry, grant.token) == Outcome::kDone);
+}
+
+TEST("who watches its permit is told of a theft, also of one before it watched") {
+  for (const bool before : {false, true}) {
+    Lock robbed("a", {}, 2);
+    CHECK(robbed.TryAcquire());
+    Loop loop(2);
+    const int32_t id = WaitService::NewId();
+    if (!before) Service().Watch(id, *robbed, robbed.grant(), loop.inbox());
+    Lock thief("a", {}, 3);
+    Grant grant;
+    SysError error;
+    CHECK((*thief).Steal(&grant, &error) == Outcome::kDone);
+    if (before) Service().Watch(id, *robbed, robbed.grant(), loop.inbox());
+    CHECK(loop.EventOf(id).stolen);
+    CHECK((*thief).Release(grant.entry, grant.token) == Outcome::kDone);
+  }
 }

@@ -51,7 +51,7 @@ const calls = {
   release,
   /** Blocks the whole process until it has a permit, or null when the time is over. */
   wait: (lock, ms, mode = 'exclusive') => grantOf(addon.lockAcquireSync(open(lock), MODES[mode], ms)),
-  /** Waits without blocking, as servers do: the thread that waits for all of the process tells of the grant. */
+  /** Waits without blocking, as servers do: its event loop is told of the grant. */
   waitInTurn: (lock) =>
     new Promise((resolve) => {
       addon.lockOnEvents(([, entry, token, abandoned]) => resolve({ entry, token, abandoned: Boolean(abandoned) }));
@@ -184,7 +184,7 @@ const threadCalls = {
     addon.lockOnEvents(() => {});
     parentPort.postMessage(addon.lockWait(open(lock), EXCLUSIVE));
     while (calls.query(lock.namespace).some(({ waiters }) => waiters.length > 0));
-    const told = performance.now() + 100; // the thread that waits for all has told this one by then
+    const told = performance.now() + 100; // it was told by then
     while (performance.now() < told);
     process.exit();
   },

@@ -36,6 +36,28 @@ export const waiters: readonly Scenario[] = [
   },
   {
     role: 'waiter',
+    title: 'gets in line from its event loop',
+    steps: ['inbox_made', 'enqueue_latched', 'enqueue_tag_written', 'enqueue_left'],
+    async play(stage, step) {
+      const { waiter, release } = await contention(stage);
+      await waiter.dieAt(step, () => waiter.call('waitInTurn', stage.lock));
+      await release();
+    },
+  },
+  {
+    role: 'waiter',
+    title: 'is granted the permit in its event loop',
+    steps: ['collect_read', 'collect_freed'],
+    async play(stage, step) {
+      const { waiter, release } = await contention(stage);
+      const death = waiter.dieAt(step, () => waiter.call('waitInTurn', stage.lock));
+      await waiter.isWaiting();
+      await release();
+      await death;
+    },
+  },
+  {
+    role: 'waiter',
     title: 'is granted the permit',
     steps: ['collect_read', 'collect_freed'],
     async play(stage, step) {

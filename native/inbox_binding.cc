@@ -1,0 +1,90 @@
+#include "inbox_binding.h"
+
+#include <vector>
+
+namespace semlock {
+
+LoopInbox* LoopInbox::Open(napi_env env, Locks* locks, const std::shared_ptr<LockTable>& table, SysError* error) {
+  WaitService* service = WaitService::Of(table, error);
+  if (service == nullptr) return nullptr;
+  std::unique_ptr<LoopInbox> opened(new LoopInbox(env, locks, table, *service));
+  *error = Inbox::Open(table->member(), locks->thread, &opened->inbox_);
+  if (*error) return nullptr;
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(env, &loop);
+  // Refused only by a system that cannot watch another descriptor.
+  if (const int refused = uv_poll_init(loop, &opened->poll_, opened->inbox_->fd())) {
+    *error = {"uv_poll_init", -refused};
+    return nullptr;
+  }
+  LoopInbox* self = opened.release();
+  self->poll_.data = self;
+  uv_poll_start(&self->poll_, UV_READABLE, OnReadable);
+  self->KeepAlive(locks->keeps_alive);
+  napi_value name = nullptr;
+  napi_create_string_utf8(env, "semlock waits", NAPI_AUTO_LENGTH, &name);
+  napi_async_init(env, nullptr, name, &self->context_);
+  napi_add_async_cleanup_hook(env, Close, self, &self->hook_);
+  return self;
+}
+
+void LoopInbox::KeepAlive(bool alive) {
+  auto* handle = reinterpret_cast<uv_handle_t*>(&poll_);
+  alive ? uv_ref(handle) : uv_unref(handle);
+}
+
+void LoopInbox::OnReadable(uv_poll_t* poll, int, int) {
+  auto* self = static_cast<LoopInbox*>(poll->data);
+  napi_handle_scope scope = nullptr;
+  napi_open_handle_scope(self->env_, &scope);
+  self->TellJavaScript();
+  napi_close_handle_scope(self->env_, scope);
+}
+
+// As one flat array: id, entry (-1: stolen), token, abandoned, and so on. Where JavaScript cannot run any more, as in a
+// worker thread that ends, each of these calls fails; what was granted is then given back with all that the thread
+// holds.
+void LoopInbox::TellJavaScript() {
+  std::vector<WaitEvent> events;
+  service_.Take(*inbox_, &events);
+  if (events.empty()) return;
+  napi_value flat = nullptr;
+  napi_create_array_with_length(env_, events.size() * 4, &flat);
+  uint32_t at = 0;
+  napi_value value = nullptr;
+  const auto add = [&](double number) {
+    napi_create_double(env_, number, &value);
+    napi_set_element(env_, flat, at++, value);
+  };
+  for (const WaitEvent& event : events) {
+    add(event.id);
+    add(event.stolen ? -1 : static_cast<double>(event.grant.entry));
+    add(static_cast<double>(event.grant.token));
+    napi_get_boolean(env_, event.grant.abandoned, &value);
+    napi_set_element(env_, flat, at++, value);
+  }
+  napi_value callback = nullptr;
+  napi_value global = nullptr;
+  napi_get_reference_value(env_, locks_->on_events, &callback);
+  napi_get_global(env_, &global);
+  napi_make_callback(env_, context_, global, callback, 1, &flat, nullptr);
+  bool threw = false;
+  napi_value thrown = nullptr;
+  napi_is_exception_pending(env_, &threw);
+  if (!threw || napi_get_and_clear_last_exception(env_, &thrown) != napi_ok) return;
+  if (CanRun(env_)) napi_fatal_exception(env_, thrown);  // as whatever else throws in the event loop
+}
+
+void LoopInbox::Close(napi_async_cleanup_hook_handle, void* data) {
+  auto* self = static_cast<LoopInbox*>(data);
+  self->service_.Forget(self->inbox_.get());
+  self->inbox_->Unlink();  // now, because the next thread of this process may have the same number
+  napi_async_destroy(self->env_, self->context_);
+  uv_close(reinterpret_cast<uv_handle_t*>(&self->poll_), [](uv_handle_t* handle) {
+    auto* closed = static_cast<LoopInbox*>(handle->data);
+    napi_remove_async_cleanup_hook(closed->hook_);
+    delete closed;
+  });
+}
+
+}  // namespace semlock

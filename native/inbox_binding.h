@@ -1,0 +1,42 @@
+// An inbox that the event loop of Node.js polls, and that tells JavaScript what has come.
+
+#pragma once
+
+#include <uv.h>
+
+#include <memory>
+
+#include "inbox.h"
+#include "lock_binding.h"
+
+namespace semlock {
+
+class LoopInbox {
+ public:
+  // That of an environment for one table. It closes itself when the environment ends; null with `error`.
+  static LoopInbox* Open(napi_env env, Locks* locks, const std::shared_ptr<LockTable>& table, SysError* error);
+
+  const LockTable* table() const { return table_.get(); }
+  WaitService& service() const { return service_; }
+  Inbox& inbox() const { return *inbox_; }
+  // Whether it keeps the event loop running: as long as somebody waits.
+  void KeepAlive(bool alive);
+
+ private:
+  LoopInbox(napi_env env, Locks* locks, std::shared_ptr<LockTable> table, WaitService& service)
+      : env_(env), locks_(locks), table_(std::move(table)), service_(service) {}
+  static void OnReadable(uv_poll_t* poll, int status, int events);
+  static void Close(napi_async_cleanup_hook_handle hook, void* self);
+  void TellJavaScript();
+
+  const napi_env env_;
+  Locks* const locks_;
+  const std::shared_ptr<LockTable> table_;
+  WaitService& service_;
+  std::unique_ptr<Inbox> inbox_;
+  uv_poll_t poll_;
+  napi_async_context context_ = nullptr;
+  napi_async_cleanup_hook_handle hook_ = nullptr;
+};
+
+}  // namespace semlock
