@@ -67,8 +67,9 @@ PROGRAM(racers) {
 }
 
 TEST("control: ThreadSanitizer reports threads that add under different locks") {
-  Process racers("racers");
-  CHECK((racers.Wait() != 0) == kRacesAreReported);
+  // It is no proof that a single run had no race to report.
+  const auto reported = [] { return Process("racers").Wait() != 0; };
+  CHECK(kRacesAreReported ? Eventually(reported) : !reported());
 }
 
 TEST("at most as many threads as there are permits are inside at once") {

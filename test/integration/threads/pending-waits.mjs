@@ -1,5 +1,5 @@
-// Waits for locks that another process holds, in several ways, and is then ended. Says on standard output when it is about
-// to end, and what became of the wait of a thread that was terminated.
+// Waits for locks that another process holds, in several ways. Says so on standard output, ends when it is told
+// something on standard input, and says what became of the wait of a thread that was terminated.
 // Usage: node pending-waits.mjs <namespace> <one of waits> <one of endings>
 
 import { once } from 'node:events';
@@ -49,7 +49,9 @@ const endings = {
 
 await waits[how]();
 if (isMainThread) {
-  console.log('about to end');
+  console.log('waits');
+  await once(process.stdin, 'data');
+  process.stdin.destroy();
   await endings[ending]();
 } else {
   parentPort.postMessage('waits');

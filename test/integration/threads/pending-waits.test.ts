@@ -19,7 +19,7 @@ async function endWhileWaiting(wait: string, ending: string) {
   const namespace = scratchNamespace();
   const lock = new Lock('held', { namespace });
   const held = lock.tryAcquire()!;
-  const child = spawn(process.execPath, [PROGRAM, namespace, wait, ending], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(process.execPath, [PROGRAM, namespace, wait, ending], { stdio: ['pipe', 'pipe', 'ignore'] });
   onTestFinished(() => void child.kill('SIGKILL'));
   const exit = once(child, 'exit') as Promise<[number | null]>;
   const lines: string[] = [];
@@ -27,6 +27,7 @@ async function endWhileWaiting(wait: string, ending: string) {
   await once(output, 'line');
   expect((await locks.query({ namespace })).pending, 'it waits').not.toEqual([]);
   const start = performance.now();
+  child.stdin.write('end');
   const [code] = await exit;
   const tookMs = performance.now() - start;
   expect((await locks.query({ namespace })).pending).toEqual([]);
@@ -53,7 +54,7 @@ it.each(['acquire in a thread', 'acquireSync in a thread'])(
   'a thread with pending waits (%s) ends at once on worker.terminate(), while its process goes on',
   async (wait) => {
     const { code, tookMs, lines } = await endWhileWaiting(wait, 'worker.terminate()');
-    expect(lines).toEqual(['about to end', '{"code":1,"pending":0}']);
+    expect(lines).toEqual(['waits', '{"code":1,"pending":0}']);
     expect(code).toBe(0);
     expect(tookMs).toBeLessThan(2_000);
   },
