@@ -1,12 +1,13 @@
-// The limit of contention: processes that do nothing but sem_wait and sem_post of one named semaphore. It is not fair:
-// who posts may take it again before the others wake up.
-// Usage: contended <processes> <milliseconds>; prints {"acquired": [ … ], "p99Ns": …, "maxNs": …}.
+// The limits of contention: processes that do nothing but sem_wait and sem_post. With one named semaphore, who posts
+// may take it again before the others wake up. With one for each process, they pass the turn on in a ring.
+// Usage: contended <processes> <milliseconds> [in-turn]; prints {"acquired": [ … ], "p99Ns": …, "maxNs": …}.
 
 #define _DEFAULT_SOURCE
 #include <fcntl.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -26,35 +27,43 @@ struct count {
   double longest;
 };
 
-static void contend(sem_t *sem, double start, double end, struct count *mine) {
+static sem_t *semaphore(int number, unsigned value) {
+  char name[64];
+  snprintf(name, sizeof name, "/bench-contended-%d-%d", (int)getpid(), number);
+  sem_t *sem = sem_open(name, O_CREAT | O_EXCL, 0600, value);
+  if (sem == SEM_FAILED) {
+    perror("sem_open");
+    exit(1);
+  }
+  sem_unlink(name);
+  return sem;
+}
+
+static void contend(sem_t *turn, sem_t *next, double start, double end, struct count *mine) {
   while (now_ns() < start) usleep(100);
   for (;;) {
     double asked = now_ns();
-    if (asked >= end) return;
-    while (sem_wait(sem) != 0) {
+    if (asked >= end) break;
+    while (sem_wait(turn) != 0) {
     }
     double waited = now_ns() - asked;
-    sem_post(sem);
+    sem_post(next);
     mine->acquired++;
     if (waited > mine->longest) mine->longest = waited;
     int bucket = 0;
     for (double limit = 2; limit <= waited && bucket < 63; limit *= 2) bucket++;
     mine->waits[bucket]++;
   }
+  sem_post(next);  // who asked before the end still waits
 }
 
 int main(int argc, char **argv) {
   int processes = argc > 1 ? atoi(argv[1]) : 2;
   double duration_ns = (argc > 2 ? atof(argv[2]) : 300) * 1e6;
   if (processes < 1 || processes > MAX_PROCESSES) return 2;
-  char name[64];
-  snprintf(name, sizeof name, "/bench-contended-%d", (int)getpid());
-  sem_t *sem = sem_open(name, O_CREAT | O_EXCL, 0600, 1);
-  if (sem == SEM_FAILED) {
-    perror("sem_open");
-    return 1;
-  }
-  sem_unlink(name);
+  int semaphores = argc > 3 && strcmp(argv[3], "in-turn") == 0 ? processes : 1;
+  sem_t *sems[MAX_PROCESSES];
+  for (int i = 0; i < semaphores; i++) sems[i] = semaphore(i, i == 0);
   struct count *counts =
       mmap(NULL, processes * sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (counts == MAP_FAILED) return 1;
@@ -62,7 +71,7 @@ int main(int argc, char **argv) {
   double start = now_ns() + 2e7;
   for (int i = 0; i < processes; i++) {
     if (fork() == 0) {
-      contend(sem, start, start + duration_ns, &counts[i]);
+      contend(sems[i % semaphores], sems[(i + 1) % semaphores], start, start + duration_ns, &counts[i]);
       _exit(0);
     }
   }

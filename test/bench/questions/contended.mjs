@@ -1,6 +1,7 @@
 // What do processes get that all want one lock?
 
 import { dotChart } from '../harness/chart.mjs';
+import { format } from '../harness/format.mjs';
 import { atLeast } from '../harness/reach.mjs';
 import { ofTrials } from '../harness/statistics.mjs';
 import { PEERS, waitingSides } from './waiting-sides.mjs';
@@ -10,9 +11,13 @@ const PROCESSES = [2, 4, 8];
 const ASYNC = 'Lock.acquire()';
 const SYNC = 'Lock.acquireSync()';
 
-const BARGING =
+const IN_TURN = 'C loop, in turn';
+
+const inTurn = (ratio) =>
   'a lock that is released goes to the process that has waited longest, which has to wake up first (see the hand-over). ' +
-  'A file lock goes to whoever asks next, so a process that runs takes it again and again without that.';
+  'A file lock goes to whoever asks next, so a process that runs takes it again and again without that. C programs ' +
+  `that take turns, which do nothing else, get ${ratio === undefined ? '?' : format(1 / ratio, 'ratio')} times what ` +
+  'the Lock does.';
 
 const GROUPS = PROCESSES.map((processes) => `${processes} processes`);
 
@@ -42,6 +47,12 @@ export const contended = {
           does: '`sem_wait` and `sem_post` of a named semaphore in C: the limit, and not fair',
           trial: { script: 'contended', args: { program: 'contended', ...args } },
         },
+        {
+          name: IN_TURN,
+          group,
+          does: '`sem_wait` and `sem_post` in C, with which each process passes the turn to the next: the limit of order',
+          trial: { script: 'contended', args: { program: 'contended', order: 'in-turn', ...args } },
+        },
         ...waitingSides('contended', args, group),
       ];
     }),
@@ -52,9 +63,11 @@ export const contended = {
         least(peers.map((peer) => figures.ratio('perSecond', [side, group], [peer, group])));
       const fairness = (side) => figures.median('fairness', side, group);
       return [
-        atLeast(1, `Lock.acquire() ÷ fastest asynchronous peer, ${group}`, lead(ASYNC, PEERS.async)),
+        atLeast(1, `Lock.acquire() ÷ fastest asynchronous peer, ${group}`, lead(ASYNC, PEERS.async), {
+          because: inTurn(lead(ASYNC, [IN_TURN])),
+        }),
         atLeast(1, `Lock.acquireSync() ÷ fastest synchronous peer, ${group}`, lead(SYNC, PEERS.sync), {
-          because: BARGING,
+          because: inTurn(lead(SYNC, [IN_TURN])),
         }),
         atLeast(0.5, `least ÷ most of Lock.acquire(), ${group}`, fairness(ASYNC)),
         atLeast(0.5, `least ÷ most of Lock.acquireSync(), ${group}`, fairness(SYNC)),

@@ -1,9 +1,11 @@
 // How long does it take until the next one has the lock?
 
 import { dotChart } from '../harness/chart.mjs';
+import { atMost } from '../harness/reach.mjs';
 import { ofSamples } from '../harness/statistics.mjs';
 import { waitingSides } from './waiting-sides.mjs';
 
+const C_PROGRAM = 'C program';
 const HAND_OVERS = 400;
 /** Long enough for the other process to ask and fall asleep. */
 const WORK_US = 300;
@@ -25,7 +27,7 @@ export const handOver = {
     const args = { handOvers: HAND_OVERS * scale, workUs: WORK_US };
     return [
       {
-        name: 'C program',
+        name: C_PROGRAM,
         does: '`sem_post` of the one and `sem_wait` of the other, in C: the limit',
         trial: { script: 'hand-over', args: { program: 'hand-over', ...args } },
       },
@@ -33,5 +35,8 @@ export const handOver = {
     ];
   },
 
-  reach: () => [],
+  reach: (figures) =>
+    ['Lock.acquire()', 'Lock.acquireSync()'].map((side) =>
+      atMost(4, `${side} ÷ C program, p50`, figures.ratio('medianNs', [side], [C_PROGRAM])),
+    ),
 };

@@ -5,9 +5,14 @@ import { Histogram } from '../harness/statistics.mjs';
 import { runTogether } from '../harness/workers.mjs';
 import { runProgram } from '../harness/c-program.mjs';
 
-await inTrial(async ({ program, processes, durationMs, ...args }) => {
+await inTrial(async ({ program, order, processes, durationMs, ...args }) => {
   if (program !== undefined) {
-    const { acquired, p99Ns, maxNs } = await runProgram(program, processes, durationMs);
+    const { acquired, p99Ns, maxNs } = await runProgram(
+      program,
+      processes,
+      durationMs,
+      ...(order === undefined ? [] : [order]),
+    );
     return figures(acquired, durationMs, p99Ns, maxNs);
   }
   const worker = new URL('contended-worker.mjs', import.meta.url);
