@@ -49,9 +49,11 @@ export const waiters: readonly Scenario[] = [
     title: 'is granted the permit in its event loop',
     steps: ['collect_read', 'collect_freed'],
     async play(stage, step) {
-      const { waiter, release } = await contention(stage);
+      const { holder, waiter, release } = await contention(stage);
       const death = waiter.dieAt(step, () => waiter.call('waitInTurn', stage.lock));
-      await waiter.isWaiting();
+      await eventually(async () =>
+        (await holder.query(stage.lock.namespace)).some(({ waiters }) => waiters.length > 0),
+      );
       await release();
       await death;
     },
