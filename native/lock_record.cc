@@ -205,6 +205,16 @@ bool LockRecord::Holds() const {
   return table_->AnyEntry(record(), [&](Entry& entry, uint32_t) { return IsOwn(entry); });
 }
 
+bool LockRecord::HoldsAll() const {
+  if (ref_.index == 0 || table_->slot().tag() == 0) return false;
+  uint32_t own = 0;
+  table_->AnyEntry(record(), [&](Entry& entry, uint32_t) {
+    own += IsOwn(entry);
+    return false;
+  });
+  return own >= record().permits;
+}
+
 void LockRecord::Settle() {
   LatchedRecord under(*table_, record(), semaphore_);
   Outcome entered = Enter(&under);

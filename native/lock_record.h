@@ -50,8 +50,9 @@ class LockRecord {
   }
   // For a thread that ends: gives back, as abandoned, all that it holds of this lock.
   void ReleaseAll();
-  // Whether this thread has a permit of it.
+  // Whether this thread has a permit of it, or all of them.
   bool Holds() const;
+  bool HoldsAll() const;
   // Frees what the dead hold and serves the queue, or has it done by whoever is inside the latch.
   void Settle();
   // Permits that are free at this moment; -1 with `error`.

@@ -279,6 +279,10 @@ void SpinForGrant(LockTable& table, const WaitRef& wait) {
 
 Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const std::function<bool()>& goes_on,
                         Grant* grant, SysError* error) {
+  if (timeout_ns < 0 && lock.HoldsAll()) {
+    *error = {"acquire", EDEADLK, "DEADLOCK"};
+    return Outcome::kBusy;
+  }
   WaitRef wait;
   const ProcessSlot& slot = lock.table()->slot();
   const int64_t start = MonotonicNs();

@@ -1,7 +1,7 @@
 // Every failure that semlock reports is one class with a stable code, so that callers branch on `code` and never on
 // the words of a message.
 
-import { getSystemErrorName } from 'node:util';
+import { constants } from 'node:os';
 
 /** The stable codes of {@link SemlockError}. The README says what each one means and what to do. */
 export type SemlockErrorCode =
@@ -13,6 +13,7 @@ export type SemlockErrorCode =
   | 'ERR_SEMLOCK_CAPACITY'
   | 'ERR_SEMLOCK_CLOSED'
   | 'ERR_SEMLOCK_CORRUPT'
+  | 'ERR_SEMLOCK_DEADLOCK'
   | 'ERR_SEMLOCK_EXISTS'
   | 'ERR_SEMLOCK_FORKED'
   | 'ERR_SEMLOCK_GATE'
@@ -61,7 +62,8 @@ export class SemlockError extends Error {
 
 /** The operating system's error for a positive errno of `syscall`. */
 export function systemError(errno: number, syscall: string): SystemError {
-  const code = getSystemErrorName(-errno);
+  // Not by util.getSystemErrorName(), which knows neither EDEADLK nor ENOLCK (Node.js 20 to 26).
+  const [code] = Object.entries(constants.errno).find(([, number]) => number === errno) ?? [`errno ${errno}`];
   return Object.assign(new Error(`${syscall} failed with ${code}`), { code, errno: -errno, syscall });
 }
 

@@ -105,8 +105,8 @@ export interface HolderReport extends ClientReport {
   readonly alive: boolean;
 }
 
-const { EAGAIN, EEXIST, ENOENT, EOVERFLOW } = constants.errno;
-export { EAGAIN, EOVERFLOW };
+const { EAGAIN, EDEADLK, EEXIST, ENOENT, EOVERFLOW } = constants.errno;
+export { EAGAIN, EDEADLK, EOVERFLOW };
 
 export const native: NativeAddon = load();
 
@@ -178,6 +178,7 @@ const MEANING: Partial<Record<SemlockErrorCode, string>> = {
   ERR_SEMLOCK_BUSY: 'another process kept the lock table to itself for too long:',
   ERR_SEMLOCK_CAPACITY: 'the lock table is full, or /dev/shm is; release some locks or give /dev/shm more room:',
   ERR_SEMLOCK_CORRUPT: 'the lock table is damaged; stop all processes that use it, and it is made anew:',
+  ERR_SEMLOCK_DEADLOCK: 'without a timeoutMs this thread would block for ever, for a permit that it has itself:',
   ERR_SEMLOCK_FORKED: 'locks cannot be used in a forked child, or while the process exits:',
   ERR_SEMLOCK_GATE:
     'another process has been joining or leaving the namespace for 5 s (stopped?), so it cannot be joined:',

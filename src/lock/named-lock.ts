@@ -4,7 +4,7 @@
 import { channels, holdBegins, publish, since, waitBegins } from '../diagnostics.js';
 import { describe, SemlockError } from '../errors.js';
 import { checkLockName, checkPosixName, defaultNamespace, digest, namespaceId } from '../names.js';
-import { attempt, BUSY, native, type Handle } from '../native.js';
+import { attempt, BUSY, EDEADLK, failureOf, native, type Handle } from '../native.js';
 import { abortSignal, integer, oneOf, optionError, optionParser } from '../options.js';
 import { forgetAbort, onAbort } from './abort.js';
 import { listen, subscribe, unlisten } from './events.js';
@@ -132,13 +132,15 @@ export class NamedLock {
    * still meanwhile.
    *
    * @returns the permit, or `null` when `timeoutMs` is over. Without it this waits for as long as it takes.
-   * @throws {@link SemlockError} as {@link tryAcquire}.
+   * @throws {@link SemlockError} as {@link tryAcquire}; `ERR_SEMLOCK_DEADLOCK` without `timeoutMs` when this thread holds
+   * the lock itself, or waits for it with {@link acquire}: that comes first, and cannot go on while the thread blocks.
    */
   acquireSync(options?: AcquireSyncOptions): Held | null {
     const { timeoutMs, ...rest } = parseAcquireSyncOptions('acquireSync()', options);
     const mode = this.#modeOf('acquireSync()', rest);
     const held = this.#heldOrNull(native.lockTryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
     if (held !== null) return held;
+    if (timeoutMs === undefined && isWaitedFor(this.key)) throw failureOf(EDEADLK, 'acquire', this.name, 'DEADLOCK');
     if (timeoutMs !== 0) return this.#waitSync(mode, timeoutMs ?? -1);
     publish(channels.busy, this, mode, undefined, 0);
     return null;

@@ -27,6 +27,7 @@ describe('errors', () => {
       | 'ERR_SEMLOCK_CAPACITY'
       | 'ERR_SEMLOCK_CLOSED'
       | 'ERR_SEMLOCK_CORRUPT'
+      | 'ERR_SEMLOCK_DEADLOCK'
       | 'ERR_SEMLOCK_EXISTS'
       | 'ERR_SEMLOCK_FORKED'
       | 'ERR_SEMLOCK_GATE'

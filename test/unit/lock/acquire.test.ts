@@ -178,6 +178,19 @@ describe('acquireSync()', () => {
     expect(lock.acquireSync({ timeoutMs: 50 })!.release()).toBe(true);
   });
 
+  it('says at once that its thread would block for ever: for a lock that it holds, or that it waits for', async () => {
+    const lock = freshLock();
+    const held = lock.acquireSync()!;
+    const deadlock = { code: 'ERR_SEMLOCK_DEADLOCK', lockName: lock.name, cause: { code: 'EDEADLK' } };
+    expect(failure(() => lock.acquireSync())).toMatchObject(deadlock);
+    const next = lock.acquire();
+    held.release();
+    expect(failure(() => lock.acquireSync())).toMatchObject(deadlock);
+    expect(lock.acquireSync({ timeoutMs: 10 }), 'with a time it is a wait as any').toBeNull();
+    (await next).release();
+    expect(lock.acquireSync()!.release()).toBe(true);
+  });
+
   it.each([
     ['releases it', 'held.release(); setTimeout(() => {}, 2000).unref();', false],
     ['is killed', `process.kill(process.pid, 'SIGKILL');`, true],
