@@ -5,8 +5,10 @@
 //   PROCESSES, PERMITS   how many there are of each
 //   FOREIGN              a program that knows nothing of the table takes and posts the semaphore, too
 //   HAND_BACK            who takes over may find that it cannot repair, and leaves the latch to the next as unrepaired
-//   KILLS                how many processes are killed at most; without it, any number
+//   KILLS                see steps.pml
 // Its other switches are the mutations: each takes one protection away.
+
+#include "steps.pml"
 
 #ifdef FOREIGN
 #define IS_FOREIGN true
@@ -39,7 +41,6 @@ byte tag_of[PROCESSES + 1];    // 0: not joined
 byte word_of[PROCESSES + 1];   // what it saw in the latch while it asks whether the owner lives
 bit holding[PROCESSES + 1];    // from the tag's writing to its clearing, or to the flag: longer than the caller knows
 bit inside[PROCESSES + 1];     // an operation
-#define self _pid
 #define me tag_of[_pid]
 #define word word_of[_pid]
 
@@ -53,7 +54,6 @@ bit promised[PERMITS];        // its release() returned; whoever is inside the l
 bit forgetful[PROCESSES + 1]; // left the latch, saw ASKED, has not yet come back or asked another
 bit died_holding[PERMITS];
 bit owed;                     // a holder died, and nobody was told yet
-bit over;                     // the survivor has counted; nothing moves any more
 
 #if PERMITS == 1
 #define ENTRIES (tag[0] != 0)
@@ -72,15 +72,6 @@ bit over;                     // the survivor has counted; nothing moves any mor
 #define AT_MOST_M assert(holders + foreign_holders <= PERMITS)
 #define I1 assert(held == ENTRIES && value + held + foreign_holders + gaps == PERMITS)
 
-#ifdef KILLS
-byte kills;
-#define MAY_BE_KILLED (self != SURVIVOR && !over && kills < KILLS)
-#define COUNT_KILL kills++
-#else
-#define MAY_BE_KILLED (self != SURVIVOR && !over)
-#define COUNT_KILL skip
-#endif
-#define SURVIVOR PROCESSES
 #ifdef HAND_BACK
 #define CANNOT_REPAIR (self != SURVIVOR)
 #else
@@ -89,12 +80,6 @@ byte kills;
 #define ANOTHER ((self + 1) % PROCESSES)
 
 // ---- Steps
-
-// One atomic step, or a kill instead. A name with an underscore is the crash point (crash_points.h) right behind it.
-#define STEP(name, ...) if WHEN(true, name, __VA_ARGS__) OR_KILLED fi
-// In an if or do: a step whose outcome depends.
-#define WHEN(condition, name, ...) :: atomic { (condition) && !over -> __VA_ARGS__ }
-#define OR_KILLED :: atomic { MAY_BE_KILLED -> COUNT_KILL; die(); goto end_killed }
 
 #define FORGET word = 0; inside[self] = 0; forgetful[self] = 0; latched = 0; dead = 0; swept = 0; told = 0
 
