@@ -69,6 +69,7 @@
   STEP(join_present)               \
   STEP(leave_gate_locked)          \
   STEP(leave_byte_unlocked)        \
+  STEP(leave_table_kept)           \
   STEP(leave_semaphores_unlinked)  \
   STEP(leave_table_unlinked)       \
   STEP(leave_done)

@@ -40,7 +40,7 @@ void LeaveAll() {
   all.ended = true;
   for (auto& [id, table] : all.by_id) {
     if (all.before_leaving != nullptr) all.before_leaving(table);
-    table->member().Leave();
+    table->member().Leave([&each = *table] { return each.OwesNews(); });
   }
 }
 
@@ -155,6 +155,19 @@ Waiter* LockTable::WaiterAt(Record& record, uint32_t number) const {
     return at == number;
   });
   return result;
+}
+
+// Every tag is dead, so a sweep would find each entry abandoned that its holder has not released.
+bool LockTable::OwesNews() const {
+  for (uint32_t index = 1; index < record_count(); ++index) {
+    Record& each = record(index);
+    if (each.state.load() != State::kLock) continue;
+    const bool died = AnyEntry(each, [](Entry& entry, uint32_t) {
+      return entry.tag.load() != 0 && ReleasedOf(entry.token.load()) != kReleased;
+    });
+    if (died || each.abandoned != 0) return true;
+  }
+  return false;
 }
 
 uint32_t& LockTable::BucketOf(const uint8_t* id) const {

@@ -63,6 +63,8 @@ class LockTable {
 
   // The waiter of that number; null when there is none.
   Waiter* WaiterAt(Record& record, uint32_t number) const;
+  // Whether some lock's next holder is to be told that the one before died with it. Asked when nobody alive is inside.
+  bool OwesNews() const;
   // Adds room for more entries and more waiters. Nothing happens to a record that was recycled.
   SysError MakeRoom(const RecordRef& ref);
 

@@ -310,7 +310,7 @@ void Membership::RemoveFiles(int folder) {
   CRASH_POINT(leave_table_unlinked);
 }
 
-void Membership::Leave() {
+void Membership::Leave(const std::function<bool()>& keeps) {
   if (slot_.tag() == 0) return;
   const int64_t start = MonotonicNs();
   int locked;
@@ -328,7 +328,11 @@ void Membership::Leave() {
     // Where our table was removed under us, its path is free: newcomers are refused as long as we are present.
     struct stat info;
     const bool removed = fstatat(folder, TableName(id_).c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
-    if (removed || IsCurrent(folder)) RemoveFiles(folder);
+    if (!removed && keeps()) {
+      CRASH_POINT(leave_table_kept);
+    } else if (removed || IsCurrent(folder)) {
+      RemoveFiles(folder);
+    }
     close(folder);
     rmdir(FolderPath().c_str());  // ENOTEMPTY where other namespaces are in use
   }

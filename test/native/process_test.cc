@@ -170,6 +170,7 @@ TEST("a forked child may neither take nor release a lock, and changes nothing") 
   CHECK(Ask(parent, "release") == "released");
   CHECK(Ask(parent, "use in a child") == "error: FORKED, FORKED");
   CHECK(Ask(parent, "try") == "held");
+  CHECK(Ask(parent, "release") == "released");
   parent.Write("exit");
   CHECK(parent.Wait() == 7);
 }
@@ -225,6 +226,8 @@ TEST(
   struct stat info;
   CHECK(error == "SLOT_LOST" && fstat(other, &info) == 0 && info.st_size == 0);
   CHECK(dup2(kept, table) == table);
+  holder.Kill();
+  CHECK(lock.TryAcquire() && lock.grant().abandoned);
 }
 
 TEST("the last process that leaves removes the table and the semaphores") {
@@ -233,6 +236,7 @@ TEST("the last process that leaves removes the table and the semaphores") {
     Process second("obedient", {"named"});
     CHECK(Ask(first, "try") == "held");
     CHECK(Ask(second, "try") == "busy");
+    CHECK(Ask(first, "release") == "released");
     CHECK(FilesLeft().size() == 2);
     first.Write("exit");
     CHECK(first.Wait() == 7);
@@ -241,6 +245,68 @@ TEST("the last process that leaves removes the table and the semaphores") {
     CHECK(second.Wait() == 7);
   }
   CHECK(FilesLeft().empty());
+}
+
+// Starts a process that makes the lock "a" and ends with it in hand, the last of its namespace.
+static void EndHolding(const char* kind) {
+  Process holder("obedient", {kind});
+  holder.Write("try");
+  const std::string had = holder.Read();
+  CHECK(had == "held" || had == "abandoned");
+  holder.Write("exit");
+  CHECK(holder.Wait() == 7);
+}
+
+TEST("the last process that leaves keeps the table until the next holder was told that it had died") {
+  for (const char* kind : {"unnamed", "named"}) {
+    EndHolding(kind);
+    const size_t kept = FilesLeft().size();
+    CHECK(kept > 0);
+    EndHolding(kind);
+    Process idle("newcomer");  // has no use for the lock
+    CHECK(idle.Read() == "joined" && idle.Wait() == 0);
+    CHECK(FilesLeft().size() == kept);
+
+    Process told("obedient", {kind});
+    CHECK(Ask(told, "try") == "abandoned" && Ask(told, "release") == "released");
+    CHECK(Ask(told, "try") == "held" && Ask(told, "release") == "released");
+    told.Write("exit");
+    CHECK(told.Wait() == 7 && FilesLeft().empty());
+  }
+}
+
+// What the last one leaves behind, which dies in the middle of something.
+PROGRAM(last_one) {
+  const std::string& how = arguments.at(0);
+  Lock several("several", {3});
+  if (how == "with one of several permits") CHECK(several.TryAcquire());
+  Lock reader("read");
+  semlock::Grant grant;
+  semlock::SysError error;
+  if (how == "reading") CHECK((*reader).TryAcquire(semlock::Mode::kShared, &grant, &error) == Outcome::kDone);
+  Lock thread("thread");
+  if (how == "after a thread of it") CHECK(thread.TryAcquire());
+  (*thread).ReleaseAll();
+  Lock done("done");
+  CHECK(done.TryAcquire() && done.Release());
+  exit(7);
+}
+
+TEST("a table is kept for a permit of several, for a reader and for a thread that ended, and not for nothing") {
+  const auto files_after = [](const char* how) {
+    CHECK(Process("last_one", {how}).Wait() == 7);
+    return FilesLeft().size();
+  };
+  CHECK(files_after("holding nothing") == 0);
+  CHECK(files_after("with one of several permits") == 1);
+  CHECK(files_after("reading") == 1);
+  CHECK(files_after("after a thread of it") == 1);
+  for (const char* name : {"read", "thread"}) {
+    Lock next(name);
+    CHECK(next.TryAcquire() && next.grant().abandoned);
+  }
+  Lock next("several", {3});
+  CHECK(next.Available() == 3 && next.TryAcquire() && next.grant().abandoned);
 }
 
 TEST(

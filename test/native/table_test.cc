@@ -148,7 +148,9 @@ TEST(
   std::vector<std::unique_ptr<Lock>> held = FillTable();
   for (const char* name : {"filler 100", "filler 200"}) RecordOf(name).entry.tag.store(DeadTag());
   RecordOf("filler 200").latch.store(DeadTag());
-  CHECK(Lock("next").TryAcquire() && Lock("one after").TryAcquire());
+  Lock next("next");
+  Lock after("one after");
+  CHECK(next.TryAcquire() && after.TryAcquire());
   CHECK(Lock("one more").ErrorOfTry() == "CAPACITY");
 }
 
