@@ -63,6 +63,7 @@
   STEP(build_filled)               \
   STEP(build_linked)               \
   STEP(join_gate_locked)           \
+  STEP(join_records_disclaimed)    \
   STEP(join_byte_locked)           \
   STEP(join_generation_counted)    \
   STEP(join_pid_written)           \

@@ -83,13 +83,16 @@ class LockTable {
   void Rebuild();
   uint32_t Find(const uint8_t* id) const;
   bool Agrees(const Record& record, const LockIdentity& identity) const;
-  SysError Create(const LockIdentity& identity, uint32_t* index);
+  SysError Create(const LockIdentity& identity, bool abandoned, uint32_t* index);
+  SysError Retire(uint32_t index, bool* abandoned);
   SysError Allocate(uint32_t* index);
   SysError AllocateChain(uint32_t length, uint32_t* first);
   SysError Grow();
   bool RecycleSome(uint32_t limit, bool even_used);
   bool Recycle(uint32_t index, bool even_used);
   bool IsNeeded(Record& record);
+  bool OwesNews(Record& record) const;
+  void Free(uint32_t index);
   bool IsAlive(Tag tag);
   void Append(std::atomic<uint32_t>* first, uint32_t added);
   void Unlink(uint32_t index);

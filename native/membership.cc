@@ -173,6 +173,8 @@ const char* Membership::TryJoin(SysError* error) {
     return "gate";
   }
   if (!MapTable(PROT_READ | PROT_WRITE, error)) return nullptr;
+  if (!OthersHaveSlots()) DisclaimRecords();
+  CRASH_POINT(join_records_disclaimed);
   *error = slot_.Claim(fd_, reinterpret_cast<Slot*>(memory_ + kSlotsOffset));
   if (*error) return nullptr;
   if (const int failed = LockByte(shm_, F_RDLCK, PresenceByte())) {
@@ -182,6 +184,15 @@ const char* Membership::TryJoin(SysError* error) {
   CRASH_POINT(join_present);
   LockByte(fd_, F_UNLCK, kGateByte);
   return nullptr;
+}
+
+// Under the gate, when all who have used the table are dead. Whoever looks a record up claims it again.
+void Membership::DisclaimRecords() {
+  const uint32_t count = reinterpret_cast<Header*>(memory_)->record_count.load();
+  auto* records = reinterpret_cast<Record*>(memory_ + kRecordsOffset);
+  for (uint32_t index = 1; index < count; ++index) {
+    if (records[index].state.load() == State::kLock) records[index].flags.fetch_or(kUnclaimed);
+  }
 }
 
 // A table that nobody uses and nobody can read says nothing; who joins next makes it anew.

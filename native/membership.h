@@ -54,6 +54,7 @@ class Membership {
   bool OthersPresent() const;
   bool OthersHaveSlots() const;
   bool MapTable(int protection, SysError* error);
+  void DisclaimRecords();
   bool IsTable(const struct stat& info) const;
   void RemoveFiles(int folder);
   void CloseTable();

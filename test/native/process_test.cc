@@ -275,6 +275,53 @@ TEST("the last process that leaves keeps the table until the next holder was tol
   }
 }
 
+// Uses the lock "a" with two permits, whatever it had before.
+PROGRAM(changed) {
+  Lock lock("a", {2, arguments.at(0) == "named"});
+  const std::string error = lock.ErrorOfTry();
+  Say(!error.empty() ? error : lock.grant().abandoned ? "abandoned" : "held");
+  if (!error.empty()) return 0;
+  Hear();
+  Say(lock.TryAcquire() && !lock.TryAcquire() ? "both" : "not both");
+  return 0;
+}
+
+TEST(
+    "a lock that nobody alive has used may come back with other permits, and tells of its holder's death all the "
+    "same") {
+  for (const char* kind : {"unnamed", "named"}) {
+    for (const bool killed : {false, true}) {
+      Process holder("obedient", {kind});
+      CHECK(Ask(holder, "try") == "held");
+      killed ? holder.Signal(SIGKILL) : holder.Write("exit");
+      CHECK(holder.Wait() == (killed ? -SIGKILL : 7));
+
+      Process idle("newcomer");
+      CHECK(idle.Read() == "joined" && idle.Wait() == 0);
+      Process next("changed", {kind});
+      CHECK(next.Read() == "abandoned");
+      CHECK(Ask(next, "go on") == "both" && next.Wait() == 0);
+      CHECK(FilesLeft().empty());
+    }
+  }
+}
+
+TEST("control: the permits of a lock that somebody alive has used are not changed under it, though another one died") {
+  EndHolding("unnamed");
+  Process user("obedient");
+  CHECK(Ask(user, "try") == "abandoned" && Ask(user, "release") == "released");
+  Process changed("changed", {"unnamed"});
+  CHECK(changed.Read() == "MISMATCH");
+  CHECK(Ask(user, "try") == "held" && Ask(user, "release") == "released");
+  Process holder("obedient");
+  CHECK(Ask(holder, "try") == "held");
+  holder.Kill();
+  CHECK(Process("changed", {"unnamed"}).Read() == "MISMATCH");
+  CHECK(Ask(user, "try") == "abandoned" && Ask(user, "release") == "released");
+  user.Write("exit");
+  CHECK(user.Wait() == 7);
+}
+
 // What the last one leaves behind, which dies in the middle of something.
 PROGRAM(last_one) {
   const std::string& how = arguments.at(0);

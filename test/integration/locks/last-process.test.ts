@@ -4,6 +4,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { runModule } from '../../support/run-program.js';
+import { scratchSemaphore } from '../../support/semaphore-name.js';
 import { filesOf, scratchNamespace } from '../../support/shm.js';
 
 /** A program that takes the lock `report` and ends by the script `end`; it says whether the lock was abandoned. */
@@ -50,6 +51,19 @@ describe('a script that alone uses its locks', () => {
     holdReport(namespace, 'throw new Error("half done");', how);
     expect(holdReport(namespace, RELEASE, how)).toMatchObject({ abandoned: 'true' });
   });
+
+  it.each(['', 'posixName: name, ', 'posixName: name, foreign: true, '])(
+    'that has { %spermits } is told also when it was given others between its runs',
+    (semaphore) => {
+      const namespace = scratchNamespace();
+      const name = JSON.stringify(scratchSemaphore());
+      const using = (permits: number) =>
+        `new Semaphore("report", { ...options, ${semaphore.replace('name', name)}permits: ${permits} }).tryAcquire()`;
+      holdReport(namespace, 'throw new Error("half done");', using(3));
+      expect(holdReport(namespace, RELEASE, using(2))).toMatchObject({ abandoned: 'true', stderr: '' });
+      expect(filesOf(namespace)).toEqual([]);
+    },
+  );
 
   it('that throws after the release leaves nothing, and tells nothing', () => {
     const namespace = scratchNamespace();
