@@ -423,7 +423,8 @@ bool LockTable::Recycle(uint32_t index, bool even_used) {
   if (owner != 0 && (!even_used || IsAlive(owner & ~kAsked))) return false;
   if (!record.latch.compare_exchange_strong(owner, mine)) return false;
   CRASH_POINT(recycle_latched);
-  if (IsNeeded(record)) {
+  // A holder that died counts until there is no more room, whether it was swept already or has its entry still.
+  if (IsNeeded(record) || (record.abandoned != 0 && !even_used)) {
     // A dead owner's work is not repaired, and who asked to sweep must not be forgotten: here is no semaphore for it.
     if (owner != 0 || !record.latch.compare_exchange_strong(mine, 0)) HandBackUnrepaired(record.latch);
     return false;

@@ -80,6 +80,21 @@ TEST(
   }
 }
 
+TEST("the news of a death outlasts other names that come and go, and is lost only for want of room") {
+  Lock ended("ended");
+  CHECK(ended.TryAcquire());
+  (*ended).ReleaseAll();
+  for (int name = 0; name < 20000; ++name) {
+    Lock cold("cold " + std::to_string(name));
+    CHECK(cold.TryAcquire() && cold.Release());
+  }
+  CHECK(Table()->record_count() <= 1024);
+  CHECK(ended.TryAcquire() && ended.grant().abandoned);
+  (*ended).ReleaseAll();
+  CHECK(FillTable().size() > 60000);
+  CHECK(ended.TryAcquire() && !ended.grant().abandoned);
+}
+
 TEST(
     "semaphores of named locks that are recycled are unlinked, and made again "
     "when they are used again") {
