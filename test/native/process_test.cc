@@ -446,6 +446,51 @@ TEST(
   RemoveFilesLeft();
 }
 
+// Takes the lock "a" once, says its token and whether it was told of a death, and ends in the way that it was told.
+PROGRAM(passer_by) {
+  const std::string& end = arguments.at(0);
+  Lock lock("a", {1, true});
+  while (!lock.TryAcquire()) sched_yield();
+  Say(std::to_string(lock.grant().token) + (lock.grant().abandoned ? " told" : " not told"));
+  if (end == "killed") raise(SIGKILL);
+  if (end == "exits") exit(0);
+  return 0;
+}
+
+TEST("of many that come and go, and some that die holding, each is told of the death of the one before, and no other") {
+  const char* const kEnds[] = {"releases", "exits", "releases", "killed", "releases"};
+  struct Visit {
+    uint64_t token;
+    bool told;
+    bool released;
+  };
+  std::vector<Visit> visits;
+  uint32_t random = 1;
+  for (int round = 0; round < 30; ++round) {
+    std::vector<std::pair<std::unique_ptr<Process>, std::string>> crowd;
+    for (uint32_t size = 1 + random % 4; size > 0; --size) {
+      random = random * 1103515245 + 12345;
+      const std::string end = kEnds[(random >> 16) % 5];
+      crowd.emplace_back(std::make_unique<Process>("passer_by", std::vector<std::string>{end}), end);
+    }
+    for (auto& [process, end] : crowd) {
+      const std::string said = process->Read();
+      CHECK(process->Wait() == (end == "killed" ? -SIGKILL : 0));
+      visits.push_back({std::stoull(said), said.find("not told") == std::string::npos, end == "releases"});
+    }
+  }
+  std::sort(visits.begin(), visits.end(), [](const Visit& one, const Visit& other) { return one.token < other.token; });
+  bool released = true;
+  uint64_t token = 0;
+  for (const Visit& each : visits) {
+    CHECK(each.token > token && each.told == !released);
+    token = each.token;
+    released = each.released;
+  }
+  Process last("passer_by", {"releases"});
+  CHECK((last.Read().find("not told") == std::string::npos) == !released && last.Wait() == 0);
+}
+
 // Adds to a number in shared memory, each time in three steps that another
 // process may come between.
 static void AddUnprotected(volatile uint32_t* number) {
