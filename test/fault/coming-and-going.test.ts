@@ -67,25 +67,26 @@ describe('the last one to leave, stopped on its way out', () => {
 });
 
 describe('a newcomer that is stopped at the gate', () => {
-  it.each([
-    ['killed', (newcomer: LockProcess) => newcomer.kill()],
-    ['continued', (newcomer: LockProcess) => Promise.resolve(newcomer.continue())],
-  ])('does not hold up the end of the last one, whose death is told when it is %s', async (_, goOn) => {
-    const { room, lock } = setting();
-    const [leaver, newcomer, next] = [room.process(), room.process(), room.process()];
-    await leaver.take(lock, 1);
-    const another = { ...lock, name: 'another' };
-    const { result } = await newcomer.stopAt('join_gate_locked', () => newcomer.count(another));
-    const start = performance.now();
-    await leaver.exit();
-    expect(performance.now() - start).toBeLessThan(3000);
+  it.each(['killed', 'continued'])(
+    'does not hold up the end of the last one, whose death is told when it is %s',
+    async (how) => {
+      const { room, lock } = setting();
+      const [leaver, newcomer, next] = [room.process(), room.process(), room.process()];
+      await leaver.take(lock, 1);
+      const another = { ...lock, name: 'another' };
+      const { result } = await newcomer.stopAt('join_gate_locked', () => newcomer.count(another));
+      const start = performance.now();
+      await leaver.exit();
+      expect(performance.now() - start).toBeLessThan(3000);
 
-    await goOn(newcomer);
-    await result.catch(() => {});
-    expect(await isTold(next, lock)).toBe(true);
-    await room.everybodyLeaves();
-    expect(room.files()).toEqual([]);
-  });
+      if (how === 'killed') await newcomer.kill();
+      else newcomer.continue();
+      await result.catch(() => {});
+      expect(await isTold(next, lock)).toBe(true);
+      await room.everybodyLeaves();
+      expect(room.files()).toEqual([]);
+    },
+  );
 });
 
 it('two that come at once to a table that was kept share it, and one of them is told', async () => {
@@ -114,6 +115,25 @@ it('a process in two namespaces leaves the files of that one alone in which it h
   await next.exit();
   expect(one.room.files()).toEqual([]);
 });
+
+it.each([false, true])(
+  'a semaphore that the killed owe permits (foreign: %s) refuses other options once, and has its permits then',
+  async (foreign) => {
+    const room = new Room();
+    const lock = { namespace: room.namespace, name: 'lock', permits: 3, foreign, posixName: room.posixName() };
+    const [holder, refused, next] = [room.process(), room.process(), room.process()];
+    await holder.take(lock, 3);
+    await holder.kill();
+    const changed = { ...lock, permits: 2 };
+    await expect(refused.tryAcquire(changed)).rejects.toMatchObject({ kind: 'MISMATCH' });
+    await refused.exit();
+    expect(await next.semValue(lock.posixName)).toBe(3);
+    expect(await isTold(next, changed)).toBe(true);
+    expect(await next.count(changed)).toBe(2);
+    await next.exit();
+    expect(room.files()).toEqual([]);
+  },
+);
 
 it('what a killed builder left beside a table that is kept goes with that', async () => {
   const { room, lock } = setting();

@@ -3,8 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 
-import { afterAll, onTestFinished } from 'vitest';
-import { getCurrentTest } from 'vitest/suite';
+import { afterAll, onTestFinished, TestRunner } from 'vitest';
 
 import { namespaceId } from '../../src/names.js';
 
@@ -14,7 +13,7 @@ import { namespaceId } from '../../src/names.js';
  */
 export function scratchNamespace(): string {
   const namespace = `test-${randomUUID()}`;
-  const atTheEnd = getCurrentTest() === undefined ? afterAll : onTestFinished;
+  const atTheEnd = TestRunner.getCurrentTest() === undefined ? afterAll : onTestFinished;
   atTheEnd(() => {
     for (const file of filesOf(namespace)) rmSync(file, { force: true });
   });

@@ -65,6 +65,22 @@ describe('a script that alone uses its locks', () => {
     },
   );
 
+  it('that calls process.exit() while a worker thread has the lock tells its next run', () => {
+    const namespace = scratchNamespace();
+    runModule(`
+      import { Worker } from 'node:worker_threads';
+      const source = \`
+        import { parentPort } from 'node:worker_threads';
+        import { Lock } from '\${import.meta.resolve('semlock')}';
+        new Lock('report', { namespace: '${namespace}' }).tryAcquire();
+        parentPort.postMessage('held');
+        setInterval(() => {}, 1000);
+      \`;
+      new Worker(new URL('data:text/javascript,' + encodeURIComponent(source))).once('message', () => process.exit());
+    `);
+    expect(holdReport(namespace, RELEASE).abandoned).toBe('true');
+  });
+
   it('that throws after the release leaves nothing, and tells nothing', () => {
     const namespace = scratchNamespace();
     const { stderr } = holdReport(namespace, `${RELEASE} throw new Error("all done");`);
