@@ -242,9 +242,9 @@ SysError LockTable::FindOrCreate(const LockIdentity& identity, RecordRef* found)
   return error;
 }
 
-// Makes room for the same name with other permits or another semaphore, where nobody alive relies on those. It says
-// whether the next holder is to be told of a death: killed before there is another record, this process takes that
-// along.
+// Makes way for the same name with other permits or another semaphore, where nobody alive relies on the old ones. It
+// says whether the next holder is to be told of a death, which is lost with a process that does not come to making the
+// new record, killed or without room for it.
 SysError LockTable::Retire(uint32_t index, bool* abandoned) {
   Record& record = records_[index];
   const SysError mismatch{"latch", EINVAL, "MISMATCH"};
