@@ -64,12 +64,14 @@
   STEP(build_filled)               \
   STEP(build_linked)               \
   STEP(join_gate_locked)           \
+  STEP(join_records_disclaimed)    \
   STEP(join_byte_locked)           \
   STEP(join_generation_counted)    \
   STEP(join_pid_written)           \
   STEP(join_present)               \
   STEP(leave_gate_locked)          \
   STEP(leave_byte_unlocked)        \
+  STEP(leave_table_kept)           \
   STEP(leave_semaphores_unlinked)  \
   STEP(leave_table_unlinked)       \
   STEP(leave_done)

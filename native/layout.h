@@ -119,6 +119,8 @@ enum class State : uint32_t {
 inline constexpr uint32_t kNamed = 1;    // its semaphore is a named one, not `semaphore`
 inline constexpr uint32_t kCustom = 2;   // with a name of the user's choice, which we never unlink
 inline constexpr uint32_t kForeign = 4;  // other programs take and post it too
+// All who have looked it up are dead, so nobody relies on its permits and its semaphore.
+inline constexpr uint32_t kUnclaimed = 8;
 
 inline constexpr uint32_t kInlineNameBytes = 72;
 
@@ -135,7 +137,7 @@ struct alignas(64) Record {
   uint8_t id[32];                           // SHA-256 of the name; constant
   std::atomic<uint32_t> name_bytes;         // of the name in UTF-16; constant
   std::atomic<uint32_t> custom_name_bytes;  // of the POSIX name that follows it in UTF-8; constant
-  std::atomic<uint32_t> flags;              // kNamed and its like; only kNamed is ever added
+  std::atomic<uint32_t> flags;              // kNamed and its like; of those, only kNamed is added
   std::atomic<uint32_t> held;               // how many entries have a tag
   std::atomic<uint32_t> waiting;            // how many waiters have a tag and are neither granting nor granted
   std::atomic<uint32_t> used;               // set by who uses it again, cleared by the search for idle records: a hint

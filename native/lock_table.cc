@@ -40,7 +40,7 @@ void LeaveAll() {
   all.ended = true;
   for (auto& [id, table] : all.by_id) {
     if (all.before_leaving != nullptr) all.before_leaving(table);
-    table->member().Leave();
+    table->member().Leave([&each = *table] { return each.OwesNews(); });
   }
 }
 
@@ -157,6 +157,20 @@ Waiter* LockTable::WaiterAt(Record& record, uint32_t number) const {
   return result;
 }
 
+bool LockTable::OwesNews() const {
+  for (uint32_t index = 1; index < record_count(); ++index) {
+    if (record(index).state.load() == State::kLock && OwesNews(record(index))) return true;
+  }
+  return false;
+}
+
+// Of a record whose tags are all dead: a sweep would find each entry abandoned that its holder has not released.
+bool LockTable::OwesNews(Record& record) const {
+  return record.abandoned != 0 || AnyEntry(record, [](Entry& entry, uint32_t) {
+           return entry.tag.load() != 0 && ReleasedOf(entry.token.load()) != kReleased;
+         });
+}
+
 uint32_t& LockTable::BucketOf(const uint8_t* id) const {
   uint32_t hash;
   memcpy(&hash, id, sizeof(hash));
@@ -213,19 +227,43 @@ SysError LockTable::FindOrCreate(const LockIdentity& identity, RecordRef* found)
   if (SysError error = TakeTableLatch()) return error;
   SysError error;
   uint32_t index = Find(identity.id);
-  if (index == 0) {
-    error = Create(identity, &index);
-  } else if (!Agrees(records_[index], identity)) {
-    error = {"latch", EINVAL, "MISMATCH"};
-  } else {
+  bool abandoned = false;
+  if (index != 0 && Agrees(records_[index], identity)) {
     records_[index].used.store(1);
+    records_[index].flags.fetch_and(~kUnclaimed);
+  } else {
+    if (index != 0) error = Retire(index, &abandoned);
+    if (!error) error = Create(identity, abandoned, &index);
   }
   if (!error) *found = {index, records_[index].generation};
   LeaveLatch();
   return error;
 }
 
-SysError LockTable::Create(const LockIdentity& identity, uint32_t* created) {
+// Makes way for the same name with other permits or another semaphore, where nobody alive relies on the old ones. It
+// says whether the next holder is to be told of a death, which is lost with a process that does not come to making the
+// new record, killed or without room for it.
+SysError LockTable::Retire(uint32_t index, bool* abandoned) {
+  Record& record = records_[index];
+  const SysError mismatch{"latch", EINVAL, "MISMATCH"};
+  const uint32_t flags = record.flags.load();
+  if ((flags & kUnclaimed) == 0) return mismatch;
+  const Latched latched = TakeLatch(record.latch, slot());
+  if (latched != Latched::kTaken && latched != Latched::kTakenOver) return LatchError(latched);
+  alive_.fill(0);
+  // A semaphore that outlives the record first has to have back what the dead took, see SettleCustomSemaphores.
+  const bool is_custom = (flags & kCustom) != 0;
+  const bool is_held = AnyEntry(record, [](Entry& each, uint32_t) { return each.tag.load() != 0; });
+  if (IsNeeded(record) || (is_custom && (is_held || latched == Latched::kTakenOver))) {
+    HandBackUnrepaired(record.latch);
+    return mismatch;
+  }
+  *abandoned = OwesNews(record);
+  Free(index);
+  return {};
+}
+
+SysError LockTable::Create(const LockIdentity& identity, bool abandoned, uint32_t* created) {
   const std::string names = identity.name + identity.custom_name;
   uint32_t entries = 0;
   uint32_t name = 0;
@@ -258,7 +296,7 @@ SysError LockTable::Create(const LockIdentity& identity, uint32_t* created) {
   record.waiting.store(0);
   record.last_ticket = 0;
   record.used.store(0);  // only once it is used again, so that names used once leave no trace
-  record.abandoned = 0;
+  record.abandoned = abandoned;
   const uint64_t floor = header_->token_floor < kTokenLimit ? header_->token_floor : 0;
   record.last_token = std::max(UnixUs(), floor);  // I5
   sem_init(&record.semaphore, 1, identity.permits);
@@ -383,15 +421,23 @@ bool LockTable::Recycle(uint32_t index, bool even_used) {
   if (owner != 0 && (!even_used || IsAlive(owner & ~kAsked))) return false;
   if (!record.latch.compare_exchange_strong(owner, mine)) return false;
   CRASH_POINT(recycle_latched);
-  if (IsNeeded(record)) {
+  // A holder that died counts until there is no more room, whether it was swept already or has its entry still.
+  if (IsNeeded(record) || (record.abandoned != 0 && !even_used)) {
     // A dead owner's work is not repaired, and who asked to sweep must not be forgotten: here is no semaphore for it.
     if (owner != 0 || !record.latch.compare_exchange_strong(mine, 0)) HandBackUnrepaired(record.latch);
     return false;
   }
+  Free(index);
+  return true;
+}
+
+// Under its latch, which is left.
+void LockTable::Free(uint32_t index) {
+  Record& record = records_[index];
   header_->token_floor = std::max(header_->token_floor, record.last_token + 1);
   record.generation += 1;
   CRASH_POINT(recycle_generation_counted);
-  if ((record.flags & kNamed) != 0) NamedSemaphore::Unlink(SemaphoreNameOf(record).c_str());
+  if ((record.flags & (kNamed | kCustom)) == kNamed) NamedSemaphore::Unlink(SemaphoreNameOf(record).c_str());
   record.state.store(State::kFree);
   CRASH_POINT(recycle_state_cleared);
   Unlink(index);
@@ -402,7 +448,6 @@ bool LockTable::Recycle(uint32_t index, bool even_used) {
   PushFree(index);
   CRASH_POINT(recycle_freed);
   semlock::LeaveLatch(record.latch);
-  return true;
 }
 
 // A name whose holders all died may be asked for never again, so that nobody would sweep it.

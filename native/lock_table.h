@@ -63,6 +63,8 @@ class LockTable {
 
   // The waiter of that number; null when there is none.
   Waiter* WaiterAt(Record& record, uint32_t number) const;
+  // Whether some lock's next holder is to be told that the one before died with it. Asked when nobody alive is inside.
+  bool OwesNews() const;
   // Adds room for more entries and more waiters. Nothing happens to a record that was recycled.
   SysError MakeRoom(const RecordRef& ref);
 
@@ -81,13 +83,16 @@ class LockTable {
   void Rebuild();
   uint32_t Find(const uint8_t* id) const;
   bool Agrees(const Record& record, const LockIdentity& identity) const;
-  SysError Create(const LockIdentity& identity, uint32_t* index);
+  SysError Create(const LockIdentity& identity, bool abandoned, uint32_t* index);
+  SysError Retire(uint32_t index, bool* abandoned);
   SysError Allocate(uint32_t* index);
   SysError AllocateChain(uint32_t length, uint32_t* first);
   SysError Grow();
   bool RecycleSome(uint32_t limit, bool even_used);
   bool Recycle(uint32_t index, bool even_used);
   bool IsNeeded(Record& record);
+  bool OwesNews(Record& record) const;
+  void Free(uint32_t index);
   bool IsAlive(Tag tag);
   void Append(std::atomic<uint32_t>* first, uint32_t added);
   void Unlink(uint32_t index);

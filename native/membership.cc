@@ -173,6 +173,8 @@ const char* Membership::TryJoin(SysError* error) {
     return "gate";
   }
   if (!MapTable(PROT_READ | PROT_WRITE, error)) return nullptr;
+  if (!OthersHaveSlots()) DisclaimRecords();
+  CRASH_POINT(join_records_disclaimed);
   *error = slot_.Claim(fd_, reinterpret_cast<Slot*>(memory_ + kSlotsOffset));
   if (*error) return nullptr;
   if (const int failed = LockByte(shm_, F_RDLCK, PresenceByte())) {
@@ -182,6 +184,15 @@ const char* Membership::TryJoin(SysError* error) {
   CRASH_POINT(join_present);
   LockByte(fd_, F_UNLCK, kGateByte);
   return nullptr;
+}
+
+// Under the gate, when all who have used the table are dead. Whoever looks a record up claims it again.
+void Membership::DisclaimRecords() {
+  const uint32_t count = reinterpret_cast<Header*>(memory_)->record_count.load();
+  auto* records = reinterpret_cast<Record*>(memory_ + kRecordsOffset);
+  for (uint32_t index = 1; index < count; ++index) {
+    if (records[index].state.load() == State::kLock) records[index].flags.fetch_or(kUnclaimed);
+  }
 }
 
 // A table that nobody uses and nobody can read says nothing; who joins next makes it anew.
@@ -315,7 +326,7 @@ void Membership::RemoveFiles(int folder) {
   CRASH_POINT(leave_table_unlinked);
 }
 
-void Membership::Leave() {
+void Membership::Leave(const std::function<bool()>& keeps) {
   if (slot_.tag() == 0) return;
   const int64_t start = MonotonicNs();
   int locked;
@@ -333,7 +344,11 @@ void Membership::Leave() {
     // Where our table was removed under us, its path is free: newcomers are refused as long as we are present.
     struct stat info;
     const bool removed = fstatat(folder, TableName(id_).c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
-    if (removed || IsCurrent(folder)) RemoveFiles(folder);
+    if (!removed && keeps()) {
+      CRASH_POINT(leave_table_kept);
+    } else if (removed || IsCurrent(folder)) {
+      RemoveFiles(folder);
+    }
     close(folder);
     rmdir(FolderPath().c_str());  // ENOTEMPTY where other namespaces are in use
   }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -29,9 +30,9 @@ class Membership {
   ~Membership() { CloseTable(); }
 
   // Gives the slot back, so that what this process still holds counts as a dead process's; the last one also removes
-  // the table and the semaphores. Memory and file stay as they are: other threads may look at them until the process
-  // ends.
-  void Leave();
+  // the table and the semaphores, unless `keeps`, which is asked when nobody alive uses the table. Memory and file stay
+  // as they are: other threads may look at them until the process ends.
+  void Leave(const std::function<bool()>& keeps);
   // In a child that was forked: closes what would keep the parent's slot locked after the parent's death. The memory
   // is not there, see MapTable.
   void Forsake();
@@ -56,6 +57,7 @@ class Membership {
   bool OthersPresent() const;
   bool OthersHaveSlots() const;
   bool MapTable(int protection, SysError* error);
+  void DisclaimRecords();
   bool IsTable(const struct stat& info) const;
   void RemoveFiles(int folder);
   void CloseTable();

@@ -30,9 +30,29 @@ describe.each([
     const [grant] = await next.take(lock, 1);
     expect(grant).toMatchObject({ abandoned: true });
     expect(await next.release(lock, grant!)).toBe(true);
-    expect(await next.tryAcquire(lock), 'the one after that').toMatchObject({ abandoned: false });
+    const [after] = await next.take(lock, 1);
+    expect(after, 'the one after that').toMatchObject({ abandoned: false });
+    await next.release(lock, after!);
     await room.everybodyLeaves();
     expect(room.files()).toEqual([]);
+  });
+
+  it.each(endings)('$title, the last of its app, is free for the next start, which is told', async ({ end }) => {
+    const room = new Room();
+    const lock = { namespace: room.namespace, name: 'lock', named, permits: 3 };
+    const [holder, idle, next] = [room.process(), room.process(), room.process()];
+    await holder.take(lock, 3);
+    void end(holder).catch(() => {});
+    await holder.ended;
+    await idle.count({ ...lock, name: 'another' });
+    await idle.exit();
+
+    expect(await next.take(lock, 3)).toMatchObject([{ abandoned: true }, { abandoned: false }, { abandoned: false }]);
+    expect(await next.tryAcquire(lock), 'one more than there are').toBeNull();
+    await next.exit();
+    const told = room.process();
+    expect(await told.tryAcquire(lock)).toMatchObject({ abandoned: true });
+    expect(await told.count(lock), 'beside that one').toBe(2);
   });
 
   it('is a worker thread that is terminated is free at once, while its process lives on', async () => {
@@ -62,7 +82,9 @@ describe.each([
     await next.release(lock, grant!);
     expect(await ended, 'its exit code').toBe(0);
 
-    expect(await next.take(lock, 1)).toMatchObject([{ abandoned: true }]);
+    const [taken] = await next.take(lock, 1);
+    expect(taken).toMatchObject({ abandoned: true });
+    await next.release(lock, taken!);
     await room.everybodyLeaves();
     expect(room.files()).toEqual([]);
   });
@@ -77,5 +99,33 @@ describe.each([
     onTestFinished(() => void process.kill(program));
     await holder.kill();
     expect(await next.tryAcquire(lock)).toMatchObject({ abandoned: true });
+  });
+});
+
+describe('a semaphore of another program, whose last user here', () => {
+  it.each(endings)('$title gets back what that one took, once', async ({ end }) => {
+    for (const foreign of [false, true]) {
+      const room = new Room();
+      const posixName = room.posixName();
+      const lock = { namespace: room.namespace, name: 'lock', permits: 3, foreign, posixName };
+      const [holder, other, next] = [room.process(), room.process(), room.process()];
+      await holder.take(lock, 3);
+      void end(holder).catch(() => {});
+      const { signal } = await holder.ended;
+      if (signal === null) {
+        expect(await other.semValue(posixName), 'without anybody’s coming').toBe(3);
+        // It may use the semaphore before anybody of ours comes back.
+        await other.call('semOpen', posixName, 3);
+        if (foreign) await other.call('semTryWait', 0);
+      }
+      const taken = foreign && signal === null ? 1 : 0;
+      expect(await next.tryAcquire(lock)).toMatchObject({ abandoned: true });
+      expect(await next.count(lock)).toBe(2 - taken);
+      expect(await other.semValue(posixName)).toBe(2 - taken);
+      if (taken > 0) await other.call('semPost', 0);
+      expect(await next.count(lock)).toBe(2);
+      await next.exit();
+      expect(await other.semValue(posixName)).toBe(3);
+    }
   });
 });

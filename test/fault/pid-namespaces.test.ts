@@ -2,7 +2,7 @@
 
 import { afterAll, expect, it } from 'vitest';
 
-import { LockProcess } from './support/lock-process.js';
+import { LockProcess, type Grant } from './support/lock-process.js';
 import { endSpareProcesses, Room } from './support/room.js';
 
 afterAll(endSpareProcesses);
@@ -37,9 +37,10 @@ it('frees what one of them held when it dies, though the other one still has tha
   await one.kill();
 
   // `unshare` is dead; the one that it started dies of that a moment later.
-  const { grant } = await two.call<{ grant: unknown }>('tryFor', lock, 5000);
+  const { grant } = await two.call<{ grant: Grant | null }>('tryFor', lock, 5000);
   expect(grant).toMatchObject({ abandoned: true });
   expect(await outside.tryAcquire(lock)).toBeNull();
+  await two.release(lock, grant!);
   await room.everybodyLeaves();
   expect(room.files()).toEqual([]);
 });

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <algorithm>
+
 namespace testing {
 
 using semlock::Grant;
@@ -39,6 +41,10 @@ std::shared_ptr<LockTable> Table() {
 Lock::Lock(const std::string& name, const Kind& kind, uint16_t thread)
     : record_(Table(), Identity(name, kind), thread) {}
 
+Lock::~Lock() {
+  for (const Grant& each : held_) record_.Release(each.entry, each.token);
+}
+
 bool Lock::TryAcquire() {
   Grant grant;
   SysError error;
@@ -48,18 +54,24 @@ bool Lock::TryAcquire() {
   CHECK(outcome == Outcome::kDone || outcome == Outcome::kBusy);
   if (outcome != Outcome::kDone) return false;
   grant_ = grant;
+  held_.push_back(grant);
   return true;
 }
 
 std::string Lock::ErrorOfTry() {
   SysError error;
   const Outcome outcome = record_.TryAcquire(semlock::Mode::kExclusive, &grant_, &error);
+  if (outcome == Outcome::kDone) held_.push_back(grant_);
   if (!error && outcome != Outcome::kDone && outcome != Outcome::kBusy) error = semlock::ErrorOf(outcome);
   if (!error) return "";
   return error.kind != nullptr ? error.kind : strerror(error.code);
 }
 
-bool Lock::Release() { return record_.Release(grant_.entry, grant_.token) == Outcome::kDone; }
+bool Lock::Release() {
+  const auto same = [this](const Grant& each) { return each.token == grant_.token; };
+  held_.erase(std::remove_if(held_.begin(), held_.end(), same), held_.end());
+  return record_.Release(grant_.entry, grant_.token) == Outcome::kDone;
+}
 
 int Lock::Available() {
   SysError error;

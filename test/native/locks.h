@@ -22,10 +22,14 @@ struct Kind {
 semlock::LockIdentity Identity(const std::string& name, const Kind& kind = {});
 std::shared_ptr<semlock::LockTable> Table();
 
-// A lock as thread `thread` of this process has it, or a failed check.
+// A lock as thread `thread` of this process has it, or a failed check. Its end releases what it still holds; the end of
+// the process alone does not.
 class Lock {
  public:
   explicit Lock(const std::string& name, const Kind& kind = {}, uint16_t thread = 1);
+  ~Lock();
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
 
   bool TryAcquire();
   // The kind of error that a try gives; "" when it gave none.
@@ -40,6 +44,7 @@ class Lock {
  private:
   semlock::LockRecord record_;
   semlock::Grant grant_;
+  std::vector<semlock::Grant> held_;
 };
 
 // The record of a lock that exists.

@@ -170,6 +170,7 @@ TEST("a forked child may neither take nor release a lock, and changes nothing") 
   CHECK(Ask(parent, "release") == "released");
   CHECK(Ask(parent, "use in a child") == "error: FORKED, FORKED");
   CHECK(Ask(parent, "try") == "held");
+  CHECK(Ask(parent, "release") == "released");
   parent.Write("exit");
   CHECK(parent.Wait() == 7);
 }
@@ -225,6 +226,8 @@ TEST(
   struct stat info;
   CHECK(error == "SLOT_LOST" && fstat(other, &info) == 0 && info.st_size == 0);
   CHECK(dup2(kept, table) == table);
+  holder.Kill();
+  CHECK(lock.TryAcquire() && lock.grant().abandoned);
 }
 
 TEST("the last process that leaves removes the table and the semaphores") {
@@ -233,6 +236,7 @@ TEST("the last process that leaves removes the table and the semaphores") {
     Process second("obedient", {"named"});
     CHECK(Ask(first, "try") == "held");
     CHECK(Ask(second, "try") == "busy");
+    CHECK(Ask(first, "release") == "released");
     CHECK(FilesLeft().size() == 2);
     first.Write("exit");
     CHECK(first.Wait() == 7);
@@ -241,6 +245,115 @@ TEST("the last process that leaves removes the table and the semaphores") {
     CHECK(second.Wait() == 7);
   }
   CHECK(FilesLeft().empty());
+}
+
+// Starts a process that makes the lock "a" and ends with it in hand, the last of its namespace.
+static void EndHolding(const char* kind) {
+  Process holder("obedient", {kind});
+  holder.Write("try");
+  const std::string had = holder.Read();
+  CHECK(had == "held" || had == "abandoned");
+  holder.Write("exit");
+  CHECK(holder.Wait() == 7);
+}
+
+TEST("the last process that leaves keeps the table until the next holder was told that it had died") {
+  for (const char* kind : {"unnamed", "named"}) {
+    EndHolding(kind);
+    const size_t kept = FilesLeft().size();
+    CHECK(kept > 0);
+    EndHolding(kind);
+    Process idle("newcomer");  // has no use for the lock
+    CHECK(idle.Read() == "joined" && idle.Wait() == 0);
+    CHECK(FilesLeft().size() == kept);
+
+    Process told("obedient", {kind});
+    CHECK(Ask(told, "try") == "abandoned" && Ask(told, "release") == "released");
+    CHECK(Ask(told, "try") == "held" && Ask(told, "release") == "released");
+    told.Write("exit");
+    CHECK(told.Wait() == 7 && FilesLeft().empty());
+  }
+}
+
+// Uses the lock "a" with two permits, whatever it had before.
+PROGRAM(changed) {
+  Lock lock("a", {2, arguments.at(0) == "named"});
+  const std::string error = lock.ErrorOfTry();
+  Say(!error.empty() ? error : lock.grant().abandoned ? "abandoned" : "held");
+  if (!error.empty()) return 0;
+  Hear();
+  Say(lock.TryAcquire() && !lock.TryAcquire() ? "both" : "not both");
+  return 0;
+}
+
+TEST(
+    "a lock that nobody alive has used may come back with other permits, and tells of its holder's death all the "
+    "same") {
+  for (const char* kind : {"unnamed", "named"}) {
+    for (const bool killed : {false, true}) {
+      Process holder("obedient", {kind});
+      CHECK(Ask(holder, "try") == "held");
+      killed ? holder.Signal(SIGKILL) : holder.Write("exit");
+      CHECK(holder.Wait() == (killed ? -SIGKILL : 7));
+
+      Process idle("newcomer");
+      CHECK(idle.Read() == "joined" && idle.Wait() == 0);
+      Process next("changed", {kind});
+      CHECK(next.Read() == "abandoned");
+      CHECK(Ask(next, "go on") == "both" && next.Wait() == 0);
+      CHECK(FilesLeft().empty());
+    }
+  }
+}
+
+TEST("control: the permits of a lock that somebody alive has used are not changed under it, though another one died") {
+  EndHolding("unnamed");
+  Process user("obedient");
+  CHECK(Ask(user, "try") == "abandoned" && Ask(user, "release") == "released");
+  Process changed("changed", {"unnamed"});
+  CHECK(changed.Read() == "MISMATCH");
+  CHECK(Ask(user, "try") == "held" && Ask(user, "release") == "released");
+  Process holder("obedient");
+  CHECK(Ask(holder, "try") == "held");
+  holder.Kill();
+  CHECK(Process("changed", {"unnamed"}).Read() == "MISMATCH");
+  CHECK(Ask(user, "try") == "abandoned" && Ask(user, "release") == "released");
+  user.Write("exit");
+  CHECK(user.Wait() == 7);
+}
+
+// What the last one leaves behind, which dies in the middle of something.
+PROGRAM(last_one) {
+  const std::string& how = arguments.at(0);
+  Lock several("several", {3});
+  if (how == "with one of several permits") CHECK(several.TryAcquire());
+  Lock reader("read");
+  semlock::Grant grant;
+  semlock::SysError error;
+  if (how == "reading") CHECK((*reader).TryAcquire(semlock::Mode::kShared, &grant, &error) == Outcome::kDone);
+  Lock thread("thread");
+  if (how == "after a thread of it") CHECK(thread.TryAcquire());
+  (*thread).ReleaseAll();
+  Lock done("done");
+  CHECK(done.TryAcquire() && done.Release());
+  exit(7);
+}
+
+TEST("a table is kept for a permit of several, for a reader and for a thread that ended, and not for nothing") {
+  const auto files_after = [](const char* how) {
+    CHECK(Process("last_one", {how}).Wait() == 7);
+    return FilesLeft().size();
+  };
+  CHECK(files_after("holding nothing") == 0);
+  CHECK(files_after("with one of several permits") == 1);
+  CHECK(files_after("reading") == 1);
+  CHECK(files_after("after a thread of it") == 1);
+  for (const char* name : {"read", "thread"}) {
+    Lock next(name);
+    CHECK(next.TryAcquire() && next.grant().abandoned);
+  }
+  Lock next("several", {3});
+  CHECK(next.Available() == 3 && next.TryAcquire() && next.grant().abandoned);
 }
 
 TEST(
@@ -331,6 +444,51 @@ TEST(
   CHECK(unlink(TablePath().c_str()) == 0 && symlink("/dev/null", TablePath().c_str()) == 0);
   CHECK(Process("newcomer").Read() == "UNTRUSTED");
   RemoveFilesLeft();
+}
+
+// Takes the lock "a" once, says its token and whether it was told of a death, and ends in the way that it was told.
+PROGRAM(passer_by) {
+  const std::string& end = arguments.at(0);
+  Lock lock("a", {1, true});
+  while (!lock.TryAcquire()) sched_yield();
+  Say(std::to_string(lock.grant().token) + (lock.grant().abandoned ? " told" : " not told"));
+  if (end == "killed") raise(SIGKILL);
+  if (end == "exits") exit(0);
+  return 0;
+}
+
+TEST("of many that come and go, and some that die holding, each is told of the death of the one before, and no other") {
+  const char* const kEnds[] = {"releases", "exits", "releases", "killed", "releases"};
+  struct Visit {
+    uint64_t token;
+    bool told;
+    bool released;
+  };
+  std::vector<Visit> visits;
+  uint32_t random = 1;
+  for (int round = 0; round < 30; ++round) {
+    std::vector<std::pair<std::unique_ptr<Process>, std::string>> crowd;
+    for (uint32_t size = 1 + random % 4; size > 0; --size) {
+      random = random * 1103515245 + 12345;
+      const std::string end = kEnds[(random >> 16) % 5];
+      crowd.emplace_back(std::make_unique<Process>("passer_by", std::vector<std::string>{end}), end);
+    }
+    for (auto& [process, end] : crowd) {
+      const std::string said = process->Read();
+      CHECK(process->Wait() == (end == "killed" ? -SIGKILL : 0));
+      visits.push_back({std::stoull(said), said.find("not told") == std::string::npos, end == "releases"});
+    }
+  }
+  std::sort(visits.begin(), visits.end(), [](const Visit& one, const Visit& other) { return one.token < other.token; });
+  bool released = true;
+  uint64_t token = 0;
+  for (const Visit& each : visits) {
+    CHECK(each.token > token && each.told == !released);
+    token = each.token;
+    released = each.released;
+  }
+  Process last("passer_by", {"releases"});
+  CHECK((last.Read().find("not told") == std::string::npos) == !released && last.Wait() == 0);
 }
 
 // Adds to a number in shared memory, each time in three steps that another

@@ -80,6 +80,21 @@ TEST(
   }
 }
 
+TEST("the news of a death outlasts other names that come and go, and is lost only for want of room") {
+  Lock ended("ended");
+  CHECK(ended.TryAcquire());
+  (*ended).ReleaseAll();
+  for (int name = 0; name < 20000; ++name) {
+    Lock cold("cold " + std::to_string(name));
+    CHECK(cold.TryAcquire() && cold.Release());
+  }
+  CHECK(Table()->record_count() <= 1024);
+  CHECK(ended.TryAcquire() && ended.grant().abandoned);
+  (*ended).ReleaseAll();
+  CHECK(FillTable().size() > 60000);
+  CHECK(ended.TryAcquire() && !ended.grant().abandoned);
+}
+
 TEST(
     "semaphores of named locks that are recycled are unlinked, and made again "
     "when they are used again") {
@@ -148,7 +163,9 @@ TEST(
   std::vector<std::unique_ptr<Lock>> held = FillTable();
   for (const char* name : {"filler 100", "filler 200"}) RecordOf(name).entry.tag.store(DeadTag());
   RecordOf("filler 200").latch.store(DeadTag());
-  CHECK(Lock("next").TryAcquire() && Lock("one after").TryAcquire());
+  Lock next("next");
+  Lock after("one after");
+  CHECK(next.TryAcquire() && after.TryAcquire());
   CHECK(Lock("one more").ErrorOfTry() == "CAPACITY");
 }
 

@@ -118,6 +118,8 @@ TEST("threads that end while they hold give all back, again and again") {
     });
     CHECK(Lock("pool", {kThreads}).Available() == kThreads);
   }
+  Lock next("pool", {kThreads});
+  CHECK(next.TryAcquire() && next.grant().abandoned);
 }
 
 TEST("a query while threads take and give back shows whole entries alone") {

@@ -312,6 +312,7 @@ TEST("who steals from a dead holder is told of its death") {
   Grant grant;
   SysError error;
   CHECK((*thief).Steal(&grant, &error) == Outcome::kDone && grant.abandoned);
+  CHECK((*thief).Release(grant.entry, grant.token) == Outcome::kDone);
 }
 
 TEST("a theft of several permits serves those who wait with the others") {
@@ -321,10 +322,13 @@ TEST("a theft of several permits serves those who wait with the others") {
   Lock waiter("a", kind, 2);
   const WaitRef wait = Queue(waiter);
   Lock thief("a", kind, 3);
-  Grant grant;
+  Grant stolen;
+  Grant granted;
   SysError error;
-  CHECK((*thief).Steal(&grant, &error) == Outcome::kDone);
-  CHECK(semlock::Collect(*Table(), wait, &grant));
+  CHECK((*thief).Steal(&stolen, &error) == Outcome::kDone);
+  CHECK(semlock::Collect(*Table(), wait, &granted));
+  CHECK((*thief).Release(stolen.entry, stolen.token) == Outcome::kDone);
+  CHECK((*waiter).Release(granted.entry, granted.token) == Outcome::kDone);
 }
 
 TEST("an environment that ends leaves the queue, and its grants to those behind") {

@@ -1,22 +1,34 @@
 // Namespaces for tests: each its own, and nothing of them left in /dev/shm afterwards.
 
 import { randomUUID } from 'node:crypto';
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 
-import { afterAll } from 'vitest';
+import { afterAll, onTestFinished, TestRunner } from 'vitest';
 
 import { namespaceId } from '../../src/names.js';
 
 /**
- * A namespace that no other test uses. A process that ends by itself leaves nothing of it; for those that a test killed,
- * its semaphores are removed when the tests of the file are over.
+ * A namespace that no other test uses. A process that ends by itself with no lock in hand leaves nothing of it; what
+ * others leave, those that a test killed above all, is removed when the test is over, or those of the file.
  */
 export function scratchNamespace(): string {
   const namespace = `test-${randomUUID()}`;
-  afterAll(() => {
-    for (const file of semaphoresOf(namespace)) rmSync(`/dev/shm/${file}`, { force: true });
+  const atTheEnd = TestRunner.getCurrentTest() === undefined ? afterAll : onTestFinished;
+  atTheEnd(() => {
+    for (const file of filesOf(namespace)) rmSync(file, { force: true });
   });
   return namespace;
+}
+
+/** The file of a namespace's lock table, which need not exist. */
+export function tableOf(namespace: string): string {
+  return `/dev/shm/semlock-${process.geteuid!()}/${namespaceId(namespace)}.table`;
+}
+
+/** All that a namespace has in the system at this moment. */
+export function filesOf(namespace: string): string[] {
+  const table = tableOf(namespace);
+  return [...(existsSync(table) ? [table] : []), ...semaphoresOf(namespace).map((file) => `/dev/shm/${file}`)];
 }
 
 /** The files of the semaphores that a namespace has in the system at this moment. */

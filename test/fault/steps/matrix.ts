@@ -146,6 +146,16 @@ class PlayedStage implements Stage {
     expect(await newcomer.query(room.namespace)).toMatchObject(
       missing === 0 ? [] : [{ name: lock.name, permits: lock.permits, missing, holders: [] }],
     );
+    if (missing > 0) await this.#expectFilledByPost(newcomer);
+  }
+
+  /** What was abandoned by a holder whose permit was lost is told when the permit is there again. */
+  async #expectFilledByPost(newcomer: LockProcess): Promise<void> {
+    const { lock } = this;
+    const semaphore = await newcomer.call<number>('semOpen', lock.posixName, 0);
+    expect(await newcomer.call('semPost', semaphore)).toBe(true);
+    expect(await newcomer.count(lock)).toBe(lock.permits);
+    expect(await newcomer.query(lock.namespace)).toEqual([]);
   }
 
   async #expectReadersTogether(one: LockProcess, other: LockProcess): Promise<void> {

@@ -10,10 +10,9 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { Lock } from '../../../src/lock/lock.js';
 import { NamedSemaphore } from '../../../src/lock/named-semaphore.js';
-import { namespaceId } from '../../../src/names.js';
 import { startHolder } from '../../support/holder.js';
 import { backingFile, scratchSemaphore } from '../../support/semaphore-name.js';
-import { scratchNamespace, semaphoresOf } from '../../support/shm.js';
+import { filesOf, scratchNamespace, tableOf } from '../../support/shm.js';
 import { SEMLOCK, semlock, start, startSemlock } from './semlock.js';
 
 const SIGNAL_COUNTER = fileURLToPath(new URL('signal-counter.mjs', import.meta.url));
@@ -97,11 +96,10 @@ describe('semlock run, when the lock is free', () => {
 
   it('leaves nothing in the system', () => {
     const namespace = scratchNamespace();
-    const table = `/dev/shm/semlock-${process.getuid!()}/${namespaceId(namespace)}.table`;
+    const table = tableOf(namespace);
     const { stdout } = semlock(underLock(namespace, `ls '${table}'`));
     expect(stdout, 'the file is there while the command runs').toBe(`${table}\n`);
-    expect(existsSync(table)).toBe(false);
-    expect(semaphoresOf(namespace)).toEqual([]);
+    expect(filesOf(namespace)).toEqual([]);
   });
 });
 

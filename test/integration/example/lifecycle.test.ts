@@ -6,17 +6,10 @@ import { once } from 'node:events';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
-import { namespaceId } from '../../../src/names.js';
-import { scratchNamespace, semaphoresOf } from '../../support/shm.js';
+import { filesOf, scratchNamespace } from '../../support/shm.js';
 import { exampleForTest, runExample, until } from './example-process.js';
 
 const namespace = scratchNamespace();
-
-/** The semaphores and the lock table that the example has in the system. */
-function leftInTheSystem(): string[] {
-  const table = `/dev/shm/semlock-${process.getuid?.()}/${namespaceId(namespace)}.table`;
-  return [...semaphoresOf(namespace), ...(existsSync(table) ? [table] : [])];
-}
 
 describe('starting', () => {
   it.each([
@@ -96,7 +89,7 @@ describe('Ctrl-C', () => {
     const example = await exampleForTest({ SEMLOCK_NAMESPACE: namespace });
     for (const path of ['/journal', '/ledger', '/report']) await example.whenFree(path, { method: 'POST' });
     expect(existsSync(example.folder)).toBe(true);
-    expect(leftInTheSystem().length).toBeGreaterThan(0);
+    expect(filesOf(namespace).length).toBeGreaterThan(0);
 
     const since = Date.now();
     process.kill(target * example.pid, signal);
@@ -105,7 +98,7 @@ describe('Ctrl-C', () => {
     expect(Date.now() - since).toBeLessThan(2000);
     expect(ending).toMatchObject({ code: 0, signal: null, errors: '' });
     expect(existsSync(example.folder)).toBe(false);
-    expect(leftInTheSystem()).toEqual([]);
+    expect(filesOf(namespace)).toEqual([]);
   });
 
   it('lets a worker finish the file that it works on', async () => {
@@ -118,7 +111,7 @@ describe('Ctrl-C', () => {
     expect((await working).status).toBe(200);
     expect(await example.ended).toMatchObject({ code: 0, signal: null, errors: '' });
     expect(example.output()).toMatch(/ unlock$/m);
-    expect(leftInTheSystem()).toEqual([]);
+    expect(filesOf(namespace)).toEqual([]);
   });
 
   it('does not wait for connections that carry no request', async () => {
@@ -164,7 +157,13 @@ describe('Ctrl-C', () => {
     expect(await example.ended).toMatchObject({ code: 1, signal: null });
     expect(await working).toBeInstanceOf(Error);
     expect(Date.now() - since).toBeLessThan(5000);
-    expect(leftInTheSystem()).toEqual([]);
+    expect(filesOf(namespace), 'for the news of what was not finished').not.toEqual([]);
+
+    const next = await exampleForTest({ SEMLOCK_NAMESPACE: namespace });
+    expect((await next.whenFree('/journal', { method: 'POST' })).status).toBe(200);
+    process.kill(next.pid, 'SIGINT');
+    await next.ended;
+    expect(filesOf(namespace)).toEqual([]);
   });
 });
 

@@ -1,10 +1,9 @@
 // Programs and worker threads that end while they wait, or after it: nothing of theirs holds them up, or those behind.
 
-import { randomUUID } from 'node:crypto';
-
 import { describe, expect, it } from 'vitest';
 
 import { runModule, type Ended } from '../../support/run-program.js';
+import { scratchNamespace } from '../../support/shm.js';
 
 /** Runs `body` in a program that holds the lock "a" from outside its own promises: nothing in it ever releases it. */
 function runWhileHeld(body: string): Ended {
@@ -12,7 +11,7 @@ function runWhileHeld(body: string): Ended {
     import { setTimeout as sleep } from 'node:timers/promises';
     import { Worker } from 'node:worker_threads';
     import { Lock } from 'semlock';
-    const namespace = 'test-${randomUUID()}';
+    const namespace = '${scratchNamespace()}';
     const lock = new Lock('a', { namespace });
     const held = lock.tryAcquire();
     /** A worker thread that waits: resolves once it does. */

@@ -10,7 +10,7 @@ export const leavers: readonly Scenario[] = [
       ...RELEASE,
       'leave_gate_locked',
       'leave_byte_unlocked',
-      ...(last ? ['leave_semaphores_unlinked', 'leave_table_unlinked'] : []),
+      ...(last ? ['leave_table_kept'] : []),
       'leave_done',
     ],
     async play(stage, step) {
@@ -20,6 +20,34 @@ export const leavers: readonly Scenario[] = [
       await victim.dieAt(step, () => victim.call('exit', 0));
     },
   })),
+  {
+    role: 'leaver',
+    title: 'exits with nothing in hand, the last one there',
+    steps: [
+      'leave_gate_locked',
+      'leave_byte_unlocked',
+      'leave_semaphores_unlinked',
+      'leave_table_unlinked',
+      'leave_done',
+    ],
+    async play(stage, step) {
+      const victim = await stage.user();
+      await victim.dieAt(step, () => victim.call('exit', 0));
+    },
+  },
+  {
+    role: 'leaver',
+    title: 'exits without a look at what the last one before it held, who was killed',
+    steps: ['leave_gate_locked', 'leave_byte_unlocked', 'leave_table_kept', 'leave_done'],
+    async play(stage, step) {
+      const dead = await stage.user();
+      await dead.take(stage.lock, 1);
+      await dead.kill();
+      const victim = stage.room.process();
+      await victim.count({ ...stage.lock, name: 'another', foreign: false, posixName: '' });
+      await victim.dieAt(step, () => victim.call('exit', 0));
+    },
+  },
   {
     role: 'leaver',
     title: 'ends a worker thread that has a permit in hand',

@@ -4,7 +4,15 @@ import { truncateSync } from 'node:fs';
 
 import { CREATE, UPGRADE, type Scenario } from '../scenario.js';
 
-const JOIN = ['join_gate_locked', 'join_byte_locked', 'join_generation_counted', 'join_pid_written', 'join_present'];
+const JOIN = [
+  'join_gate_locked',
+  'join_records_disclaimed',
+  'join_byte_locked',
+  'join_generation_counted',
+  'join_pid_written',
+  'join_present',
+];
+const FREE = ['recycle_generation_counted', 'recycle_state_cleared', 'recycle_unlinked', 'recycle_freed'];
 
 export const newcomers: readonly Scenario[] = [
   {
@@ -88,16 +96,23 @@ export const newcomers: readonly Scenario[] = [
       await holder.releaseAll(keyed, grants);
     },
   },
+  {
+    role: 'newcomer',
+    title: 'gives a lock that the dead have left other permits',
+    steps: [...FREE, ...CREATE, ...UPGRADE],
+    onlyIf: ({ foreign }) => !foreign,
+    async play({ room, lock, variant }, step) {
+      const dead = room.process();
+      await dead.take({ ...lock, permits: variant.permits + 1 }, 1);
+      await dead.kill();
+      const victim = room.process();
+      await victim.dieAt(step, () => victim.tryAcquire(lock));
+    },
+  },
   ...[false, true].map((named): Scenario => ({
     role: 'newcomer',
     title: `recycles idle records ${named ? 'with' : 'without'} a named semaphore`,
-    steps: [
-      'recycle_latched',
-      'recycle_generation_counted',
-      'recycle_state_cleared',
-      'recycle_unlinked',
-      'recycle_freed',
-    ],
+    steps: ['recycle_latched', ...FREE],
     async play(stage, step) {
       await stage.witness();
       const victim = await stage.user();
