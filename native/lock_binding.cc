@@ -1,5 +1,6 @@
-// Locks of the lock table for JavaScript. The two hot calls take and give numbers alone; what else an acquisition has
-// to say goes through a shared Float64Array.
+// Locks of the lock table for JavaScript. The two hot calls take their numbers from a Float64Array that JavaScript has
+// written: Node-API charges for each argument a tenth of what a lock costs. What an acquisition has to say beside its
+// result goes through another one.
 
 #include "lock_binding.h"
 
@@ -83,23 +84,23 @@ Napi::Value LockOpen(const Napi::CallbackInfo& info) {
                            locks->handles.Add(LockRecord(std::move(table), std::move(identity), locks->thread)));
 }
 
-// lockTryAcquire(handle, mode: 0 exclusive, 1 shared): the number of the entry, or one of kResult…
+// lockTryAcquire(), of lockArguments [handle, mode: 0 exclusive, 1 shared]: the number of the entry, or one of kResult…
 napi_value LockTryAcquire(napi_env env, napi_callback_info info) {
-  RawArgs<2> args(env, info);
-  Locks& locks = args.Data<Locks>();
-  LockRecord* lock = locks.handles.Get(args.Int(0));
+  Locks& locks = DataOf<Locks>(env, info);
+  LockRecord* lock = locks.handles.Get(locks.IntArgument(0));
   Grant grant;
   SysError error;
-  const Outcome outcome = lock == nullptr ? Outcome::kNotHeld : lock->TryAcquire(ModeOf(args.Int(1)), &grant, &error);
+  const Outcome outcome =
+      lock == nullptr ? Outcome::kNotHeld : lock->TryAcquire(ModeOf(locks.IntArgument(1)), &grant, &error);
   return Int(env, locks.Return(outcome, grant, error));
 }
 
-// lockRelease(handle, entry, token): 1 when it was held and is not any more, else 0
+// lockRelease(), of lockArguments [handle, entry, token]: 1 when it was held and is not any more, else 0
 napi_value LockRelease(napi_env env, napi_callback_info info) {
-  RawArgs<3> args(env, info);
-  LockRecord* lock = args.Data<Locks>().handles.Get(args.Int(0));
+  Locks& locks = DataOf<Locks>(env, info);
+  LockRecord* lock = locks.handles.Get(locks.IntArgument(0));
   if (lock == nullptr) return Int(env, 0);
-  const Outcome outcome = lock->Release(static_cast<uint32_t>(args.Int(1)), args.Token(2));
+  const Outcome outcome = lock->Release(static_cast<uint32_t>(locks.IntArgument(1)), locks.TokenArgument(2));
   return Int(env, outcome == Outcome::kDone ? 1 : 0);
 }
 
@@ -221,6 +222,9 @@ void InitLocks(Napi::Env env, Napi::Object exports) {
   Napi::Float64Array result = Napi::Float64Array::New(env, 2);
   locks->result = result.Data();  // as long as `exports` keeps the array, so as long as anybody can call
   exports["lockResult"] = result;
+  Napi::Float64Array arguments = Napi::Float64Array::New(env, 3);
+  locks->arguments = arguments.Data();  // likewise
+  exports["lockArguments"] = arguments;
   exports["lockOpen"] = Napi::Function::New(env, LockOpen, "lockOpen", locks);
   exports["lockError"] = Napi::Function::New(env, LockError, "lockError", locks);
   exports["lockAvailable"] = Napi::Function::New(env, LockAvailable, "lockAvailable", locks);

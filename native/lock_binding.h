@@ -39,9 +39,20 @@ class EventSink final : public WaitClient {
 struct Locks {
   HandleTable<LockRecord> handles;
   uint16_t thread = 0;
-  double* result = nullptr;  // [token or id, abandoned], read by JavaScript right after the call
+  double* result = nullptr;           // [token or id, abandoned], read by JavaScript right after the call
+  const double* arguments = nullptr;  // [handle, mode or entry, token], written by JavaScript right before the call
   SysError error;
   std::shared_ptr<EventSink> sink;  // null until something waits
+
+  // What is no such number reads as -1, which no table has, and as 0, which no acquisition has.
+  int32_t IntArgument(size_t index) const {
+    const double value = arguments[index];
+    return value >= 0 && value <= INT32_MAX ? static_cast<int32_t>(value) : -1;
+  }
+  uint64_t TokenArgument(size_t index) const {
+    const double value = arguments[index];
+    return value >= 0 && value < static_cast<double>(kTokenLimit) ? static_cast<uint64_t>(value) : 0;
+  }
 
   // The number to return, with the rest in `result` or `error`.
   int32_t Return(Outcome outcome, const Grant& grant, const SysError& failure);
