@@ -28,7 +28,6 @@ export interface NativeAddon {
   readonly lockArguments: Float64Array;
   lockOpen(
     namespaceId: string,
-    id: Buffer,
     name: string,
     permits: number,
     named: boolean,
@@ -61,7 +60,7 @@ export interface NativeAddon {
   lockRelease(): number;
   lockAvailable(handle: Handle): number;
   lockClose(handle: Handle): void;
-  lockSemaphoreName(namespaceId: string, id: Buffer): string;
+  lockSemaphoreName(namespaceId: string, name: string): string;
   lockQuery(namespaceId: string): LockReport[];
 
   threadOpen(name: string): Handle;
