@@ -35,7 +35,7 @@ export interface NativeAddon {
     customName: string,
   ): Handle;
   /** With `lockArguments` `[handle, mode]`: the number of an entry, or a result below 0. */
-  lockTryAcquire(): number;
+  readonly lockTryAcquire: () => number;
   /** Waits on this thread, at most `timeoutMs` if that is not negative; else as `lockTryAcquire`. */
   lockAcquireSync(handle: Handle, mode: NativeMode, timeoutMs: number): number;
   /** Takes it from whoever has it; else as `lockTryAcquire`. */
@@ -57,7 +57,7 @@ export interface NativeAddon {
   lockUnwatch(handle: Handle, id: number): void;
 
   /** With `lockArguments` `[handle, entry, token]`: 1 when it was held and is not any more, else 0. */
-  lockRelease(): number;
+  readonly lockRelease: () => number;
   lockAvailable(handle: Handle): number;
   lockClose(handle: Handle): void;
   lockSemaphoreName(namespaceId: string, name: string): string;
