@@ -88,6 +88,14 @@ class RawArgs {
   void* data_ = nullptr;
 };
 
+// The data of a raw Node-API function that takes no arguments.
+template <typename T>
+T& DataOf(napi_env env, napi_callback_info info) {
+  void* data = nullptr;
+  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
+  return *static_cast<T*>(data);
+}
+
 inline napi_value Int(napi_env env, int32_t value) {
   napi_value result = nullptr;
   napi_create_int32(env, value, &result);

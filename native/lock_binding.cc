@@ -1,5 +1,6 @@
-// Locks of the lock table for JavaScript. The two hot calls take and give numbers alone; what else an acquisition has
-// to say goes through a shared Float64Array.
+// Locks of the lock table for JavaScript. The two hot calls take their numbers from a Float64Array that JavaScript has
+// written, since to read an argument is a call into Node.js, of some 4 ns. What an acquisition has to say beside its
+// result goes through another one.
 
 #include "lock_binding.h"
 
@@ -12,6 +13,7 @@
 #include "inbox_binding.h"
 #include "latch.h"
 #include "query.h"
+#include "sha256.h"
 
 namespace semlock {
 
@@ -68,7 +70,7 @@ std::string Utf16Bytes(const Napi::Value& value) {
   return std::string(reinterpret_cast<const char*>(text.data()), text.size() * sizeof(char16_t));
 }
 
-// lockOpen(namespace id, SHA-256 of the name, name, permits, named, foreign, custom POSIX name or ''): handle
+// lockOpen(namespace id, name, permits, named, foreign, custom POSIX name or ''): handle
 Napi::Value LockOpen(const Napi::CallbackInfo& info) {
   auto* locks = static_cast<Locks*>(info.Data());
   std::shared_ptr<LockTable> table;
@@ -77,33 +79,33 @@ Napi::Value LockOpen(const Napi::CallbackInfo& info) {
     return info.Env().Undefined();
   }
   LockIdentity identity;
-  memcpy(identity.id, info[1].As<Napi::Uint8Array>().Data(), sizeof(identity.id));
-  identity.name = Utf16Bytes(info[2]);
-  identity.permits = info[3].ToNumber().Uint32Value();
-  identity.named = info[4].ToBoolean();
-  identity.foreign = info[5].ToBoolean();
-  identity.custom_name = info[6].As<Napi::String>();
+  identity.name = Utf16Bytes(info[1]);
+  Sha256(identity.name.data(), identity.name.size(), identity.id);
+  identity.permits = info[2].ToNumber().Uint32Value();
+  identity.named = info[3].ToBoolean();
+  identity.foreign = info[4].ToBoolean();
+  identity.custom_name = info[5].As<Napi::String>();
   return Napi::Number::New(info.Env(),
                            locks->handles.Add(LockRecord(std::move(table), std::move(identity), locks->thread)));
 }
 
-// lockTryAcquire(handle, mode: 0 exclusive, 1 shared): the number of the entry, or one of kResult…
+// lockTryAcquire(), of lockArguments [handle, mode: 0 exclusive, 1 shared]: the number of the entry, or one of kResult…
 napi_value LockTryAcquire(napi_env env, napi_callback_info info) {
-  RawArgs<2> args(env, info);
-  Locks& locks = args.Data<Locks>();
-  LockRecord* lock = locks.handles.Get(args.Int(0));
+  Locks& locks = DataOf<Locks>(env, info);
+  LockRecord* lock = locks.handles.Get(locks.IntArgument(0));
   Grant grant;
   SysError error;
-  const Outcome outcome = lock == nullptr ? Outcome::kNotHeld : lock->TryAcquire(ModeOf(args.Int(1)), &grant, &error);
+  const Outcome outcome =
+      lock == nullptr ? Outcome::kNotHeld : lock->TryAcquire(ModeOf(locks.IntArgument(1)), &grant, &error);
   return Int(env, locks.Return(outcome, grant, error));
 }
 
-// lockRelease(handle, entry, token): 1 when it was held and is not any more, else 0
+// lockRelease(), of lockArguments [handle, entry, token]: 1 when it was held and is not any more, else 0
 napi_value LockRelease(napi_env env, napi_callback_info info) {
-  RawArgs<3> args(env, info);
-  LockRecord* lock = args.Data<Locks>().handles.Get(args.Int(0));
+  Locks& locks = DataOf<Locks>(env, info);
+  LockRecord* lock = locks.handles.Get(locks.IntArgument(0));
   if (lock == nullptr) return Int(env, 0);
-  const Outcome outcome = lock->Release(static_cast<uint32_t>(args.Int(1)), args.Token(2));
+  const Outcome outcome = lock->Release(static_cast<uint32_t>(locks.IntArgument(1)), locks.TokenArgument(2));
   return Int(env, outcome == Outcome::kDone ? 1 : 0);
 }
 
@@ -128,10 +130,12 @@ napi_value LockClose(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// lockSemaphoreName(namespace id, SHA-256 of the name): the POSIX name of the lock's semaphore
+// lockSemaphoreName(namespace id, name): the POSIX name of the lock's semaphore
 Napi::Value LockSemaphoreName(const Napi::CallbackInfo& info) {
-  const std::string id = info[0].As<Napi::String>();
-  return Napi::String::New(info.Env(), SemaphoreName(id, info[1].As<Napi::Uint8Array>().Data()));
+  const std::string name = Utf16Bytes(info[1]);
+  uint8_t lock_id[32];
+  Sha256(name.data(), name.size(), lock_id);
+  return Napi::String::New(info.Env(), SemaphoreName(info[0].As<Napi::String>(), lock_id));
 }
 
 // What a holder and a waiter have in common.
@@ -221,6 +225,9 @@ void InitLocks(Napi::Env env, Napi::Object exports) {
   Napi::Float64Array result = Napi::Float64Array::New(env, 2);
   locks->result = result.Data();  // as long as `exports` keeps the array, so as long as anybody can call
   exports["lockResult"] = result;
+  Napi::Float64Array arguments = Napi::Float64Array::New(env, 3);
+  locks->arguments = arguments.Data();  // likewise
+  exports["lockArguments"] = arguments;
   exports["lockOpen"] = Napi::Function::New(env, LockOpen, "lockOpen", locks);
   exports["lockError"] = Napi::Function::New(env, LockError, "lockError", locks);
   exports["lockAvailable"] = Napi::Function::New(env, LockAvailable, "lockAvailable", locks);

@@ -23,7 +23,8 @@ class LoopInbox;
 struct Locks {
   HandleTable<LockRecord> handles;
   uint16_t thread = 0;
-  double* result = nullptr;  // [token or id, abandoned], read by JavaScript right after the call
+  double* result = nullptr;           // [token or id, abandoned], read by JavaScript right after the call
+  const double* arguments = nullptr;  // [handle, mode or entry, token], written by JavaScript right before the call
   SysError error;
   napi_ref on_events = nullptr;     // null until something may wait
   std::vector<LoopInbox*> inboxes;  // one for each table in which something waited; they end by themselves
@@ -33,6 +34,16 @@ struct Locks {
   LoopInbox* InboxOf(napi_env env, const std::shared_ptr<LockTable>& table, SysError* failure);
   // Null where nothing has waited yet.
   LoopInbox* FindInbox(const LockTable& table) const;
+
+  // What is no such number reads as -1, which no table has, and as 0, which no acquisition has.
+  int32_t IntArgument(size_t index) const {
+    const double value = arguments[index];
+    return value >= 0 && value <= INT32_MAX ? static_cast<int32_t>(value) : -1;
+  }
+  uint64_t TokenArgument(size_t index) const {
+    const double value = arguments[index];
+    return value >= 0 && value < static_cast<double>(kTokenLimit) ? static_cast<uint64_t>(value) : 0;
+  }
 
   // The number to return, with the rest in `result` or `error`.
   int32_t Return(Outcome outcome, const Grant& grant, const SysError& failure);

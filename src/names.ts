@@ -54,16 +54,21 @@ function hasPackage(folder: string): boolean {
   return existsSync(join(folder, 'package.json'));
 }
 
-/** SHA-256 of the UTF-16 code units: distinct strings, lone surrogates included, have distinct digests. */
-export function digest(text: string): Buffer {
-  return createHash('sha256').update(text, 'utf16le').digest();
-}
-
 /** What tells one namespace of one user from all others, in 22 characters that suit a file name. */
 export function namespaceId(namespace: string): string {
-  return digest(`${process.getuid?.() ?? 0}\0${namespace}`)
-    .toString('base64url')
-    .slice(0, 22);
+  const user = process.getuid?.() ?? 0;
+  if (lastId?.user !== user || lastId.namespace !== namespace) {
+    lastId = { user, namespace, id: digest(`${user}\0${namespace}`).toString('base64url').slice(0, 22) };
+  }
+  return lastId.id;
+}
+
+/** A program that opens many locks has them in one namespace as a rule, and to hash it takes longer than to open one. */
+let lastId: { readonly user: number; readonly namespace: string; readonly id: string } | undefined;
+
+/** SHA-256 of the UTF-16 code units: distinct strings, lone surrogates included, have distinct digests. */
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text, 'utf16le').digest();
 }
 
 /** @throws {@link SemlockError} `ERR_SEMLOCK_NAME` unless `name` is a non-empty string. */

@@ -1,5 +1,5 @@
-// The one place that loads the addon and knows its functions. Numbers that the hot functions return are results
-// when 0 or more, and negated errnos when less.
+// The one place that loads the addon and knows its functions. Numbers that the functions of semaphores return are
+// results when 0 or more, and negated errnos when less.
 
 import { constants } from 'node:os';
 import { createRequire } from 'node:module';
@@ -24,17 +24,18 @@ export interface NativeAddon {
 
   /** What the last call had to say beside its result: `[token, abandoned]` of an entry, `[id]` of a wait. */
   readonly lockResult: Float64Array;
+  /** What the two hot calls are given in place of arguments: see {@link tryAcquire} and {@link release}. */
+  readonly lockArguments: Float64Array;
   lockOpen(
     namespaceId: string,
-    id: Buffer,
     name: string,
     permits: number,
     named: boolean,
     foreign: boolean,
     customName: string,
   ): Handle;
-  /** The number of an entry, {@link BUSY}, or less: then `lockError` throws what is wrong. */
-  lockTryAcquire(handle: Handle, mode: NativeMode): number;
+  /** With `lockArguments` `[handle, mode]`: the number of an entry, or a result below 0. */
+  readonly lockTryAcquire: () => number;
   /** Waits on this thread, at most `timeoutMs` if that is not negative; else as `lockTryAcquire`. */
   lockAcquireSync(handle: Handle, mode: NativeMode, timeoutMs: number): number;
   /** Takes it from whoever has it; else as `lockTryAcquire`. */
@@ -55,10 +56,11 @@ export interface NativeAddon {
   lockWatch(handle: Handle, entry: number, token: number): number;
   lockUnwatch(handle: Handle, id: number): void;
 
-  lockRelease(handle: Handle, entry: number, token: number): number;
+  /** With `lockArguments` `[handle, entry, token]`: 1 when it was held and is not any more, else 0. */
+  readonly lockRelease: () => number;
   lockAvailable(handle: Handle): number;
   lockClose(handle: Handle): void;
-  lockSemaphoreName(namespaceId: string, id: Buffer): string;
+  lockSemaphoreName(namespaceId: string, name: string): string;
   lockQuery(namespaceId: string): LockReport[];
 
   threadOpen(name: string): Handle;
@@ -109,6 +111,26 @@ const { EAGAIN, EDEADLK, EEXIST, ENOENT, EOVERFLOW } = constants.errno;
 export { EAGAIN, EDEADLK, EOVERFLOW };
 
 export const native: NativeAddon = load();
+
+// Of the hot calls, as constants: each look into `native` costs V8 5 ns. And they have no arguments, since the addon
+// has to call Node.js to read one.
+export const { lockResult } = native;
+const { lockTryAcquire, lockRelease, lockArguments } = native;
+
+/** The number of an entry, {@link BUSY}, or less: then `lockError` throws what is wrong. */
+export function tryAcquire(handle: Handle, mode: NativeMode): number {
+  lockArguments[0] = handle;
+  lockArguments[1] = mode;
+  return lockTryAcquire();
+}
+
+/** Whether it was held, and is not any more. */
+export function release(handle: Handle, entry: number, token: number): boolean {
+  lockArguments[0] = handle;
+  lockArguments[1] = entry;
+  lockArguments[2] = token;
+  return lockRelease() === 1;
+}
 
 function load(): NativeAddon {
   if (process.platform !== 'linux') {

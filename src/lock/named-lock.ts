@@ -3,8 +3,8 @@
 
 import { channels, holdBegins, publish, since, waitBegins } from '../diagnostics.js';
 import { describe, SemlockError } from '../errors.js';
-import { checkLockName, checkPosixName, defaultNamespace, digest, namespaceId } from '../names.js';
-import { attempt, BUSY, EDEADLK, failureOf, native, type Handle } from '../native.js';
+import { checkLockName, checkPosixName, defaultNamespace, namespaceId } from '../names.js';
+import { attempt, BUSY, EDEADLK, failureOf, lockResult, native, release, tryAcquire, type Handle } from '../native.js';
 import { abortSignal, integer, oneOf, optionError, optionParser } from '../options.js';
 import { forgetAbort, onAbort } from './abort.js';
 import { listen, subscribe, unlisten } from './events.js';
@@ -84,7 +84,7 @@ export class NamedLock {
   /** The name of the POSIX semaphore behind it, for programs that call `sem_open` themselves. */
   get posixName(): string {
     if (this.#customName !== '') return this.#customName;
-    return native.lockSemaphoreName(namespaceId(this.namespace), digest(this.name));
+    return native.lockSemaphoreName(namespaceId(this.namespace), this.name);
   }
 
   /**
@@ -98,7 +98,7 @@ export class NamedLock {
   tryAcquire(options?: TryOptions): Held | null {
     const mode =
       options === undefined ? 'exclusive' : this.#modeOf('tryAcquire()', parseTryOptions('tryAcquire()', options));
-    const held = this.#heldOrNull(native.lockTryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
+    const held = this.#heldOrNull(tryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
     if (held === null) publish(channels.busy, this, mode, undefined, 0);
     return held;
   }
@@ -138,7 +138,7 @@ export class NamedLock {
   acquireSync(options?: AcquireSyncOptions): Held | null {
     const { timeoutMs, ...rest } = parseAcquireSyncOptions('acquireSync()', options);
     const mode = this.#modeOf('acquireSync()', rest);
-    const held = this.#heldOrNull(native.lockTryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
+    const held = this.#heldOrNull(tryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
     if (held !== null) return held;
     if (timeoutMs === undefined && isWaitedFor(this.key)) throw failureOf(EDEADLK, 'acquire', this.name, 'DEADLOCK');
     if (timeoutMs !== 0) return this.#waitSync(mode, timeoutMs ?? -1);
@@ -185,7 +185,7 @@ export class NamedLock {
   }
 
   get #opened(): Handle {
-    return (this.#handle ??= this.#open());
+    return this.#handle ?? this.#open();
   }
 
   /**
@@ -209,7 +209,7 @@ export class NamedLock {
       signal?.throwIfAborted();
       const key = this.key;
       if (!isWaitedFor(key)) {
-        const held = this.#heldOrNull(native.lockTryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
+        const held = this.#heldOrNull(tryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
         if (held !== null) {
           resolve(held);
           return;
@@ -265,7 +265,7 @@ export class NamedLock {
   }
 
   #heldOrNull(entry: number, mode: LockMode, waitedMs: number | undefined): Held | null {
-    if (entry >= 0) return this.#hold(mode, entry, native.lockResult[0]!, native.lockResult[1] !== 0, waitedMs);
+    if (entry >= 0) return this.#hold(mode, entry, lockResult[0]!, lockResult[1] !== 0, waitedMs);
     if (entry === BUSY) return null;
     return attempt(this.name, () => native.lockError());
   }
@@ -285,7 +285,6 @@ export class NamedLock {
     const handle = attempt(this.name, () =>
       native.lockOpen(
         namespaceId(this.namespace),
-        digest(this.name),
         this.name,
         this.permits,
         this.#named,
@@ -294,6 +293,7 @@ export class NamedLock {
       ),
     );
     forgotten.register(this, handle);
+    this.#handle = handle;
     return handle;
   }
 }
@@ -329,16 +329,23 @@ class WatchingHolds {
 const watchingHolds = new WatchingHolds();
 
 class TableHeld extends HeldOnce {
+  readonly mode: LockMode;
+  readonly token: number;
+  readonly abandoned: boolean;
   readonly #lock: NamedLock; // keeps the handle alive
   readonly #handle: Handle;
   readonly #entry: number;
   readonly #beginning = holdBegins();
   #lost: AbortController | undefined;
   #watch: number | undefined;
+  #released = false;
   #stolen = false; // as far as is known
 
   constructor(lock: NamedLock, handle: Handle, mode: LockMode, entry: number, token: number, abandoned: boolean) {
-    super(mode, token, abandoned);
+    super();
+    this.mode = mode;
+    this.token = token;
+    this.abandoned = abandoned;
     this.#lock = lock;
     this.#handle = handle;
     this.#entry = entry;
@@ -354,19 +361,24 @@ class TableHeld extends HeldOnce {
     return this.#lock.name;
   }
 
+  get released(): boolean {
+    return this.#released;
+  }
+
   /** Costs something, so the theft is only watched for once somebody asks. */
   get signal(): AbortSignal {
     if (this.#lost === undefined) {
       this.#lost = new AbortController();
       if (this.#stolen) this.#abort();
-      else if (!this.released) attempt(this.name, () => this.#watchForTheft());
+      else if (!this.#released) attempt(this.name, () => this.#watchForTheft());
     }
     return this.#lost.signal;
   }
 
   protected giveBack(): boolean {
+    this.#released = true;
     this.#stopWatching();
-    const gaveBack = native.lockRelease(this.#handle, this.#entry, this.token) === 1;
+    const gaveBack = release(this.#handle, this.#entry, this.token);
     if (gaveBack) publish(channels.released, this.#lock, this.mode, this.token, since(this.#beginning));
     else this.wasStolen();
     return gaveBack;

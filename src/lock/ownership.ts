@@ -4,7 +4,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 import { SemlockError } from '../errors.js';
-import { HeldOnce, type Held } from './held.js';
+import { HeldOnce, type Held, type LockMode } from './held.js';
 
 /** What the current async context owns, by the keys of the locks. Contexts that are started inside of it inherit it. */
 const contexts = new AsyncLocalStorage<ReadonlyMap<string, Ownership>>();
@@ -86,11 +86,18 @@ function live(ownership: Ownership | undefined): Ownership | undefined {
 }
 
 class ReentrantHeld extends HeldOnce {
+  readonly mode: LockMode;
+  readonly token: number;
+  readonly abandoned: boolean;
   readonly #ownership: Ownership;
+  #released = false;
 
   constructor(ownership: Ownership) {
+    super();
     const { mode, token, abandoned } = ownership.held;
-    super(mode, token, abandoned);
+    this.mode = mode;
+    this.token = token;
+    this.abandoned = abandoned;
     this.#ownership = ownership;
   }
 
@@ -102,12 +109,17 @@ class ReentrantHeld extends HeldOnce {
     return this.#ownership.held.signal;
   }
 
+  get released(): boolean {
+    return this.#released;
+  }
+
   override release(): boolean {
-    if (!this.released) this.#ownership.checkOwner();
+    if (!this.#released) this.#ownership.checkOwner();
     return super.release();
   }
 
   protected giveBack(): boolean {
+    this.#released = true;
     return this.#ownership.leave();
   }
 }

@@ -33,12 +33,17 @@ export class ThreadLock {
 }
 
 class ThreadHeld extends HeldOnce {
+  readonly mode = 'exclusive';
+  readonly token: number;
+  readonly abandoned = false;
   readonly #lock: ThreadLock; // keeps the handle alive
   readonly #handle: Handle;
   #signal: AbortSignal | undefined;
+  #released = false;
 
   constructor(lock: ThreadLock, handle: Handle, token: number) {
-    super('exclusive', token, false);
+    super();
+    this.token = token;
     this.#lock = lock;
     this.#handle = handle;
   }
@@ -47,12 +52,17 @@ class ThreadHeld extends HeldOnce {
     return this.#lock.name;
   }
 
+  get released(): boolean {
+    return this.#released;
+  }
+
   /** Never aborts: nobody can steal it. */
   get signal(): AbortSignal {
     return (this.#signal ??= new AbortController().signal);
   }
 
   protected giveBack(): boolean {
+    this.#released = true;
     return native.threadPost(this.#handle) === 0;
   }
 }

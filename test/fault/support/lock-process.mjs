@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
-import { digest, namespaceId } from '../../../dist/names.js';
+import { namespaceId } from '../../../dist/names.js';
 
 const addonPath = process.argv[2];
 const addon = createRequire(import.meta.url)(addonPath);
@@ -20,7 +20,7 @@ function open(lock) {
   let handle = handles.get(key);
   if (handle === undefined) {
     const { namespace, name, permits = 1, named = true, foreign = false, posixName = '' } = lock;
-    handle = addon.lockOpen(namespaceId(namespace), digest(name), name, permits, named, foreign, posixName);
+    handle = addon.lockOpen(namespaceId(namespace), name, permits, named, foreign, posixName);
     handles.set(key, handle);
   }
   return handle;
@@ -30,7 +30,10 @@ const EXCLUSIVE = 0;
 const MODES = { exclusive: EXCLUSIVE, shared: 1 };
 const QUEUED = -3;
 
-const tryAcquire = (lock, mode = 'exclusive') => grantOf(addon.lockTryAcquire(open(lock), MODES[mode]));
+function tryAcquire(lock, mode = 'exclusive') {
+  addon.lockArguments.set([open(lock), MODES[mode]]);
+  return grantOf(addon.lockTryAcquire());
+}
 
 /** What a native call that may give a permit returned; null for busy. */
 function grantOf(entry) {
@@ -40,7 +43,8 @@ function grantOf(entry) {
 }
 
 function release(lock, { entry, token }) {
-  return addon.lockRelease(open(lock), entry, token) === 1;
+  addon.lockArguments.set([open(lock), entry, token]);
+  return addon.lockRelease() === 1;
 }
 
 const median = (times) => times.sort((a, b) => a - b)[Math.floor(times.length / 2)];

@@ -1,5 +1,6 @@
 // Names decide what is the same lock. Two that differ in anything must never meet, in whatever way they are spelled.
 
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -35,6 +36,13 @@ describe("the posixName of a lock's semaphore", () => {
     expect(semaphoreName('ab', 'c')).not.toBe(semaphoreName('a', 'bc'));
   });
 
+  it('is made of the SHA-256 of the code units, so that programs in other languages can find it', () => {
+    for (const name of names) {
+      const digest = createHash('sha256').update(name, 'utf16le').digest('base64url');
+      expect(semaphoreName('app', name)).toBe(`/semlock.${namespaceId('app').slice(0, 8)}${digest.slice(0, 13)}`);
+    }
+  });
+
   it('starts alike within one namespace, so that all of one can be found', () => {
     expect(semaphoreName('app', 'a').slice(0, 17)).toBe(semaphoreName('app', 'b').slice(0, 17));
     expect(semaphoreName('app', 'a').slice(0, 17)).not.toBe(semaphoreName('app2', 'a').slice(0, 17));
@@ -42,6 +50,13 @@ describe("the posixName of a lock's semaphore", () => {
 });
 
 describe("a namespace's id", () => {
+  it('is the same each time, whichever others were asked for in between', () => {
+    const ids = ['app', 'app2', 'app', 'app2'].map(namespaceId);
+    expect(ids[2]).toBe(ids[0]);
+    expect(ids[3]).toBe(ids[1]);
+    expect(ids[1]).not.toBe(ids[0]);
+  });
+
   it('suits a file name, and differs between users', () => {
     const mine = namespaceId('app');
     expect(mine).toMatch(/^[\w-]{22}$/);
