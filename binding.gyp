@@ -17,7 +17,6 @@
         "native/named_semaphore.cc",
         "native/process_slot.cc",
         "native/query.cc",
-        "native/sha256.cc",
         "native/thread_semaphore.cc",
         "native/wait_binding.cc",
         "native/wait_service.cc",

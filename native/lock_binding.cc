@@ -13,7 +13,6 @@
 #include "inbox_binding.h"
 #include "latch.h"
 #include "query.h"
-#include "sha256.h"
 
 namespace semlock {
 
@@ -70,7 +69,7 @@ std::string Utf16Bytes(const Napi::Value& value) {
   return std::string(reinterpret_cast<const char*>(text.data()), text.size() * sizeof(char16_t));
 }
 
-// lockOpen(namespace id, name, permits, named, foreign, custom POSIX name or ''): handle
+// lockOpen(namespace id, SHA-256 of the name, name, permits, named, foreign, custom POSIX name or ''): handle
 Napi::Value LockOpen(const Napi::CallbackInfo& info) {
   auto* locks = static_cast<Locks*>(info.Data());
   std::shared_ptr<LockTable> table;
@@ -79,12 +78,12 @@ Napi::Value LockOpen(const Napi::CallbackInfo& info) {
     return info.Env().Undefined();
   }
   LockIdentity identity;
-  identity.name = Utf16Bytes(info[1]);
-  Sha256(identity.name.data(), identity.name.size(), identity.id);
-  identity.permits = info[2].ToNumber().Uint32Value();
-  identity.named = info[3].ToBoolean();
-  identity.foreign = info[4].ToBoolean();
-  identity.custom_name = info[5].As<Napi::String>();
+  memcpy(identity.id, info[1].As<Napi::Uint8Array>().Data(), sizeof(identity.id));
+  identity.name = Utf16Bytes(info[2]);
+  identity.permits = info[3].ToNumber().Uint32Value();
+  identity.named = info[4].ToBoolean();
+  identity.foreign = info[5].ToBoolean();
+  identity.custom_name = info[6].As<Napi::String>();
   return Napi::Number::New(info.Env(),
                            locks->handles.Add(LockRecord(std::move(table), std::move(identity), locks->thread)));
 }
@@ -130,12 +129,10 @@ napi_value LockClose(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// lockSemaphoreName(namespace id, name): the POSIX name of the lock's semaphore
+// lockSemaphoreName(namespace id, SHA-256 of the name): the POSIX name of the lock's semaphore
 Napi::Value LockSemaphoreName(const Napi::CallbackInfo& info) {
-  const std::string name = Utf16Bytes(info[1]);
-  uint8_t lock_id[32];
-  Sha256(name.data(), name.size(), lock_id);
-  return Napi::String::New(info.Env(), SemaphoreName(info[0].As<Napi::String>(), lock_id));
+  const std::string id = info[0].As<Napi::String>();
+  return Napi::String::New(info.Env(), SemaphoreName(id, info[1].As<Napi::Uint8Array>().Data()));
 }
 
 // What a holder and a waiter have in common.

@@ -1,7 +1,7 @@
 // Where the names of locks come from: the namespace that keeps two apps apart, the identity of a lock within it, and
 // the names of the semaphores in the file system.
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
@@ -67,8 +67,8 @@ export function namespaceId(namespace: string): string {
 let lastId: { readonly user: number; readonly namespace: string; readonly id: string } | undefined;
 
 /** SHA-256 of the UTF-16 code units: distinct strings, lone surrogates included, have distinct digests. */
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text, 'utf16le').digest();
+export function digest(text: string): Buffer {
+  return hash('sha256', Buffer.from(text, 'utf16le'), 'buffer');
 }
 
 /** @throws {@link SemlockError} `ERR_SEMLOCK_NAME` unless `name` is a non-empty string. */

@@ -28,6 +28,7 @@ export interface NativeAddon {
   readonly lockArguments: Float64Array;
   lockOpen(
     namespaceId: string,
+    id: Buffer,
     name: string,
     permits: number,
     named: boolean,
@@ -60,7 +61,7 @@ export interface NativeAddon {
   readonly lockRelease: () => number;
   lockAvailable(handle: Handle): number;
   lockClose(handle: Handle): void;
-  lockSemaphoreName(namespaceId: string, name: string): string;
+  lockSemaphoreName(namespaceId: string, id: Buffer): string;
   lockQuery(namespaceId: string): LockReport[];
 
   threadOpen(name: string): Handle;

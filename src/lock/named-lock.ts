@@ -3,7 +3,7 @@
 
 import { channels, holdBegins, publish, since, waitBegins } from '../diagnostics.js';
 import { describe, SemlockError } from '../errors.js';
-import { checkLockName, checkPosixName, defaultNamespace, namespaceId } from '../names.js';
+import { checkLockName, checkPosixName, defaultNamespace, digest, namespaceId } from '../names.js';
 import { attempt, BUSY, EDEADLK, failureOf, lockResult, native, release, tryAcquire, type Handle } from '../native.js';
 import { abortSignal, integer, oneOf, optionError, optionParser } from '../options.js';
 import { forgetAbort, onAbort } from './abort.js';
@@ -84,7 +84,7 @@ export class NamedLock {
   /** The name of the POSIX semaphore behind it, for programs that call `sem_open` themselves. */
   get posixName(): string {
     if (this.#customName !== '') return this.#customName;
-    return native.lockSemaphoreName(namespaceId(this.namespace), this.name);
+    return native.lockSemaphoreName(namespaceId(this.namespace), digest(this.name));
   }
 
   /**
@@ -285,6 +285,7 @@ export class NamedLock {
     const handle = attempt(this.name, () =>
       native.lockOpen(
         namespaceId(this.namespace),
+        digest(this.name),
         this.name,
         this.permits,
         this.#named,

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
-import { namespaceId } from '../../../dist/names.js';
+import { digest, namespaceId } from '../../../dist/names.js';
 
 const addonPath = process.argv[2];
 const addon = createRequire(import.meta.url)(addonPath);
@@ -20,7 +20,7 @@ function open(lock) {
   let handle = handles.get(key);
   if (handle === undefined) {
     const { namespace, name, permits = 1, named = true, foreign = false, posixName = '' } = lock;
-    handle = addon.lockOpen(namespaceId(namespace), name, permits, named, foreign, posixName);
+    handle = addon.lockOpen(namespaceId(namespace), digest(name), name, permits, named, foreign, posixName);
     handles.set(key, handle);
   }
   return handle;
