@@ -16,6 +16,7 @@
   STEP(release_left)               \
   STEP(release_flagged)            \
   STEP(release_asked)              \
+  STEP(decline_told_on)            \
   STEP(give_back_tag_cleared)      \
   STEP(give_back_counted)          \
   STEP(give_back_posted)           \

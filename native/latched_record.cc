@@ -37,7 +37,7 @@ void LatchedRecord::WriteEntry(Entry& entry, Mode mode, Tag tag, uint32_t pid, u
   CRASH_POINT(acquire_entry_filled);
   entry.tag.store(tag);
   CRASH_POINT(acquire_tag_written);
-  record_.held_mode = mode;
+  record_.held_mode.store(mode, std::memory_order_relaxed);
   record_.held.store(record_.held.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   CRASH_POINT(acquire_counted);
 }
@@ -70,7 +70,7 @@ bool LatchedRecord::GrantNow(Mode mode, uint16_t thread, Grant* grant) {
   grant->token = record_.last_token + 1;
   WriteEntry(*entry, mode, table_.slot().tag(), table_.slot().pid(), thread, grant->token);
   grant->abandoned = record_.abandoned != 0;
-  record_.abandoned = 0;
+  record_.abandoned.store(0, std::memory_order_relaxed);
   return true;
 }
 
@@ -115,7 +115,7 @@ void LatchedRecord::CountEntries() {
   table_.AnyEntry(record_, [&](Entry& entry, uint32_t) {
     if (entry.tag.load() == 0) return false;
     ++held;
-    record_.held_mode = entry.mode;
+    record_.held_mode = entry.mode.load();
     return false;
   });
   record_.held.store(held);
@@ -251,7 +251,7 @@ void LatchedRecord::HandOn() {
     const uint64_t token = record_.last_token + 1;
     head->entry = number;
     head->token = token;
-    head->abandoned = record_.abandoned;
+    head->abandoned = record_.abandoned.load();
     uint8_t waiting = kWaiting;
     if (!head->state.compare_exchange_strong(waiting, kGranting)) {
       // Cancelled at the last moment. What was taken for it goes back, and the search frees its cell.

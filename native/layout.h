@@ -99,13 +99,13 @@ enum WaitState : uint8_t {
 struct Waiter {
   std::atomic<Tag> tag;            // 0: free. Written last
   std::atomic<uint64_t> ticket;    // the smallest is the head of the queue
-  uint64_t token;                  // of its grant, as `entry` and `abandoned`
-  std::atomic<uint64_t> since_ms;  // Unix time; atomic, as `thread` and `mode`, for those who look
-  uint32_t entry;
+  std::atomic<uint64_t> token;     // of its grant, as `entry` and `abandoned`
+  std::atomic<uint64_t> since_ms;  // Unix time
+  std::atomic<uint32_t> entry;
   std::atomic<uint16_t> thread;
   std::atomic<Mode> mode;
   std::atomic<uint8_t> state;  // a WaitState
-  uint8_t abandoned;
+  std::atomic<uint8_t> abandoned;
   std::atomic<int32_t> id;  // what its thread's inbox is told; 0 for one that blocks, and sleeps on the slot's futex
 };
 static_assert(sizeof(Waiter) == 48);
@@ -124,7 +124,8 @@ inline constexpr uint32_t kUnclaimed = 8;
 
 inline constexpr uint32_t kInlineNameBytes = 72;
 
-// One lock. Guarded by `latch` (I2) where nothing else is said. Atomic is what those who look read without the latch.
+// One lock. Guarded by `latch` (I2) where nothing else is said. Atomic because those who look take no latch: what they
+// read may be recycled meanwhile as anything else, and they find that out afterwards.
 struct alignas(64) Record {
   std::atomic<uint64_t> latch;
   std::atomic<State> state;                 // changed under the table's latch and this one
@@ -134,18 +135,18 @@ struct alignas(64) Record {
   std::atomic<uint32_t> more_waiters;       // first Extension with waiters, 0 for none
   std::atomic<uint32_t> more_name;          // first Extension with the rest of the name, 0 for none; constant
   std::atomic<uint32_t> permits;            // M; constant
-  uint8_t id[32];                           // SHA-256 of the name; constant
+  std::atomic<uint8_t> id[32];              // SHA-256 of the name; constant
   std::atomic<uint32_t> name_bytes;         // of the name in UTF-16; constant
   std::atomic<uint32_t> custom_name_bytes;  // of the POSIX name that follows it in UTF-8; constant
   std::atomic<uint32_t> flags;              // kNamed and its like; of those, only kNamed is added
   std::atomic<uint32_t> held;               // how many entries have a tag
   std::atomic<uint32_t> waiting;            // how many waiters have a tag and are neither granting nor granted
   std::atomic<uint32_t> used;               // set by who uses it again, cleared by the search for idle records: a hint
-  uint8_t abandoned;                        // a holder died; the next one is told
-  Mode held_mode;                           // of all entries, where `held` is not 0
+  std::atomic<uint8_t> abandoned;           // a holder died; the next one is told
+  std::atomic<Mode> held_mode;              // of all entries, where `held` is not 0
   std::atomic<uint32_t> entry_room;         // entries there are, in use or not
   std::atomic<uint64_t> last_token;
-  uint64_t last_ticket;
+  std::atomic<uint64_t> last_ticket;
   sem_t semaphore;
   Entry entry;  // the first one
   std::atomic<uint8_t> name[kInlineNameBytes];

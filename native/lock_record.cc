@@ -184,6 +184,17 @@ Outcome LockRecord::Release(uint32_t number, uint64_t token, Released how) {
   return Outcome::kDone;
 }
 
+void LockRecord::Decline(const Grant& grant) {
+  const Outcome outcome = Release(grant.entry, grant.token, grant.abandoned ? kReleasedAbandoned : kReleased);
+  if (outcome != Outcome::kNotHeld || !grant.abandoned) return;
+  // A thief was first, and did not learn what this grant would have told. Whoever comes after the thief does.
+  LatchedRecord under(*table_, record(), semaphore_);
+  if (Enter(&under) != Outcome::kDone) return;
+  record().abandoned = 1;
+  CRASH_POINT(decline_told_on);
+  Leave(&under);
+}
+
 void LockRecord::ReleaseAll() {
   if (table_->slot().tag() == 0 || ref_.index == 0) return;
   Record& r = record();
@@ -356,7 +367,8 @@ void SettleCustomSemaphores(const std::shared_ptr<LockTable>& table) {
     const Record& record = table->record(index);
     if (record.state.load() != State::kLock || (record.flags.load() & kCustom) == 0) continue;
     LockIdentity identity;
-    memcpy(identity.id, record.id, sizeof(identity.id));
+    const auto id = IdOf(record);
+    memcpy(identity.id, id.data(), sizeof(identity.id));
     identity.custom_name = table->CustomNameOf(record);
     identity.permits = record.permits;
     identity.named = true;

@@ -45,9 +45,7 @@ class LockRecord {
   // Never waits for another process longer than a latch's bound, and is never lost: kDone or kNotHeld (or kEnded).
   Outcome Release(uint32_t entry, uint64_t token, Released how = kReleased);
   // Gives back a grant that its waiter did not come to know of. Whoever has it next is told what it would have been.
-  void Decline(const Grant& grant) {
-    Release(grant.entry, grant.token, grant.abandoned ? kReleasedAbandoned : kReleased);
-  }
+  void Decline(const Grant& grant);
   // For a thread that ends: gives back, as abandoned, all that it holds of this lock.
   void ReleaseAll();
   // Whether this thread has a permit of it, or all of them.

@@ -80,6 +80,12 @@ uint32_t ExtensionsFor(uint32_t amount, uint32_t inside, uint32_t each) {
 
 }  // namespace
 
+std::array<uint8_t, 32> IdOf(const Record& record) {
+  std::array<uint8_t, 32> id;
+  std::copy(std::begin(record.id), std::end(record.id), id.begin());
+  return id;
+}
+
 std::string SemaphoreName(const std::string& namespace_id, const uint8_t* lock_id) {
   std::string name = "/semlock." + namespace_id.substr(0, kSemaphorePrefix);
   for (int bit = 0; bit < 13 * 6; bit += 6) {
@@ -196,7 +202,7 @@ void LockTable::Rebuild() {
   for (uint32_t index = 1; index < count; ++index) {
     Record& each = records_[index];
     if (each.state.load() != State::kLock) continue;
-    uint32_t& bucket = BucketOf(each.id);
+    uint32_t& bucket = BucketOf(IdOf(each).data());
     each.next = bucket;
     bucket = index;
     for (uint32_t at : {each.more_entries.load(), each.more_waiters.load(), each.more_name.load()}) {
@@ -213,7 +219,8 @@ void LockTable::Rebuild() {
 uint32_t LockTable::Find(const uint8_t* id) const {
   uint32_t steps = record_count();  // more than that is a circle
   for (uint32_t at = BucketOf(id); extension(at) != nullptr && steps-- > 0; at = records_[at].next) {
-    if (memcmp(records_[at].id, id, sizeof(Record::id)) == 0 && records_[at].state.load() == State::kLock) return at;
+    const Record& record = records_[at];
+    if (std::equal(id, id + sizeof(Record::id), record.id) && record.state.load() == State::kLock) return at;
   }
   return 0;
 }
@@ -285,7 +292,7 @@ SysError LockTable::Create(const LockIdentity& identity, bool abandoned, uint32_
   record.more_entries = entries;
   record.more_name = name;
   record.permits = identity.permits;
-  memcpy(record.id, identity.id, sizeof(record.id));
+  std::copy(std::begin(identity.id), std::end(identity.id), record.id);
   record.name_bytes = static_cast<uint32_t>(identity.name.size());
   record.custom_name_bytes = static_cast<uint32_t>(identity.custom_name.size());
   record.flags.store((identity.custom_name.empty() ? 0 : kCustom) | (identity.foreign ? kForeign : 0));
@@ -300,12 +307,12 @@ SysError LockTable::Create(const LockIdentity& identity, bool abandoned, uint32_
   const uint64_t floor = header_->token_floor < kTokenLimit ? header_->token_floor : 0;
   record.last_token = std::max(UnixUs(), floor);  // I5
   sem_init(&record.semaphore, 1, identity.permits);
-  memset(static_cast<void*>(&record.entry), 0, sizeof(Entry));
+  record.entry.tag.store(0);
   StoreNames(record, names);
   CRASH_POINT(create_filled);
   record.state.store(State::kLock);
   CRASH_POINT(create_state_written);
-  uint32_t& bucket = BucketOf(record.id);
+  uint32_t& bucket = BucketOf(IdOf(record).data());
   record.next = bucket;
   bucket = index;
   CRASH_POINT(create_linked);
@@ -476,7 +483,7 @@ bool LockTable::IsAlive(Tag tag) {
 
 void LockTable::Unlink(uint32_t index) {
   uint32_t steps = record_count();
-  uint32_t* link = &BucketOf(records_[index].id);
+  uint32_t* link = &BucketOf(IdOf(records_[index]).data());
   while (*link != index && extension(*link) != nullptr && steps-- > 0) link = &records_[*link].next;
   if (*link == index) *link = records_[index].next;
 }
@@ -529,7 +536,7 @@ std::string LockTable::CustomNameOf(const Record& record) const {
 }
 
 std::string LockTable::SemaphoreNameOf(const Record& record) const {
-  return (record.flags & kCustom) != 0 ? CustomNameOf(record) : SemaphoreName(id_, record.id);
+  return (record.flags & kCustom) != 0 ? CustomNameOf(record) : SemaphoreName(id_, IdOf(record).data());
 }
 
 }  // namespace semlock

@@ -112,6 +112,9 @@ class LockTable {
   std::array<Tag, 64> alive_ = {};
 };
 
+// What a record is found by.
+std::array<uint8_t, 32> IdOf(const Record& record);
+
 // The POSIX name of the semaphore that a lock gets in a namespace: 30 characters, because macOS allows 31. 48 bits tell
 // namespaces apart, 78 bits the locks of one.
 std::string SemaphoreName(const std::string& namespace_id, const uint8_t* lock_id);

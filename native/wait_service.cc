@@ -38,23 +38,29 @@ Services& services() {
 }  // namespace
 
 struct WaitService::Pending {
-  LockRecord lock;     // used by the service's thread alone
+  LockRecord lock;     // guarded by `finishing`
   const Inbox* inbox;  // null: nobody wants its event any more, so a wait is withdrawn, or its grant given back
   bool watch;          // whether `held` is still held; else a wait
   WaitRef wait;        // of a watch only the record
   Grant held;
 };
 
+// What is left to do without the mutex.
+struct WaitService::Unfinished {
+  std::vector<std::shared_ptr<Pending>> unsettled;
+  std::vector<std::pair<std::shared_ptr<Pending>, Grant>> unwanted;
+};
+
 struct WaitService::State {
   std::shared_ptr<LockTable> table;
   pthread_t thread;
+  std::mutex finishing;  // held by Finish()
   std::mutex mutex;
   std::condition_variable changed;
   // All below is guarded by `mutex`.
-  std::map<int32_t, std::shared_ptr<Pending>> pending;
+  PendingMap pending;
   size_t waits = 0;         // how many of them are no watches
   int64_t next_round = -1;  // when the thread goes round by itself; negative: never
-  bool round_wanted = false;
   bool stopped = false;
 };
 
@@ -102,6 +108,7 @@ void WaitService::Stop() {
   }
   state_->changed.notify_one();
   pthread_join(state_->thread, nullptr);
+  Withdraw(nullptr);
 }
 
 int32_t WaitService::NewId() {
@@ -137,7 +144,7 @@ void WaitService::Add(int32_t id, Pending pending) {
   if (sooner) state_->changed.notify_one();
 }
 
-void WaitService::Remove(std::map<int32_t, std::shared_ptr<Pending>>::iterator found) {
+void WaitService::Remove(PendingMap::iterator found) {
   state_->waits -= !found->second->watch;
   state_->pending.erase(found);
 }
@@ -197,18 +204,44 @@ void WaitService::Unwatch(int32_t id) {
   if (found != state_->pending.end()) Remove(found);
 }
 
-void WaitService::Forget(const Inbox* inbox) {
+void WaitService::Forget(const Inbox* inbox) { Withdraw(inbox); }
+
+// At once, so that what was granted is not taken for what its thread held as it ended. Of all threads without `inbox`.
+void WaitService::Withdraw(const Inbox* inbox) {
+  Unfinished work;
   {
     std::lock_guard<std::mutex> guard(state_->mutex);
     for (auto next = state_->pending.begin(); next != state_->pending.end();) {
       const auto at = next++;
-      if (at->second->inbox != inbox) continue;
+      if (inbox != nullptr && at->second->inbox != inbox) continue;
       at->second->inbox = nullptr;
-      if (at->second->watch) Remove(at);
+      at->second->watch ? Remove(at) : GiveUp(at, &work);
     }
-    state_->round_wanted = true;
   }
-  state_->changed.notify_one();
+  Finish(work);
+}
+
+// Under the mutex. What nobody wants any more leaves the queue or, if it was granted, is given back. A grant that is
+// just being written is left for the next round, and to those who settle until then.
+void WaitService::GiveUp(PendingMap::iterator at, Unfinished* work) {
+  LockTable& table = *state_->table;
+  Grant grant;
+  const bool cancelled = MarkCancelled(table, at->second->wait);
+  const bool granted = !cancelled && Collect(table, at->second->wait, &grant);
+  if (granted) {
+    work->unwanted.emplace_back(at->second, grant);
+  } else {
+    work->unsettled.push_back(at->second);
+  }
+  if (cancelled || granted) Remove(at);
+}
+
+// Takes latches, which may take a millisecond each, so not under the mutex: the event loop needs that, and the other
+// one only when it ends.
+void WaitService::Finish(const Unfinished& work) {
+  std::lock_guard<std::mutex> guard(state_->finishing);
+  for (auto& pending : work.unsettled) pending->lock.Settle();
+  for (auto& [pending, grant] : work.unwanted) pending->lock.Decline(grant);
 }
 
 void WaitService::Run() {
@@ -216,12 +249,11 @@ void WaitService::Run() {
   std::unique_lock<std::mutex> guard(state.mutex);
   while (!state.stopped) {
     const int64_t left = state.next_round - MonotonicNs();
-    if (!state.round_wanted && state.next_round < 0) {
+    if (state.next_round < 0) {
       state.changed.wait(guard);
-    } else if (!state.round_wanted && left > 0) {
+    } else if (left > 0) {
       state.changed.wait_for(guard, std::chrono::nanoseconds(left));
     } else {
-      state.round_wanted = false;
       GoRound(&guard);
       const int64_t rest = state.waits > 0 ? kRoundNs : kWatchNs;
       state.next_round = state.pending.empty() ? -1 : MonotonicNs() + rest;
@@ -229,31 +261,22 @@ void WaitService::Run() {
   }
 }
 
-// The latches are taken without the mutex: that may take a millisecond each, and the event loop must not wait for it.
 void WaitService::GoRound(std::unique_lock<std::mutex>* guard) {
   LockTable& table = *state_->table;
-  std::vector<std::shared_ptr<Pending>> unsettled;
-  std::vector<std::pair<std::shared_ptr<Pending>, Grant>> unwanted;
+  Unfinished work;
   for (auto next = state_->pending.begin(); next != state_->pending.end();) {
     const auto at = next++;
-    Pending& each = *at->second;
+    const Pending& each = *at->second;
     if (each.watch) {
       if (!StillHolds(table, each.wait.record, each.held)) each.inbox->Post(kTheft);
-    } else if (each.inbox != nullptr) {
-      IsGranted(table, each.wait) ? each.inbox->Post(at->first) : unsettled.push_back(at->second);
-    } else if (Grant grant; MarkCancelled(table, each.wait)) {
-      unsettled.push_back(at->second);
-      Remove(at);
-    } else if (Collect(table, each.wait, &grant)) {
-      unwanted.emplace_back(at->second, grant);
-      Remove(at);
-    } else {  // its grant is on the way, or left to a repairer
-      unsettled.push_back(at->second);
+    } else if (each.inbox == nullptr) {
+      GiveUp(at, &work);
+    } else {
+      IsGranted(table, each.wait) ? each.inbox->Post(at->first) : work.unsettled.push_back(at->second);
     }
   }
   guard->unlock();
-  for (auto& pending : unsettled) pending->lock.Settle();
-  for (auto& [pending, grant] : unwanted) pending->lock.Decline(grant);
+  Finish(work);
   guard->lock();
 }
 

@@ -56,13 +56,18 @@ class WaitService {
  private:
   struct Pending;
   struct State;
+  struct Unfinished;
+  using PendingMap = std::map<int32_t, std::shared_ptr<Pending>>;
   explicit WaitService(std::shared_ptr<LockTable> table);
   SysError Start();
   static void* Main(void* service);
   void Run();
   void GoRound(std::unique_lock<std::mutex>* guard);
   void Add(int32_t id, Pending pending);
-  void Remove(std::map<int32_t, std::shared_ptr<Pending>>::iterator found);
+  void Remove(PendingMap::iterator found);
+  void Withdraw(const Inbox* inbox);
+  void GiveUp(PendingMap::iterator at, Unfinished* work);
+  void Finish(const Unfinished& work);
   void TakeThefts(const Inbox& inbox, std::vector<WaitEvent>* events);
   void Stop();
 

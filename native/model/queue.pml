@@ -373,7 +373,10 @@ inline acquire() {
 
 inline release() {
   if
-  WHEN(!IS_HELD, robbed, assert(holds[self] == ROBBED); holds[self] = 0; phase = IDLE)
+  WHEN(!IS_HELD && !IS_TOLD_ON, robbed,
+       assert(holds[self] == ROBBED); owed = owed | (phase == DECLINES && told); holds[self] = 0; phase = IDLE)
+  WHEN(!IS_HELD && IS_TOLD_ON, decline_told_on,
+       assert(holds[self] == ROBBED); owed = 1; abandoned = 1; holds[self] = 0; phase = IDLE)
   WHEN(IS_HELD, still held, at = mine;
        if :: IS_TOLD_ON -> abandoned = 1 :: else fi);
     clear_entry();

@@ -338,7 +338,8 @@ TEST("an environment that ends leaves the queue, and its grants to those behind"
   {
     Loop loop(2);
     const int32_t id = WaitService::NewId();
-    Service().Wait(id, *waiter, Queue(waiter, id), loop.inbox());
+    const WaitRef wait = Queue(waiter, id);
+    Service().Wait(id, *waiter, wait, loop.inbox());
   }
   CHECK(Eventually([] { return Query("a").waiters.empty(); }));
   CHECK(holder.Release() && Lock("a", {}, 3).Available() == 1);
@@ -350,7 +351,8 @@ TEST("a grant whose message was lost is found nevertheless, and told once") {
   Lock waiter("a", {}, 2);
   Loop loop(2);
   const int32_t id = WaitService::NewId();
-  Service().Wait(id, *waiter, Queue(waiter, id), loop.inbox());
+  const WaitRef wait = Queue(waiter, id);
+  Service().Wait(id, *waiter, wait, loop.inbox());
   CHECK(unlink(Table()->member().InboxPath(semlock::SlotOf(Table()->slot().tag()), 2).c_str()) == 0);
   CHECK(holder.Release());
   const Grant grant = loop.GrantOf(id);
@@ -366,7 +368,8 @@ TEST("an inbox that nobody empties keeps nobody from handing on") {
   CHECK(holder.TryAcquire());
   Lock waiter("a", {}, 2);
   const int32_t id = WaitService::NewId();
-  Service().Wait(id, *waiter, Queue(waiter, id), loop.inbox());
+  const WaitRef wait = Queue(waiter, id);
+  Service().Wait(id, *waiter, wait, loop.inbox());
   const int64_t start = semlock::MonotonicNs();
   CHECK(holder.Release());
   CHECK(semlock::MonotonicNs() - start < 1000000000);
@@ -389,4 +392,40 @@ TEST("who watches its permit is told of a theft, also of one before it watched")
     CHECK(loop.EventOf(id).stolen);
     CHECK((*thief).Release(grant.entry, grant.token) == Outcome::kDone);
   }
+}
+
+TEST("a thief that takes a grant which would have told of a death leaves the news to the one after it") {
+  Process holder("holder");
+  CHECK(holder.Read() == "held");
+  Lock waiter("a", {}, 2);
+  const WaitRef wait = Queue(waiter);
+  holder.Kill();
+  CHECK(Lock("a", {}, 3).Available() == 0);  // the waiter has it now
+  Lock thief("a", {}, 4);
+  Grant stolen;
+  SysError error;
+  CHECK((*thief).Steal(&stolen, &error) == Outcome::kDone && !stolen.abandoned);
+  Grant unwanted;
+  CHECK(semlock::Collect(*Table(), wait, &unwanted) && unwanted.abandoned);
+  (*waiter).Decline(unwanted);
+  CHECK((*thief).Release(stolen.entry, stolen.token) == Outcome::kDone);
+  Lock next("a", {}, 5);
+  CHECK(next.TryAcquire() && next.grant().abandoned);
+}
+
+TEST("what an environment is granted as it ends is no news of a death") {
+  Lock holder("a");
+  CHECK(holder.TryAcquire());
+  Lock waiter("a", {}, 2);
+  {
+    Loop loop(2);
+    const int32_t id = WaitService::NewId();
+    const WaitRef wait = Queue(waiter, id);
+    Service().Wait(id, *waiter, wait, loop.inbox());
+    CHECK(holder.Release());
+  }
+  (*waiter).ReleaseAll();
+  Lock next("a", {}, 3);
+  CHECK(next.TryAcquire());
+  CHECK(!next.grant().abandoned);
 }

@@ -62,6 +62,8 @@ const calls = {
       const entry = addon.lockWait(open(lock), EXCLUSIVE);
       if (entry !== QUEUED) resolve(grantOf(entry));
     }),
+  /** As `release`, of a grant that nobody wants. */
+  decline: (lock, { entry, token, abandoned }) => void addon.lockDecline(open(lock), entry, token, abandoned),
   steal: (lock) => grantOf(addon.lockSteal(open(lock))),
   available: (lock) => addon.lockAvailable(open(lock)),
   query: (namespace) => addon.lockQuery(namespaceId(namespace)),
