@@ -27,12 +27,11 @@ export function busyResponder({ status, retryAfterS, message }: BusyAnswer) {
   return function answerBusy(req: IncomingMessage, res: ServerResponse): void {
     const { head, body } = prefersJson(req) ? json : text;
     res.writeHead(status, head);
-    res.end(body); // Node.js sends no body for HEAD.
+    res.end(body); // A string goes out in one piece with the head. Node.js sends no body for HEAD.
   };
 
   function response(type: string, content: string) {
-    const body = Buffer.from(content);
-    return { head: { ...headers, 'Content-Type': type, 'Content-Length': body.length }, body };
+    return { head: { ...headers, 'Content-Type': type, 'Content-Length': Buffer.byteLength(content) }, body: content };
   }
 }
 

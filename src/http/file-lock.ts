@@ -77,6 +77,7 @@ function goOn(_req: IncomingMessage, _res: ServerResponse, next: Next, hold: Req
     hold.release();
     throw error;
   }
+  hold.untilAnswered();
   return isThenable(result) ? releaseOnRejection(result, hold) : result;
 }
 

@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 import { holdBegins } from '../diagnostics.js';
-import type { Held } from '../lock/held.js';
+import { HeldOnce, type Held } from '../lock/held.js';
 import type { LockStore } from '../lock/store.js';
 import { reportAbandoned } from './abandonment.js';
 import type { LockableRequest } from './http-types.js';
@@ -18,19 +18,16 @@ export interface LockIdentity {
   readonly name: string;
 }
 
-/** The last lock that a request took; the earlier ones follow from it. */
-const INNERMOST = Symbol('semlock.innermost');
-type HoldingRequest = LockableRequest & { [INNERMOST]?: RequestHold };
-
 /**
- * One lock of one request. It is released when the response is over or, with {@link during}, when a promise settles.
+ * One lock of one request. When its handler has returned, say with {@link untilAnswered} or {@link during} what ends it.
  * If the client disconnects before that, it is kept until the handler is done, but no longer than `abandonAfterMs`.
  */
-export class RequestHold {
-  readonly held: Held;
+export class RequestHold extends HeldOnce {
   readonly lock: LockIdentity;
-  readonly outer: RequestHold | undefined;
+  /** All that this request has taken; one list for all of them. */
+  readonly ofRequest: RequestHold[];
 
+  readonly #held: Held;
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #abandonAfterMs: number;
@@ -40,29 +37,41 @@ export class RequestHold {
   #abandonment: NodeJS.Timeout | undefined;
   #stopWatchingSocket: (() => void) | undefined;
 
-  /** Takes charge of `held`; must be called in the same turn of the event loop in which the response was not over. */
+  /**
+   * Takes charge of `held`. The response must not have been over in this turn of the event loop, and it must be said in
+   * the same turn what ends the hold: no event comes before that.
+   */
   constructor(req: IncomingMessage, res: ServerResponse, lock: LockIdentity, held: Held, abandonAfterMs: number) {
-    this.held = held;
+    super(held.mode, held.token, held.abandoned);
     this.lock = lock;
-    this.outer = (req as HoldingRequest)[INNERMOST];
+    const earlier = holdsOf(req);
+    earlier?.push(this);
+    this.ofRequest = earlier ?? [this];
+    this.#held = held;
     this.#req = req;
     this.#res = res;
     this.#abandonAfterMs = abandonAfterMs;
-    (req as HoldingRequest)[INNERMOST] = this;
-    (req as HoldingRequest).lock = held;
+    (req as LockableRequest).lock = this;
+  }
 
-    const closed = () => this.#responseClosed();
-    // 'prefinish' comes as the handler ends the response, so a client that has its answer can count on the lock's being
-    // free, and one that reads slowly does not keep it. After the rest of the handler's synchronous work, though.
-    if (req.httpVersionMajor === 1) res.on('prefinish', () => process.nextTick(closed));
-    else res.on('finish', closed);
-    res.on('close', closed);
-    if (res.socket === null) this.#holdWhileQueued(req.socket);
+  get name(): string {
+    return this.#held.name;
+  }
+
+  get signal(): AbortSignal {
+    return this.#held.signal;
+  }
+
+  /** Keeps the lock until the response is over. A handler that has returned and ended it already is done with it. */
+  untilAnswered(): void {
+    if (this.#res.writableEnded) this.release();
+    else this.#watch();
   }
 
   /** Keeps the lock until `work` has settled, whatever becomes of the response, and gives its result. */
   async during<T>(work: PromiseLike<T>): Promise<T> {
     this.#promised = true;
+    this.#watch();
     try {
       return await work;
     } finally {
@@ -75,11 +84,22 @@ export class RequestHold {
     if (!this.#promised) this.release();
   }
 
-  /** Releases, once, and ends all watching. */
-  release(): void {
+  protected giveBack(): boolean {
     clearTimeout(this.#abandonment);
     this.#stopWatchingSocket?.();
-    this.held.release();
+    return this.#held.release();
+  }
+
+  #watch(): void {
+    const [req, res] = [this.#req, this.#res];
+    const closed = () => this.#responseClosed();
+    // 'prefinish' comes as the handler ends the response, so a client that has its answer can count on the lock's being
+    // free, and one that reads slowly does not keep it. After the rest of the handler's synchronous work, though.
+    if (req.httpVersionMajor === 1) res.on('prefinish', () => process.nextTick(closed));
+    else res.on('finish', closed);
+    // Ahead of the streams that the handler has piped into the response: what they do at its close must not be missed.
+    res.prependListener('close', closed);
+    if (res.socket === null) this.#holdWhileQueued(req.socket);
   }
 
   /** On 'finish' too, because the response of HTTP/2 emits it even when its client has left. */
@@ -89,15 +109,15 @@ export class RequestHold {
   }
 
   #clientLeft(): void {
-    if (this.held.released || this.#abandonment !== undefined) return;
+    if (this.released || this.#abandonment !== undefined) return;
     this.#abandonment = setTimeout(() => this.#abandon(), this.#abandonAfterMs).unref();
     if (!this.#promised) onEndWithoutClient(this.#req, this.#res, () => this.responseDone());
   }
 
   #abandon(): void {
-    if (this.held.released) return;
+    if (this.released) return;
     this.release();
-    reportAbandoned(this.held, this.lock, this.#beginning, this.#abandonAfterMs, this.#req, this.#res);
+    reportAbandoned(this, this.lock, this.#beginning, this.#abandonAfterMs, this.#req, this.#res);
   }
 
   /**
@@ -113,16 +133,18 @@ export class RequestHold {
 }
 
 /** What this request holds of a lock already. */
-export function heldAlready(req: IncomingMessage, lock: LockIdentity): Held | undefined {
-  for (let hold = (req as HoldingRequest)[INNERMOST]; hold !== undefined; hold = hold.outer) {
-    const { name, namespace, store } = hold.lock;
-    const same = name === lock.name && namespace === lock.namespace && store === lock.store;
-    if (same && !hold.held.released) return hold.held;
-  }
-  return undefined;
+export function heldAlready(req: IncomingMessage, { name, namespace, store }: LockIdentity): Held | undefined {
+  return holdsOf(req)?.find(
+    ({ lock, released }) => !released && lock.name === name && lock.namespace === namespace && lock.store === store,
+  );
 }
 
 /** Releases what a request holds until its response is over: no handler will run that could end it. */
 export function releaseUnanswered(req: IncomingMessage): void {
-  for (let hold = (req as HoldingRequest)[INNERMOST]; hold !== undefined; hold = hold.outer) hold.responseDone();
+  holdsOf(req)?.forEach((hold) => hold.responseDone());
+}
+
+function holdsOf(req: IncomingMessage): RequestHold[] | undefined {
+  const { lock } = req as LockableRequest;
+  return lock instanceof RequestHold ? lock.ofRequest : undefined;
 }

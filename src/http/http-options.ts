@@ -10,7 +10,10 @@ import { processStore, type LockStore } from '../lock/store.js';
 import { callback, integer, optionError, optionParser, text, type OptionRule, type Parsed } from '../options.js';
 import type { DefaultRequest, DefaultResponse, Next } from './http-types.js';
 
-/** The name of a lock: one for all requests, or a function that makes it from the request. */
+/**
+ * The name of a lock: one for all requests, or a function that makes it from the request. What a wildcard of Express 5
+ * matched, as in `/*path`, is an array there, and no name: join it.
+ */
 export type LockName<Req extends IncomingMessage = DefaultRequest> = string | ((req: Req) => string | Promise<string>);
 
 /** How a lock is taken: alike for all requests, or as a function says of each. */

@@ -9,8 +9,11 @@ import type { Request, Response } from 'express';
 
 import type { Held } from '../lock/held.js';
 
-/** The request that callbacks are given, unless they say otherwise: route methods of Express infer nothing here. */
-export type DefaultRequest = Request;
+/**
+ * The request that callbacks are given, unless they say otherwise: route methods of Express infer nothing here. Its
+ * route parameters are strings, as all are but those of wildcards in Express 5, which are arrays.
+ */
+export type DefaultRequest = Request<Record<string, string>>;
 /** The response that callbacks are given, unless they say otherwise. */
 export type DefaultResponse = Response;
 

@@ -79,7 +79,9 @@ function runUnderLock(handler: AnyHandler): Enter {
       hold?.release();
       throw error;
     }
-    return isThenable(result) ? settle(result, next, hold) : undefined;
+    if (isThenable(result)) return settle(result, next, hold);
+    hold?.untilAnswered();
+    return undefined;
   };
 }
 

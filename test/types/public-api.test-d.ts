@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import connect from 'connect';
-import express from 'express';
+import express, { type Request, type RequestHandler, type Response } from 'express';
 import {
   fileLock,
   Lock,
@@ -10,6 +10,7 @@ import {
   Semaphore,
   SemlockError,
   ThreadLock,
+  type FileLockOptions,
   type Held,
   type LockStore,
   type SemlockErrorCode,
@@ -103,9 +104,6 @@ describe('the HTTP forms', () => {
   it('fit Express, Connect and plain node:http', () => {
     express().use(fileLock());
     express().use('/reports', fileLock('reports', { status: 423, retryAfterS: 5, message: 'later' }));
-    express().put('/files/:name', fileLock({ name: (req) => req.params['name'] as string }), (req, res) => {
-      res.send(req.lock?.name);
-    });
     express().use(fileLock({ mode: (req) => (req.method === 'GET' ? 'shared' : 'exclusive'), waitMs: 2_000 }));
     express().post(
       '/report',
@@ -114,6 +112,29 @@ describe('the HTTP forms', () => {
     connect().use(fileLock());
     const middleware = fileLock();
     expectTypeOf(middleware).toBeCallableWith({} as IncomingMessage, {} as ServerResponse, () => undefined);
+  });
+
+  it('give callbacks the parameters of a route as strings, and leave handlers theirs', () => {
+    express().put('/files/:name', fileLock({ name: (req) => req.params['name']! }), (req, res) => {
+      expectTypeOf(req.params).toEqualTypeOf<{ name: string }>();
+      res.send(req.lock?.name);
+    });
+    const read = locked(
+      (req) => req.params['name']!,
+      (req, res) => res.send(req.params['name']),
+    );
+    express().get('/files/:name', read);
+    express().get('/files/*path', fileLock({ name: (req: Request) => [req.params['path']].flat().join('/') }));
+    // @ts-expect-error -- Those that a callback's own type says may be arrays.
+    fileLock({ name: (req: Request) => req.params['path'] });
+  });
+
+  it('take functions that are written for the requests of Express', () => {
+    const nameOf = (req: Request) => req.path;
+    const options: FileLockOptions = { name: nameOf, skip: (req) => nameOf(req) === '' };
+    const handler = (req: Request, res: Response) => res.send(req.path);
+    const anyHandler: RequestHandler = handler;
+    express().get('/files/:name', fileLock(options), locked(nameOf, handler), locked('report', anyHandler));
   });
 
   it('refuse options that they do not have', () => {

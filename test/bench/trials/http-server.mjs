@@ -1,4 +1,4 @@
-// The server of an HTTP trial. It tells its port, and at each message the processor time that it has used.
+// The server of an HTTP trial. It tells its port, and in the end what the requests after the first ones have cost it.
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import express from 'express';
 
 import { fileLock } from '../../../dist/index.js';
+import { now } from '../harness/in-trial.mjs';
 
-const { framework, lock, handler, place } = JSON.parse(process.argv[2]);
+const { framework, lock, handler, warmUp, requests, place } = JSON.parse(process.argv[2]);
 const namespace = place.namespace;
 const file = join(place.folder, 'served');
 await writeFile(file, 'x'.repeat(4096));
@@ -28,10 +29,25 @@ const locks = {
 
 const middleware = locks[lock]?.();
 const frameworks = { express: expressApp, http: plainHandler };
-const server = createServer(frameworks[framework](middleware, handlers[handler]));
+const listener = frameworks[framework](middleware, handlers[handler]);
+const server = createServer((req, res) => {
+  count();
+  listener(req, res);
+});
 server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }));
-process.on('message', () => process.send(process.cpuUsage()));
 process.on('SIGTERM', () => process.exit());
+
+let begun = 0;
+let start;
+
+/** Measures from within one stream of requests: where connections open or close, Node.js compiles its code anew. */
+function count() {
+  begun += 1;
+  if (begun === warmUp) start = { cpu: process.cpuUsage(), time: now() };
+  if (begun !== warmUp + requests) return;
+  const { user, system } = process.cpuUsage(start.cpu);
+  process.send({ cpuNs: ((user + system) * 1e3) / requests, perSecond: (requests * 1e9) / (now() - start.time) });
+}
 
 function expressApp(middleware, handle) {
   const app = express();

@@ -1,8 +1,10 @@
 // Names that are made from the request, and requests that need no lock: whatever goes wrong, no handler runs unprotected.
 
+import express, { type ErrorRequestHandler } from 'express';
 import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 
+import type { SemlockError } from '../../../src/errors.js';
 import { fileLock } from '../../../src/http/file-lock.js';
 import type { FileLockOptions } from '../../../src/http/http-options.js';
 import { KeyedLocks } from '../../../src/lock/keyed-locks.js';
@@ -57,6 +59,22 @@ describe('A name made from the request', () => {
 
     expect(response.status).toBe(500);
     expect(response.text).toContain(message);
+  });
+
+  it('goes to the error handler when it is the array that a wildcard of Express 5 gives', async () => {
+    const app = express();
+    app.get('/files/*path', fileLock({ namespace, name: (req) => req.params['path']! }), (_req, res) => {
+      res.send('unprotected');
+    });
+    const answerError: ErrorRequestHandler = (error: SemlockError, _req, res, _next) => {
+      res.status(500).send(`${error.code}: ${error.message}`);
+    };
+    app.use(answerError);
+
+    const response = await request(app).get('/files/a/b').expect(500);
+    expect(response.text).toMatch(
+      /^ERR_SEMLOCK_NAME: fileLock\(\): the name must be a non-empty string, but .* was given$/,
+    );
   });
 
   it('keeps the status that its error has', async () => {

@@ -37,7 +37,7 @@ everything.post('/:name', async (req, res) => {
 });
 
 app.use('/everything', everything);
-app.post('/middleware/:name', fileLock({ name: (req) => `file:${req.url}` }), async (_req, res) => {
+app.post('/middleware/:name', fileLock({ name: (req) => req.params.name }), async (_req, res) => {
   await work();
   res.send('done');
 });
