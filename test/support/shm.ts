@@ -20,15 +20,20 @@ export function scratchNamespace(): string {
   return namespace;
 }
 
+const FOLDER = `/dev/shm/semlock-${process.geteuid!()}`;
+
 /** The file of a namespace's lock table, which need not exist. */
 export function tableOf(namespace: string): string {
-  return `/dev/shm/semlock-${process.geteuid!()}/${namespaceId(namespace)}.table`;
+  return `${FOLDER}/${namespaceId(namespace)}.table`;
 }
 
 /** All that a namespace has in the system at this moment. */
 export function filesOf(namespace: string): string[] {
-  const table = tableOf(namespace);
-  return [...(existsSync(table) ? [table] : []), ...semaphoresOf(namespace).map((file) => `/dev/shm/${file}`)];
+  const inFolder = existsSync(FOLDER) ? readdirSync(FOLDER) : [];
+  return [
+    ...inFolder.filter((file) => file.startsWith(`${namespaceId(namespace)}.`)).map((file) => `${FOLDER}/${file}`),
+    ...semaphoresOf(namespace).map((file) => `/dev/shm/${file}`),
+  ];
 }
 
 /** The files of the semaphores that a namespace has in the system at this moment. */
