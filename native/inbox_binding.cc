@@ -42,9 +42,9 @@ void LoopInbox::OnReadable(uv_poll_t* poll, int, int) {
 }
 
 // As one flat array: id, entry (-1: stolen), token, abandoned, and so on. Where JavaScript cannot run any more, as in a
-// worker thread that ends, each of these calls fails; what was granted is then given back with all that the thread
-// holds.
+// worker thread that ends, nothing is taken: what was granted is given back by Close().
 void LoopInbox::TellJavaScript() {
+  if (!CanRun(env_)) return;
   std::vector<WaitEvent> events;
   service_.Take(*inbox_, &events);
   if (events.empty()) return;

@@ -51,6 +51,16 @@ Outcome LockRecord::Enter(LatchedRecord* under) {
   return Outcome::kSlotLost;
 }
 
+// Enters once more where the record has moved to a named semaphore meanwhile. Where it was recycled, it is stale: then
+// nothing of ours is in it, and `under` is another lock's by now.
+Outcome LockRecord::EnterThis(LatchedRecord* under) {
+  const uint32_t index = ref_.index;
+  const Outcome entered = Enter(under);
+  if (entered != Outcome::kStale || !IsSameRecord() || LookUp() || ref_.index != index) return entered;
+  under->set_semaphore(semaphore_);
+  return Enter(under);
+}
+
 void LockRecord::Leave(LatchedRecord* under) {
   Record& r = record();
   if (LeaveLatch(r.latch) && AskToSweep(r.latch, table_->slot())) LeaveSettled();
@@ -159,11 +169,7 @@ Outcome LockRecord::Release(uint32_t number, uint64_t token, Released how) {
   const auto is_held = [&] { return IsOwn(*entry) && entry->token.load() == token; };
   if (entry == nullptr || !is_held()) return Outcome::kNotHeld;
   LatchedRecord under(*table_, r, semaphore_);
-  Outcome entered = Enter(&under);
-  if (entered == Outcome::kStale && !LookUp()) {  // it has a named semaphore now
-    under.set_semaphore(semaphore_);
-    entered = Enter(&under);
-  }
+  const Outcome entered = EnterThis(&under);
   if (entered == Outcome::kDone) {
     CRASH_POINT(release_latched);
     const bool held = is_held();  // a thief may have been faster, and have it by now
@@ -228,11 +234,7 @@ bool LockRecord::HoldsAll() const {
 
 void LockRecord::Settle() {
   LatchedRecord under(*table_, record(), semaphore_);
-  Outcome entered = Enter(&under);
-  if (entered == Outcome::kStale && !LookUp()) {
-    under.set_semaphore(semaphore_);
-    entered = Enter(&under);
-  }
+  const Outcome entered = EnterThis(&under);
   if (entered == Outcome::kDone) {
     under.Settle();
     Leave(&under);
@@ -371,6 +373,7 @@ void SettleCustomSemaphores(const std::shared_ptr<LockTable>& table) {
     memcpy(identity.id, id.data(), sizeof(identity.id));
     identity.custom_name = table->CustomNameOf(record);
     identity.permits = record.permits;
+    identity.claims = false;
     identity.named = true;
     identity.foreign = (record.flags.load() & kForeign) != 0;
     // One that somebody unlinked has nothing to settle, and must not be made anew.

@@ -64,6 +64,7 @@ class LockRecord {
   template <typename F>
   Outcome Retry(SysError* error, F attempt);
   Outcome Enter(LatchedRecord* under);
+  Outcome EnterThis(LatchedRecord* under);
   void Leave(LatchedRecord* under);
   void LeaveSettled();
   void LeaveUnchanged(bool unrepaired);

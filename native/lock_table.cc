@@ -237,7 +237,7 @@ SysError LockTable::FindOrCreate(const LockIdentity& identity, RecordRef* found)
   bool abandoned = false;
   if (index != 0 && Agrees(records_[index], identity)) {
     records_[index].used.store(1);
-    records_[index].flags.fetch_and(~kUnclaimed);
+    if (identity.claims) records_[index].flags.fetch_and(~kUnclaimed);
   } else {
     if (index != 0) error = Retire(index, &abandoned);
     if (!error) error = Create(identity, abandoned, &index);

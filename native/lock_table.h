@@ -22,6 +22,7 @@ struct LockIdentity {
   uint32_t permits = 1;
   bool named = false;    // it should have a named semaphore, see LockRecord::Upgrade
   bool foreign = false;  // other programs use that semaphore too
+  bool claims = true;    // who looks it up relies on the rest, see kUnclaimed
 };
 
 // Where a record was found. Good as long as the record has this generation, which is asked under its latch.

@@ -112,8 +112,8 @@ void WaitService::Stop() {
 }
 
 int32_t WaitService::NewId() {
-  static std::atomic<int32_t> last{0};
-  return ++last;
+  static std::atomic<uint32_t> last{0};
+  return static_cast<int32_t>(last++ % INT32_MAX) + 1;  // never kBlocking, kTheft, or an error to JavaScript
 }
 
 void WaitService::Wait(int32_t id, LockRecord lock, const WaitRef& wait, const Inbox* inbox) {
@@ -152,13 +152,13 @@ void WaitService::Remove(PendingMap::iterator found) {
 void WaitService::Take(const Inbox& inbox, std::vector<WaitEvent>* events) {
   LockTable& table = *state_->table;
   int32_t messages[256];
-  while (const size_t count = inbox.Read(messages, std::size(messages))) {
+  size_t count;
+  bool thefts = false;
+  do {
+    count = inbox.Read(messages, std::size(messages));
     std::lock_guard<std::mutex> guard(state_->mutex);
     for (size_t each = 0; each < count; ++each) {
-      if (messages[each] == kTheft) {
-        TakeThefts(inbox, events);
-        continue;
-      }
+      thefts = thefts || messages[each] == kTheft;
       const auto found = state_->pending.find(messages[each]);
       if (found == state_->pending.end() || found->second->inbox != &inbox) continue;
       WaitEvent event{found->first, false, {}};
@@ -166,12 +166,12 @@ void WaitService::Take(const Inbox& inbox, std::vector<WaitEvent>* events) {
       events->push_back(event);
       Remove(found);
     }
-    if (count < std::size(messages)) return;
-  }
+  } while (count == std::size(messages));
+  if (thefts) TakeThefts(inbox, events);
 }
 
-// Under the mutex.
 void WaitService::TakeThefts(const Inbox& inbox, std::vector<WaitEvent>* events) {
+  std::lock_guard<std::mutex> guard(state_->mutex);
   for (auto next = state_->pending.begin(); next != state_->pending.end();) {
     const auto at = next++;
     const Pending& each = *at->second;
@@ -208,22 +208,33 @@ void WaitService::Forget(const Inbox* inbox) { Withdraw(inbox); }
 
 // At once, so that what was granted is not taken for what its thread held as it ended. Of all threads without `inbox`.
 void WaitService::Withdraw(const Inbox* inbox) {
-  Unfinished work;
-  {
-    std::lock_guard<std::mutex> guard(state_->mutex);
-    for (auto next = state_->pending.begin(); next != state_->pending.end();) {
-      const auto at = next++;
-      if (inbox != nullptr && at->second->inbox != inbox) continue;
-      at->second->inbox = nullptr;
-      at->second->watch ? Remove(at) : GiveUp(at, &work);
+  std::vector<int32_t> left;
+  for (bool again : {false, true}) {
+    Unfinished work;
+    {
+      std::lock_guard<std::mutex> guard(state_->mutex);
+      for (auto next = state_->pending.begin(); next != state_->pending.end();) {
+        const auto at = next++;
+        const bool ours = again ? std::count(left.begin(), left.end(), at->first) > 0
+                                : inbox == nullptr || at->second->inbox == inbox;
+        if (!ours) continue;
+        at->second->inbox = nullptr;
+        if (at->second->watch) {
+          Remove(at);
+        } else if (!GiveUp(at, &work)) {
+          left.push_back(at->first);
+        }
+      }
     }
+    Finish(work);
+    if (left.empty()) return;  // else a grant was being written, and is there by now
   }
-  Finish(work);
 }
 
-// Under the mutex. What nobody wants any more leaves the queue or, if it was granted, is given back. A grant that is
-// just being written is left for the next round, and to those who settle until then.
-void WaitService::GiveUp(PendingMap::iterator at, Unfinished* work) {
+// Under the mutex. What nobody wants any more leaves the queue or, if it was granted, is given back. False: its grant
+// is just being written, by who may have died over it. That is left for the next round, and to those who settle until
+// then.
+bool WaitService::GiveUp(PendingMap::iterator at, Unfinished* work) {
   LockTable& table = *state_->table;
   Grant grant;
   const bool cancelled = MarkCancelled(table, at->second->wait);
@@ -234,6 +245,7 @@ void WaitService::GiveUp(PendingMap::iterator at, Unfinished* work) {
     work->unsettled.push_back(at->second);
   }
   if (cancelled || granted) Remove(at);
+  return cancelled || granted;
 }
 
 // Takes latches, which may take a millisecond each, so not under the mutex: the event loop needs that, and the other
@@ -298,6 +310,13 @@ void SpinForGrant(LockTable& table, const WaitRef& wait) {
   } while (MonotonicNs() < end);
 }
 
+// A thread that must not go on would end with the grant in hand, and the next holder would be told that it died.
+Outcome Keep(LockRecord& lock, const Grant& grant, const std::function<bool()>& goes_on) {
+  if (goes_on()) return Outcome::kDone;
+  lock.Decline(grant);
+  return Outcome::kBusy;
+}
+
 }  // namespace
 
 Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const std::function<bool()>& goes_on,
@@ -322,7 +341,7 @@ Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const s
   SpinForGrant(*lock.table(), wait);
   for (;;) {
     const uint32_t seen = slot.wakeups();
-    if (Collect(*lock.table(), wait, grant)) return Outcome::kDone;
+    if (Collect(*lock.table(), wait, grant)) return Keep(lock, *grant, goes_on);
     const int64_t now = MonotonicNs();
     const int64_t left = timeout_ns < 0 ? kRoundNs : start + timeout_ns - now;
     if (left <= 0) break;
@@ -347,7 +366,7 @@ Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const s
     }
     SleepNs(10000);
   }
-  return Outcome::kDone;
+  return Keep(lock, *grant, goes_on);
 }
 
 }  // namespace semlock

@@ -66,7 +66,7 @@ class WaitService {
   void Add(int32_t id, Pending pending);
   void Remove(PendingMap::iterator found);
   void Withdraw(const Inbox* inbox);
-  void GiveUp(PendingMap::iterator at, Unfinished* work);
+  bool GiveUp(PendingMap::iterator at, Unfinished* work);
   void Finish(const Unfinished& work);
   void TakeThefts(const Inbox& inbox, std::vector<WaitEvent>* events);
   void Stop();
@@ -75,7 +75,7 @@ class WaitService {
 };
 
 // Blocks the calling thread until the lock is granted, at most `timeout_ns` (negative: no limit), and only as long as
-// `goes_on` says so, which is asked every 20 ms at least. kDone, kBusy when the wait is over, or an error as
+// `goes_on` says so, which is asked every 20 ms at least, and at the end. kDone, kBusy when the wait is over, or an error as
 // TryAcquire; DEADLOCK where this very thread has all that it would wait for.
 Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const std::function<bool()>& goes_on,
                         Grant* grant, SysError* error);

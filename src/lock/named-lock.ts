@@ -369,9 +369,9 @@ class TableHeld extends HeldOnce {
   /** Costs something, so the theft is only watched for once somebody asks. */
   get signal(): AbortSignal {
     if (this.#lost === undefined) {
+      if (!this.#stolen && !this.#released) attempt(this.name, () => this.#watchForTheft());
       this.#lost = new AbortController();
       if (this.#stolen) this.#abort();
-      else if (!this.#released) attempt(this.name, () => this.#watchForTheft());
     }
     return this.#lost.signal;
   }

@@ -27,7 +27,7 @@ const queues = new Map<string, WaitQueue>();
 
 /** Whether others wait for that lock in this thread. */
 export function isWaitedFor(key: string): boolean {
-  return queues.has(key);
+  return queues.get(key)?.hasRequests ?? false;
 }
 
 /** Puts `request` at the end of the line. */
@@ -51,6 +51,10 @@ class WaitQueue {
 
   constructor(key: string) {
     this.#key = key;
+  }
+
+  get hasRequests(): boolean {
+    return this.#requests.size > 0;
   }
 
   add(request: WaitRequest): void {

@@ -429,3 +429,29 @@ TEST("what an environment is granted as it ends is no news of a death") {
   CHECK(next.TryAcquire());
   CHECK(!next.grant().abandoned);
 }
+
+TEST("settling a lock whose record is another one's by now leaves that one alone") {
+  Lock first("first");
+  CHECK(first.TryAcquire() && first.Release());
+  semlock::LockRecord stale(*first);
+  const uint32_t index = stale.record_index();
+  semlock::Record& record = Table()->record(index);
+  const uint32_t generation = record.generation;
+  for (int number = 0; record.generation == generation || record.state != semlock::State::kLock; ++number) {
+    CHECK(number < 10000);
+    Lock other("other " + std::to_string(number));
+    CHECK(other.TryAcquire() && other.Release());
+  }
+
+  // One that was released without the latch, and is not swept yet.
+  Lock other(Table()->NameOf(record));
+  CHECK(other.TryAcquire() && (*other).record_index() == index);
+  const semlock::ProcessSlot& slot = Table()->slot();
+  CHECK(semlock::TakeLatch(record.latch, slot) == semlock::Latched::kTaken);
+  std::thread([&] { CHECK(other.Release()); }).join();
+  semlock::LeaveUnswept(record.latch, slot);
+
+  stale.Settle();
+  CHECK(record.entry.tag != 0);
+  CHECK(Lock(Table()->NameOf(record)).Available() == 1 && Lock("first").Available() == 1);
+}

@@ -74,6 +74,22 @@ describe('a worker thread that waits', () => {
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '1 false\n1\n', stderr: '' });
   });
 
+  it.each([
+    ['acquire()', 'await lock.acquire();'],
+    ['acquireSync()', 'lock.acquireSync();'],
+  ])('with %s is not taken for a holder that died when it is terminated and granted the lock at once', (_how, wait) => {
+    const { status, stdout, stderr } = runWhileHeld(`
+      const worker = await waitingWorker(${JSON.stringify(wait)});
+      const end = worker.terminate();
+      held.release();
+      await end;
+      const granted = await lock.acquire({ timeoutMs: 5_000 });
+      console.log(granted.abandoned, granted.release());
+    `);
+
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'false true\n', stderr: '' });
+  });
+
   it('and has been granted what it does not know of yet is terminated at once, and the next one is served', () => {
     const { status, stdout } = runWhileHeld(`
       const worker = await waitingWorker(\`

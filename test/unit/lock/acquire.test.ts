@@ -187,8 +187,12 @@ describe('acquireSync()', () => {
     held.release();
     expect(failure(() => lock.acquireSync())).toMatchObject(deadlock);
     expect(lock.acquireSync({ timeoutMs: 10 }), 'with a time it is a wait as any').toBeNull();
+    const controller = new AbortController();
+    const aborted = expect(lock.acquire({ signal: controller.signal })).rejects.toBe('enough');
+    controller.abort('enough');
     (await next).release();
-    expect(lock.acquireSync()!.release()).toBe(true);
+    expect(lock.acquireSync()!.release(), 'nothing waits any more').toBe(true);
+    await aborted;
   });
 
   it.each([
