@@ -37,7 +37,7 @@ class Membership {
   // is not there, see MapTable.
   void Forsake();
 
-  // Of the named pipe through which a thread is told of its waits, see inbox.h. The last one to leave removes them with the table.
+  // Of the named pipe through which a thread is told of its waits, see inbox.h. It goes with the table at the latest.
   std::string InboxPath(uint32_t slot, uint16_t thread) const;
 
   uint8_t* memory() const { return memory_; }

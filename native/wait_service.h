@@ -75,8 +75,8 @@ class WaitService {
 };
 
 // Blocks the calling thread until the lock is granted, at most `timeout_ns` (negative: no limit), and only as long as
-// `goes_on` says so, which is asked every 20 ms at least, and at the end. kDone, kBusy when the wait is over, or an error as
-// TryAcquire; DEADLOCK where this very thread has all that it would wait for.
+// `goes_on` says so, which is asked every 20 ms at least, and at the end. kDone, kBusy when the wait is over, or an
+// error as TryAcquire; DEADLOCK where this very thread has all that it would wait for.
 Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const std::function<bool()>& goes_on,
                         Grant* grant, SysError* error);
 

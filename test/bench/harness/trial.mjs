@@ -40,6 +40,7 @@ export async function runTrial({ script, args = {}, runtime, parentFolder = tmpd
   } finally {
     await stopServer?.();
     rmSync(place.folder, { recursive: true, force: true });
+    rmSync(`/dev/shm/sem.${place.namespace}`, { force: true }); // a plain semaphore outlives those who were killed
   }
 }
 

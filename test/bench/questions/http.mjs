@@ -59,10 +59,16 @@ export const http = {
     SERVERS.flatMap(({ framework, group, most }) => {
       const ratio = (side, other) => figures.ratio('cpuNs', [side, group], [other, group]);
       const added = (side) => percentAbove(ratio(side, NONE));
-      const options = { unit: 'percent', because: BECAUSE[framework](shown(added(EMPTY))) };
+      const because = BECAUSE[framework](shown(added(EMPTY)));
+      const making =
+        ` To make the name of each request, and to find its lock, adds ${shown(percentAbove(ratio(KEYED, FREE)))} to ` +
+        'the processor time with one fixed name.';
       return [
-        atMost(most, `processor time that fileLock() adds, free, ${group}`, added(FREE), options),
-        atMost(most, `processor time that fileLock() adds, keyed, ${group}`, added(KEYED), options),
+        atMost(most, `processor time that fileLock() adds, free, ${group}`, added(FREE), { unit: 'percent', because }),
+        atMost(most, `processor time that fileLock() adds, keyed, ${group}`, added(KEYED), {
+          unit: 'percent',
+          because: because + making,
+        }),
         atMost(0.5, `busy ÷ 200 of a handler that does nothing, ${group}`, ratio(BUSY, NONE), {
           because:
             'a busy answer is a whole answer: to read the request and to write a response is all that a handler that ' +
