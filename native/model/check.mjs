@@ -24,7 +24,7 @@ const runs = [
   holds('lock', '3 processes, 1 permit, any kills', { PROCESSES: 3, PERMITS: 1, HAND_BACK: '' }),
   holds('lock', '2 processes, 2 permits, foreign, any kills', { PROCESSES: 2, PERMITS: 2, HAND_BACK: '', FOREIGN: '' }),
   holds('lock', '2 processes, 2 permits, any kills', { PROCESSES: 2, PERMITS: 2, HAND_BACK: '' }),
-  holds('queue', '3 processes, shared, 1 kill', { PROCESSES: 3, PERMITS: 1, KILLS: 1, SHARED: '' }),
+  holds('queue', '3 processes, shared, no kill', { PROCESSES: 3, PERMITS: 1, KILLS: 0, SHARED: '' }),
   holds('queue', '3 processes, 1 permit, 2 kills', { PROCESSES: 3, PERMITS: 1, KILLS: 2 }),
   holds('queue', '2 processes, shared, stealing, any kills', { PROCESSES: 2, PERMITS: 1, SHARED: '', STEALING: '' }),
   holds('queue', '3 processes, 1 permit, stealing, 1 kill', { PROCESSES: 3, PERMITS: 1, KILLS: 1, STEALING: '' }),
