@@ -88,7 +88,9 @@ const BECAUSE = {
     `a middleware that does nothing but call \`next()\` adds ${empty} in the same run. Express gives each request and ` +
     'response a hidden class of its own, so that V8 looks up anew each property that is read of them, and pays most ' +
     'for one that is added: `req.lock`.',
-  http: (empty) => `a middleware that does nothing but call \`next()\` adds ${empty} in the same run.`,
+  http: (empty) =>
+    `a middleware that does nothing but call \`next()\` adds ${empty} in the same run; the spread of the trials, in the ` +
+    'table, is wider than what is to be told apart here.',
 };
 
 function shown(percent) {
