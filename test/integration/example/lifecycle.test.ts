@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
@@ -132,11 +133,11 @@ describe('Ctrl-C', () => {
 
   it('that comes twice at the same moment, as under npm, lets a worker finish', async () => {
     const example = await exampleForTest({ SEMLOCK_NAMESPACE: namespace });
-    const working = example.whenFree('/journal?ms=700', { method: 'POST' });
+    const working = example.whenFree('/journal?ms=1500', { method: 'POST' });
     await until(() => / lock$/m.test(example.output()), 'a worker has the lock');
 
     process.kill(example.pid, 'SIGINT');
-    await until(async () => !(await takesRequests(example.url)), 'it takes no new requests');
+    await sleep(50); // two that are pending together would come as one
     process.kill(example.pid, 'SIGINT');
 
     expect((await working).status).toBe(200);
@@ -166,10 +167,3 @@ describe('Ctrl-C', () => {
     expect(filesOf(namespace)).toEqual([]);
   });
 });
-
-function takesRequests(url: string): Promise<boolean> {
-  return fetch(url).then(
-    () => true,
-    () => false,
-  );
-}
