@@ -11,7 +11,8 @@ import { checkLockName, defaultNamespace } from '../names.js';
 import { busyResponder } from './busy-response.js';
 import { heldAlready, releaseUnanswered, RequestHold, type LockIdentity } from './hold-until-done.js';
 import { isMode, type AnyLockName, type HttpLockConfig } from './http-options.js';
-import { isThenable, type LockableRequest, type Next } from './http-types.js';
+import { isThenable, type Next } from './http-types.js';
+import { setLockOf } from './request-lock.js';
 import { isOver } from './response-state.js';
 import { waitInTurn, type WaitEnd } from './wait-in-turn.js';
 
@@ -81,7 +82,7 @@ export function lockGate(owner: string, name: AnyLockName, config: HttpLockConfi
     const mine = heldAlready(req, lock);
     if (mine !== undefined) {
       if (mine.mode === 'shared' && mode === 'exclusive') return next(asHttpError(owner, upgrade(owner, target), 500));
-      (req as LockableRequest).lock = mine;
+      setLockOf(req, mine);
       return enter(req, res, next, undefined);
     }
 

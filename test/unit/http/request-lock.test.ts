@@ -1,0 +1,62 @@
+// Where `req.lock` is kept, which nobody should notice: in Express it is no property of the request's own.
+
+import express from 'express';
+import request from 'supertest';
+import { describe, expect, it } from 'vitest';
+
+import { fileLock } from '../../../src/http/file-lock.js';
+import { frameworks, type Handler } from '../../support/http-frameworks.js';
+import { scratchNamespace } from '../../support/shm.js';
+
+const namespace = scratchNamespace();
+const guard = (name: string) => fileLock(name, { namespace });
+const answerName: Handler = (req, res) =>
+  void res.end(`${req.lock.name}, ${Object.hasOwn(req, 'lock') ? 'own' : 'inherited'}`);
+
+describe('req.lock', () => {
+  it.each(frameworks)('is what the request holds in $name', async ({ name, app }) => {
+    const answer = `a, ${name.startsWith('Express') ? 'inherited' : 'own'}`;
+    await request(app(guard('a') as Handler, answerName))
+      .get('/')
+      .expect(200, answer);
+  });
+
+  it('is undefined in Express where nothing is held, also for a request beside one that holds', async () => {
+    const app = express().get('/other', (req, res) => void res.json(req.lock === undefined));
+    app.get('/', guard('a'), async (_req, res) => {
+      await request(app).get('/other').expect(200, 'true');
+      res.end();
+    });
+    await request(app).get('/').expect(200);
+  });
+
+  it('is found in the apps above and below the one that has the lock', async () => {
+    const names: (string | undefined)[] = [];
+    const note: express.RequestHandler = (req, _res, next) => {
+      names.push(req.lock?.name);
+      next();
+    };
+    const inner = express().use(note, guard('b'), note);
+    const app = express()
+      .use(guard('a'), inner, note)
+      .get('/', (_req, res) => void res.end());
+
+    await request(app).get('/').expect(200);
+    expect(names).toEqual(['a', 'b', 'b']);
+  });
+
+  it('can be set by the app', async () => {
+    const app = express().get('/', guard('a'), (req, res) => {
+      Object.assign(req, { lock: 'mine' });
+      res.json(req.lock);
+    });
+    await request(app).get('/').expect(200, '"mine"');
+  });
+
+  it("is the request's own where the app has a property of that name", async () => {
+    const app = express();
+    Object.assign(app.request, { lock: 'of the app' });
+    app.get('/', guard('a'), answerName as never);
+    await request(app).get('/').expect(200, 'a, own');
+  });
+});
