@@ -62,12 +62,13 @@ function positive(option, text, test) {
 async function ask(question) {
   const start = Date.now();
   const shareOfOthers = watchOthers();
-  const outcomes = await runRounds(question.sides(scale), repetitions, tell);
+  const trials = repetitions * (question.trialsPerRepetition ?? 1);
+  const outcomes = await runRounds(question.sides(scale), trials, tell);
   tell('');
   const result = resultOf(question, outcomes, {
     date: new Date(start).toISOString().slice(0, 10),
     minutes: Number(((Date.now() - start) / 60_000).toFixed(1)),
-    repetitions,
+    repetitions: trials,
     scale,
     machine: machine(),
     versions: versions(),

@@ -7,11 +7,15 @@ import { now } from './in-trial.mjs';
 
 const HEAD_START_NS = 20e6;
 
-/** Starts `script` (a URL) with `args`, and waits for its first message, which says that it is ready. */
+/**
+ * Starts `script` (a URL) with `args`, and waits for its first message, which says that it is ready. Await `ended` before
+ * the trial is over: what a process has used counts as this one's own only when this one has seen its end.
+ */
 export async function startWorker(script, args) {
   const worker = fork(script, [JSON.stringify(args)]);
+  const ended = once(worker, 'exit');
   const ready = await nextMessage(worker);
-  return { worker, ready };
+  return { worker, ready, ended };
 }
 
 /** The next message of a worker; rejects when it ends without one, or reports a failure. */
@@ -41,5 +45,6 @@ export async function runTogether(script, args, count) {
       return nextMessage(worker);
     }),
   );
+  await Promise.all(workers.map(({ ended }) => ended));
   return reports;
 }

@@ -5,8 +5,9 @@ import { format } from '../harness/format.mjs';
 import { atMost } from '../harness/reach.mjs';
 import { ofTrials } from '../harness/statistics.mjs';
 
-const REQUESTS = 16_000;
-const WARM_UP = 12_000; // until V8 has compiled what a request runs through
+const BLOCK = 50; // requests
+const ROUNDS = 200;
+const WARM_UP_ROUNDS = 60; // until V8 has compiled what a request runs through
 
 const SERVERS = [
   { framework: 'express', group: 'Express 5', most: 2 },
@@ -14,52 +15,62 @@ const SERVERS = [
 ];
 
 const NONE = 'no lock';
+const AGAIN = 'no lock, again';
 const EMPTY = 'a middleware that does nothing';
 const FREE = 'fileLock(), free';
 const KEYED = 'fileLock(), keyed';
 const BUSY = 'fileLock(), busy';
 const FILE = 'no lock, reads a file';
 
-const SIDES = [
-  [NONE, "a handler that calls `res.end('ok')`", { lock: 'none', handler: 'light' }],
+const BASE = [NONE, "a handler that calls `res.end('ok')`", { lock: 'none', handler: 'light' }];
+const LIGHT_SIDES = [
+  [AGAIN, 'the same a second time, to show what differences mean', { lock: 'none', handler: 'light' }],
   [EMPTY, 'the same behind `(req, res, next) => next()`', { lock: 'empty', handler: 'light' }],
   [FREE, 'the same behind one lock that nobody else holds', { lock: 'free', handler: 'light' }],
   [KEYED, 'the same behind a lock for each path, of 16 paths', { lock: 'keyed', handler: 'light' }],
   [BUSY, 'the same while another process holds the lock: each answer is a 503', { lock: 'busy', handler: 'light' }],
-  [FILE, 'a handler that reads a file of 4 KiB and sends it', { lock: 'none', handler: 'file' }],
 ];
+const FILE_SIDES = [[FILE, 'a handler that reads a file of 4 KiB and sends it', { lock: 'none', handler: 'file' }]];
 
 export const http = {
   name: 'http',
   title: 'HTTP',
   asks:
     'How much processor time does a request cost the process of the server, and how many requests are served in a ' +
-    'second? The client is autocannon with 8 connections.',
+    'second? The client has 8 connections. In each trial one process serves all sides with a light handler, in blocks ' +
+    `of ${BLOCK} requests whose order is drawn by lot: two processes that do the same differ by more than what is to be ` +
+    'told apart here.',
   metrics: [
     { key: 'cpuNs', title: 'processor time of a request', unit: 'ns', of: ofTrials('cpuNs') },
+    { key: 'addedPercent', title: `more than ${NONE}`, unit: 'percent', of: ofTrials('addedPercent') },
     { key: 'perSecond', title: 'requests', unit: 'perSecond', of: ofTrials('perSecond') },
   ],
   charts: ['http'],
   draw: (result) => ({ http: dotChart(result, 'cpuNs', 0) }),
+  trialsPerRepetition: 3,
 
   sides: (scale) =>
-    SERVERS.flatMap(({ framework, group }) =>
-      SIDES.map(([name, does, args]) => ({
-        name,
-        does,
-        group,
-        trial: {
-          script: 'http',
-          args: { framework, ...args, warmUp: WARM_UP, requests: Math.ceil(REQUESTS * scale) },
+    SERVERS.flatMap(({ framework, group }) => {
+      const trialOf = (sides) => ({
+        script: 'http',
+        args: {
+          framework,
+          sides: sides.map(([name, , options]) => ({ name, ...options })),
+          block: BLOCK,
+          warmUpRounds: WARM_UP_ROUNDS,
+          rounds: Math.ceil(ROUNDS * scale),
         },
-      })),
-    ),
+      });
+      const sidesOf = (sides, trial) => sides.map(([name, does]) => ({ name, does, group, trial, part: name }));
+      const light = [BASE, ...LIGHT_SIDES];
+      return [...sidesOf(light, trialOf(light)), ...sidesOf(FILE_SIDES, trialOf([BASE, ...FILE_SIDES]))];
+    }),
 
   reach: (figures) =>
     SERVERS.flatMap(({ framework, group, most }) => {
       const ratio = (side, other) => figures.ratio('cpuNs', [side, group], [other, group]);
-      const added = (side) => percentAbove(ratio(side, NONE));
-      const because = BECAUSE[framework](shown(added(EMPTY)));
+      const added = (side) => figures.median('addedPercent', side, group);
+      const because = BECAUSE[framework](shown(added(EMPTY)), shown(added(AGAIN)));
       const making =
         ` To make the name of each request, and to find its lock, adds ${shown(percentAbove(ratio(KEYED, FREE)))} to ` +
         'the processor time with one fixed name.';
@@ -84,13 +95,13 @@ export const http = {
 };
 
 const BECAUSE = {
-  express: (empty) =>
-    `a middleware that does nothing but call \`next()\` adds ${empty} in the same run. Express gives each request and ` +
-    'response a hidden class of its own, so that V8 looks up anew each property that is read of them, and pays most ' +
-    'for one that is added: `req.lock`.',
-  http: (empty) =>
-    `a middleware that does nothing but call \`next()\` adds ${empty} in the same run; the spread of the trials, in the ` +
-    'table, is wider than what is to be told apart here.',
+  express: (empty, again) =>
+    `a middleware that does nothing but call \`next()\` adds ${empty} in the same run, and the same without a lock a ` +
+    `second time ${again}. Express gives each request and response a hidden class of its own, so that V8 looks up ` +
+    'anew each property that is read of them, and the gate has to read whether the client is still there.',
+  http: (empty, again) =>
+    `a middleware that does nothing but call \`next()\` adds ${empty} in the same run, and the same without a lock a ` +
+    `second time ${again}.`,
 };
 
 function shown(percent) {

@@ -1,4 +1,5 @@
-// The server of an HTTP trial. It tells its port, and in the end what the requests after the first ones have cost it.
+// The server of an HTTP trial, which serves all sides: each on a port of its own. It tells the ports, and after each
+// block of requests what that has cost it.
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -9,7 +10,7 @@ import express from 'express';
 import { fileLock } from '../../../dist/index.js';
 import { now } from '../harness/in-trial.mjs';
 
-const { framework, lock, handler, warmUp, requests, place } = JSON.parse(process.argv[2]);
+const { framework, sides, block, place } = JSON.parse(process.argv[2]);
 const namespace = place.namespace;
 const file = join(place.folder, 'served');
 await writeFile(file, 'x'.repeat(4096));
@@ -20,33 +21,38 @@ const handlers = {
 };
 
 const locks = {
-  none: undefined,
+  none: () => undefined,
   empty: () => (_req, _res, next) => next(),
-  free: () => fileLock('bench', { namespace }),
+  free: () => fileLock('free', { namespace }),
   keyed: () => fileLock({ namespace, name: (req) => `file:${req.url}` }),
-  busy: () => fileLock('bench', { namespace }),
+  busy: () => fileLock('busy', { namespace }),
 };
 
-const middleware = locks[lock]?.();
 const frameworks = { express: expressApp, http: plainHandler };
-const listener = frameworks[framework](middleware, handlers[handler]);
-const server = createServer((req, res) => {
-  count();
-  listener(req, res);
-});
-server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }));
-process.on('SIGTERM', () => process.exit());
 
-let begun = 0;
-let start;
+const ports = await Promise.all(
+  sides.map(({ lock, handler }) => serve(frameworks[framework](locks[lock](), handlers[handler]))),
+);
+process.send({ ports });
+process.on('disconnect', () => process.exit());
 
-/** Measures from within one stream of requests: where connections open or close, Node.js compiles its code anew. */
-function count() {
-  begun += 1;
-  if (begun === warmUp) start = { cpu: process.cpuUsage(), time: now() };
-  if (begun !== warmUp + requests) return;
-  const { user, system } = process.cpuUsage(start.cpu);
-  process.send({ cpuNs: ((user + system) * 1e3) / requests, perSecond: (requests * 1e9) / (now() - start.time) });
+/** Listens; gives the port. */
+function serve(listener) {
+  let begun = 0;
+  let start;
+  const server = createServer({ keepAliveTimeout: 0 }, (req, res) => {
+    if (begun === 0) start = { cpu: process.cpuUsage(), time: now() };
+    begun += 1;
+    if (begun === block) {
+      begun = 0;
+      const { user, system } = process.cpuUsage(start.cpu);
+      process.send({ cpuNs: (user + system) * 1e3, ns: now() - start.time });
+    }
+    listener(req, res);
+  });
+  return new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => resolve(server.address().port));
+  });
 }
 
 function expressApp(middleware, handle) {

@@ -18,7 +18,7 @@ await inTrial(async ({ contender, variant, place, kills, residentMiB, giveUpMs }
   const recoveryNs = [];
   for (let kill = 0; kill < kills; kill++) {
     const holder = new URL('recovery-holder.mjs', import.meta.url);
-    const { worker } = await startWorker(holder, { contender, variant, place, residentMiB });
+    const { worker, ended } = await startWorker(holder, { contender, variant, place, residentMiB });
     const grant = Promise.resolve(acquire()).then((release) => ({ release, grantedAt: now() }));
     await sleep(settleMs());
 
@@ -28,6 +28,7 @@ await inTrial(async ({ contender, variant, place, kills, residentMiB, giveUpMs }
     if (granted === undefined) throw new Error(`never: still held ${giveUpMs / 1000} s after the kill`);
     recoveryNs.push(granted.grantedAt - killedAt);
     await granted.release();
+    await ended;
   }
   return { recoveryNs };
 });

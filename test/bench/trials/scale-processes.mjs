@@ -27,13 +27,7 @@ await inTrial(async ({ processes, pairs, place }) => {
     memoryBytes: Math.max(0, process.memoryUsage.rss() - before),
     sharedBytes: sharedBytes(place.namespace),
   };
-  await Promise.all(others.map(({ worker }) => end(worker)));
+  for (const { worker } of others) worker.send({});
+  await Promise.all(others.map(({ ended }) => ended));
   return result;
 });
-
-function end(worker) {
-  return new Promise((resolve) => {
-    worker.once('exit', resolve);
-    worker.send({});
-  });
-}
