@@ -1,5 +1,6 @@
 #include "inbox_binding.h"
 
+#include <algorithm>
 #include <vector>
 
 namespace semlock {
@@ -41,33 +42,34 @@ void LoopInbox::OnReadable(uv_poll_t* poll, int, int) {
   napi_close_handle_scope(self->env_, scope);
 }
 
-// As one flat array: id, entry (-1: stolen), token, abandoned, and so on. Where JavaScript cannot run any more, as in a
-// worker thread that ends, nothing is taken: what was granted is given back by Close().
+// Where JavaScript cannot run any more, as in a worker thread that ends, nothing is taken: what was granted is given
+// back by Close().
 void LoopInbox::TellJavaScript() {
   if (!CanRun(env_)) return;
   std::vector<WaitEvent> events;
   service_.Take(*inbox_, &events);
-  if (events.empty()) return;
-  napi_value flat = nullptr;
-  napi_create_array_with_length(env_, events.size() * 4, &flat);
-  uint32_t at = 0;
-  napi_value value = nullptr;
-  const auto add = [&](double number) {
-    napi_create_double(env_, number, &value);
-    napi_set_element(env_, flat, at++, value);
-  };
-  for (const WaitEvent& event : events) {
-    add(event.id);
-    add(event.stolen ? -1 : static_cast<double>(event.grant.entry));
-    add(static_cast<double>(event.grant.token));
-    napi_get_boolean(env_, event.grant.abandoned, &value);
-    napi_set_element(env_, flat, at++, value);
+  for (size_t told = 0; told < events.size();) {
+    const size_t count = std::min(events.size() - told, Locks::kEventsAtOnce);
+    double* field = locks_->events;
+    for (size_t each = 0; each < count; ++each, ++told) {
+      const auto& [id, stolen, grant] = events[told];
+      *field++ = id;
+      *field++ = stolen ? -1 : static_cast<double>(grant.entry);
+      *field++ = static_cast<double>(grant.token);
+      *field++ = grant.abandoned ? 1 : 0;
+    }
+    Call(count);
   }
+}
+
+void LoopInbox::Call(size_t count) {
   napi_value callback = nullptr;
   napi_value global = nullptr;
+  napi_value argument = nullptr;
   napi_get_reference_value(env_, locks_->on_events, &callback);
   napi_get_global(env_, &global);
-  napi_make_callback(env_, context_, global, callback, 1, &flat, nullptr);
+  napi_create_uint32(env_, static_cast<uint32_t>(count), &argument);
+  napi_make_callback(env_, context_, global, callback, 1, &argument, nullptr);
   bool threw = false;
   napi_value thrown = nullptr;
   napi_is_exception_pending(env_, &threw);

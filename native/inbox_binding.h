@@ -28,6 +28,8 @@ class LoopInbox {
   static void OnReadable(uv_poll_t* poll, int status, int events);
   static void Close(napi_async_cleanup_hook_handle hook, void* self);
   void TellJavaScript();
+  // Of so many events, which are in `locks_->events`.
+  void Call(size_t count);
 
   const napi_env env_;
   Locks* const locks_;

@@ -175,9 +175,10 @@ bool LatchedRecord::Sweep() {
 
 bool LatchedRecord::Enqueue(Mode mode, uint16_t thread, int32_t id, WaitRef* ref) {
   // A permit is an entry, and there are as many as permits; readers need one each.
+  Waiter* waiter = FreeWaiter(&ref->number, kGrantedDead);
+  if (waiter == nullptr) waiter = FreeWaiter(&ref->number, kAllDead);
   const uint32_t waiting = record_.waiting.load();
   if (mode == Mode::kShared && record_.held.load() + waiting >= record_.entry_room) return false;
-  Waiter* waiter = FreeWaiter(&ref->number);
   if (waiter == nullptr) return false;
   ref->ticket = ++record_.last_ticket;
   waiter->ticket.store(ref->ticket);
@@ -195,15 +196,17 @@ bool LatchedRecord::Enqueue(Mode mode, uint16_t thread, int32_t id, WaitRef* ref
   return true;
 }
 
-Waiter* LatchedRecord::FreeWaiter(uint32_t* number) {
+// Frees cells that the dead have left: a granted one is read by its process alone, and the others by nobody as long as
+// nothing can be granted.
+Waiter* LatchedRecord::FreeWaiter(uint32_t* number, Reused reused) {
   Waiter* free = nullptr;
   Tag alive = table_.slot().tag();
   table_.AnyWaiter(record_, [&](Waiter& waiter, uint32_t at) {
     const Tag tag = waiter.tag.load();
-    // A granted cell is read by its process alone; one that died leaves it behind.
-    if (tag != 0 && waiter.state.load() == kGranted && tag != alive) {
+    const bool granted = waiter.state.load() == kGranted;
+    if (tag != 0 && tag != alive && (granted || reused == kAllDead)) {
       if (table_.slot().Check(tag) == Liveness::kDead) {
-        waiter.tag.store(0);
+        granted ? waiter.tag.store(0) : LeaveLine(waiter);
       } else {
         alive = tag;
       }
@@ -216,27 +219,26 @@ Waiter* LatchedRecord::FreeWaiter(uint32_t* number) {
   return free;
 }
 
-// The one with the smallest ticket of those that still wait and live. Frees the cells of the others it meets.
+void LatchedRecord::LeaveLine(Waiter& waiter) {
+  waiter.tag.store(0);
+  CRASH_POINT(queue_cell_freed);
+  record_.waiting.store(record_.waiting.load() - 1);
+}
+
+// The one with the smallest ticket of those that still wait, dead or alive. Frees the cells of those that do not.
 Waiter* LatchedRecord::Head() {
-  for (;;) {
-    Waiter* head = nullptr;
-    table_.AnyWaiter(record_, [&](Waiter& waiter, uint32_t) {
-      if (waiter.tag.load() == 0) return false;
-      const uint8_t state = waiter.state.load();
-      if (state == kCancelled) {
-        waiter.tag.store(0);
-        CRASH_POINT(queue_cell_freed);
-        record_.waiting.store(record_.waiting.load() - 1);
-      } else if (state == kWaiting && (head == nullptr || waiter.ticket < head->ticket)) {
-        head = &waiter;
-      }
-      return false;
-    });
-    if (head == nullptr || table_.slot().Check(head->tag.load()) != Liveness::kDead) return head;
-    head->tag.store(0);
-    CRASH_POINT(queue_cell_freed);
-    record_.waiting.store(record_.waiting.load() - 1);
-  }
+  Waiter* head = nullptr;
+  table_.AnyWaiter(record_, [&](Waiter& waiter, uint32_t) {
+    if (waiter.tag.load() == 0) return false;
+    const uint8_t state = waiter.state.load();
+    if (state == kCancelled) {
+      LeaveLine(waiter);
+    } else if (state == kWaiting && (head == nullptr || waiter.ticket < head->ticket)) {
+      head = &waiter;
+    }
+    return false;
+  });
+  return head;
 }
 
 void LatchedRecord::HandOn() {
@@ -244,6 +246,12 @@ void LatchedRecord::HandOn() {
     Waiter* head = Head();
     uint32_t number = 0;
     if (head == nullptr) return;
+    // Whether it lives is asked when something can be granted, since that is a system call.
+    if (!CanTake(Mode::kExclusive) && !CanTake(Mode::kShared)) return;
+    if (table_.slot().Check(head->tag.load()) == Liveness::kDead) {
+      LeaveLine(*head);
+      continue;
+    }
     Entry* entry = FreeEntry(&number);
     if (entry == nullptr || !TakePermit(head->mode)) return;
     CRASH_POINT(hand_on_permit_taken);

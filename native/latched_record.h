@@ -70,7 +70,9 @@ class LatchedRecord {
   bool TakePermit(Mode mode);
   void WriteEntry(Entry& entry, Mode mode, Tag tag, uint32_t pid, uint16_t thread, uint64_t token);
   Entry* FreeEntry(uint32_t* number);
-  Waiter* FreeWaiter(uint32_t* number);
+  enum Reused { kGrantedDead, kAllDead };
+  Waiter* FreeWaiter(uint32_t* number, Reused reused);
+  void LeaveLine(Waiter& waiter);
   Waiter* Head();
   void SettleGranting(Waiter& waiter);
   bool Sweep();

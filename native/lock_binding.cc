@@ -88,14 +88,16 @@ Napi::Value LockOpen(const Napi::CallbackInfo& info) {
                            locks->handles.Add(LockRecord(std::move(table), std::move(identity), locks->thread)));
 }
 
-// lockTryAcquire(), of lockArguments [handle, mode: 0 exclusive, 1 shared]: the number of the entry, or one of kResult…
+// lockTryAcquire(), of lockArguments [handle, mode: 0 exclusive, 1 shared, 1 to look for the dead]: the number of the
+// entry, or one of kResult…
 napi_value LockTryAcquire(napi_env env, napi_callback_info info) {
   Locks& locks = DataOf<Locks>(env, info);
   LockRecord* lock = locks.handles.Get(locks.IntArgument(0));
   Grant grant;
   SysError error;
   const Outcome outcome =
-      lock == nullptr ? Outcome::kNotHeld : lock->TryAcquire(ModeOf(locks.IntArgument(1)), &grant, &error);
+      lock == nullptr ? Outcome::kNotHeld
+                      : lock->TryAcquire(ModeOf(locks.IntArgument(1)), &grant, &error, locks.IntArgument(2) != 0);
   return Int(env, locks.Return(outcome, grant, error));
 }
 
@@ -225,6 +227,9 @@ void InitLocks(Napi::Env env, Napi::Object exports) {
   Napi::Float64Array arguments = Napi::Float64Array::New(env, 3);
   locks->arguments = arguments.Data();  // likewise
   exports["lockArguments"] = arguments;
+  Napi::Float64Array events = Napi::Float64Array::New(env, Locks::kEventsAtOnce * Locks::kFieldsPerEvent);
+  locks->events = events.Data();  // likewise
+  exports["lockEvents"] = events;
   exports["lockOpen"] = Napi::Function::New(env, LockOpen, "lockOpen", locks);
   exports["lockError"] = Napi::Function::New(env, LockError, "lockError", locks);
   exports["lockAvailable"] = Napi::Function::New(env, LockAvailable, "lockAvailable", locks);

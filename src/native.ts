@@ -35,7 +35,7 @@ export interface NativeAddon {
     foreign: boolean,
     customName: string,
   ): Handle;
-  /** With `lockArguments` `[handle, mode]`: the number of an entry, or a result below 0. */
+  /** With `lockArguments` `[handle, mode, settles]`: the number of an entry, or a result below 0. */
   readonly lockTryAcquire: () => number;
   /** Waits on this thread, at most `timeoutMs` if that is not negative; else as `lockTryAcquire`. */
   lockAcquireSync(handle: Handle, mode: NativeMode, timeoutMs: number): number;
@@ -43,8 +43,10 @@ export interface NativeAddon {
   lockSteal(handle: Handle): number;
   lockError(): never;
 
-  /** Once in a thread, before anything waits: `callback` gets {@link FIELDS_PER_EVENT} fields for each event. */
-  lockOnEvents(callback: (events: readonly number[]) => void): void;
+  /** Once in a thread, before anything waits: `callback` is called when that many events are in `lockEvents`. */
+  lockOnEvents(callback: (count: number) => void): void;
+  /** {@link FIELDS_PER_EVENT} fields for each event. */
+  readonly lockEvents: Float64Array;
   /** Whether waiting keeps the event loop running. */
   lockKeepAlive(alive: boolean): void;
   /** As `lockTryAcquire`, but {@link QUEUED} in place of busy: an event with the id in `lockResult` will come. */
@@ -77,7 +79,7 @@ export const BUSY = -1;
 export const QUEUED = -3;
 /** What `lockCancel` returns when it is too late. */
 export const DELIVERED = -4;
-/** Each event is an id, the entry ({@link STOLEN} for a watched one), its token, and whether it was abandoned. */
+/** Each event is an id, the entry ({@link STOLEN} for a watched one), its token, and 1 if it was abandoned. */
 export const FIELDS_PER_EVENT = 4;
 export const STOLEN = -1;
 
@@ -118,10 +120,14 @@ export const native: NativeAddon = load();
 export const { lockResult } = native;
 const { lockTryAcquire, lockRelease, lockArguments } = native;
 
-/** The number of an entry, {@link BUSY}, or less: then `lockError` throws what is wrong. */
-export function tryAcquire(handle: Handle, mode: NativeMode): number {
+/**
+ * The number of an entry, {@link BUSY}, or less: then `lockError` throws what is wrong. Who waits next if it is busy need
+ * not settle what the dead have left, which asks the system: the wait does.
+ */
+export function tryAcquire(handle: Handle, mode: NativeMode, settles: 0 | 1 = 1): number {
   lockArguments[0] = handle;
   lockArguments[1] = mode;
+  lockArguments[2] = settles;
   return lockTryAcquire();
 }
 

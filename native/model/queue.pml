@@ -101,6 +101,7 @@ inline die() {
 // ---- latched_record.cc
 
 #define TABLE_ALLOWS(m) (held == 0 || (m == READING -> held_mode == READING : held < PERMITS && held_mode == EXCLUSIVE))
+#define TABLE_ALLOWS_ANY (TABLE_ALLOWS(READING) || TABLE_ALLOWS(EXCLUSIVE))
 #define PERMITS_HELD (held < PERMITS -> held : PERMITS)  // readers have one together
 #define NEEDS_PERMIT(m) (m == EXCLUSIVE || held == 0)
 #define CAN_TAKE(m) (TABLE_ALLOWS(m) && (!NEEDS_PERMIT(m) || value > 0))
@@ -232,7 +233,8 @@ inline hand_on() {
        find_entry();
        if
        :: w == CELLS -> w = 0; at = 0; break
-       :: w < CELLS && (IS_DROPPED(waiter[w]) || state[w] == CANCELLED) -> free_cell(); w = 0; at = 0; freed = true
+       :: w < CELLS && (state[w] == CANCELLED || TABLE_ALLOWS_ANY && IS_DROPPED(waiter[w])) ->
+          free_cell(); w = 0; at = 0; freed = true
        :: else ->
           if
           :: at < ROOM && CAN_TAKE(wanted[w]) -> TAKE_PERMIT(wanted[w])
@@ -326,6 +328,7 @@ inline enter(what) { must_repair = (latch == DEAD); latch = me; op = what }
 #else
 #define IS_LEFT_BEHIND(tag) ((tag) == DEAD)
 #endif
+#define COUNT_OUT if :: w < CELLS -> waiting-- :: else fi
 
 inline acquire() {
   do
@@ -338,6 +341,10 @@ inline acquire() {
        do :: w < CELLS && waiter[w] != 0 && !(IS_LEFT_BEHIND(waiter[w]) && state[w] == GRANTED) -> w++
           :: else -> break
        od;
+       // A cell that is counted is freed and counted in two steps, as in hand_on(), whose kill in between is the same.
+       if :: w == CELLS -> w = 0; do :: w < CELLS && !IS_LEFT_BEHIND(waiter[w]) -> w++ :: else -> break od; COUNT_OUT
+          :: else
+       fi;
        if :: w == CELLS -> break :: else -> free_cell() fi);
     STEP(enqueue_tag_written,
          waiter[w] = me;
@@ -548,10 +555,11 @@ end_killed:
       assert(!LIVES(waiter[i]) || cell_of[waiter[i] - 1] == i &&
              (phase_of[waiter[i] - 1] == WAITS || phase_of[waiter[i] - 1] == COLLECTS))
     }
-    // Whoever is first in line lives, and waits for a permit that is held.
+    // Whoever is first in line lives, and waits for a permit that is held. Where nobody could be granted anything, nobody
+    // has asked whether it lives.
     find_head();
     if
-    :: w < CELLS -> assert(LIVES(waiter[w]) && (writers == PERMITS || readers > 0 && wanted[w] == EXCLUSIVE))
+    :: w < CELLS -> assert(writers == PERMITS || LIVES(waiter[w]) && readers > 0 && wanted[w] == EXCLUSIVE)
     :: else
     fi;
     queued = w < CELLS;

@@ -3,6 +3,8 @@
 
 import { FIELDS_PER_EVENT, native } from '../native.js';
 
+const { lockEvents } = native;
+
 /** Called once, with what became of a wait or a watched permit: {@link STOLEN}, or the entry that was granted. */
 export type EventListener = (entry: number, token: number, abandoned: boolean) => void;
 
@@ -14,17 +16,12 @@ let waiting = 0;
 export function subscribe(): void {
   if (subscribed) return;
   subscribed = true;
-  native.lockOnEvents((events) => {
-    for (let at = 0; at < events.length; at += FIELDS_PER_EVENT) {
-      const [id, entry, token, abandoned] = events.slice(at, at + FIELDS_PER_EVENT) as [
-        number,
-        number,
-        number,
-        boolean,
-      ];
+  native.lockOnEvents((count) => {
+    for (let at = 0; at < count * FIELDS_PER_EVENT; at += FIELDS_PER_EVENT) {
+      const id = lockEvents[at]!;
       const listener = listeners.get(id);
       listeners.delete(id);
-      listener?.(entry, token, abandoned);
+      listener?.(lockEvents[at + 1]!, lockEvents[at + 2]!, lockEvents[at + 3] !== 0);
     }
   });
 }

@@ -345,6 +345,37 @@ TEST("an environment that ends leaves the queue, and its grants to those behind"
   CHECK(holder.Release() && Lock("a", {}, 3).Available() == 1);
 }
 
+PROGRAM(waiter) {
+  Lock lock("a");
+  Queue(lock);
+  Say("waits");
+  Hear();
+  return 0;
+}
+
+TEST("the dead who waited take no more room than those who wait at a time, and are passed over") {
+  Lock holder("a");
+  CHECK(holder.TryAcquire());
+  for (int each = 0; each < 50; ++each) {
+    Process waiter("waiter");
+    CHECK(waiter.Read() == "waits");
+    waiter.Kill();
+    CHECK(Query("a").waiters.empty());
+  }
+  uint32_t room = 0;
+  Table()->AnyWaiter(RecordOf("a"), [&](semlock::Waiter&, uint32_t) {
+    ++room;
+    return false;
+  });
+  CHECK(room == semlock::kWaitersPerExtension);
+  Lock waiter("a", {}, 2);
+  const WaitRef wait = Queue(waiter);
+  Grant granted;
+  CHECK(holder.Release());
+  CHECK(semlock::Collect(*Table(), wait, &granted) && !granted.abandoned);
+  CHECK((*waiter).Release(granted.entry, granted.token) == Outcome::kDone);
+}
+
 TEST("a grant whose message was lost is found nevertheless, and told once") {
   Lock holder("a");
   CHECK(holder.TryAcquire());

@@ -6,7 +6,8 @@ import { atLeast } from '../harness/reach.mjs';
 import { ofTrials } from '../harness/statistics.mjs';
 import { PEERS, waitingSides } from './waiting-sides.mjs';
 
-const DURATION_MS = 200;
+const DURATION_MS = 400;
+const WARM_UP_MS = 300; // until V8 has compiled what runs again and again
 const PROCESSES = [2, 4, 8];
 const ASYNC = 'Lock.acquire()';
 const SYNC = 'Lock.acquireSync()';
@@ -38,7 +39,7 @@ export const contended = {
 
   sides: (scale) =>
     PROCESSES.flatMap((processes, index) => {
-      const args = { processes, durationMs: DURATION_MS * scale };
+      const args = { processes, warmUpMs: WARM_UP_MS, durationMs: DURATION_MS * scale };
       const group = GROUPS[index];
       return [
         {

@@ -3,16 +3,22 @@
 import { asWorker, now, rest } from '../harness/in-trial.mjs';
 import { Histogram } from '../harness/statistics.mjs';
 
-const WARM_UP_ACQUISITIONS = 20;
-
-await asWorker(async ({ contender, variant, place, durationMs }, start) => {
+await asWorker(async ({ contender, variant, place, warmUpMs, durationMs }, start) => {
   const { waiting } = await import(`../contenders/${contender}.mjs`);
   const acquire = await waiting[variant](place);
-  for (let i = 0; i < WARM_UP_ACQUISITIONS; i++) await (await acquire())();
+  await (
+    await acquire()
+  )();
 
   const { startAt } = await start();
   while (now() < startAt) rest(0.1);
-  const endAt = startAt + durationMs * 1e6;
+  const warmAt = startAt + warmUpMs * 1e6;
+  await contend(acquire, warmAt);
+  const { acquired, waits } = await contend(acquire, warmAt + durationMs * 1e6);
+  return { acquired, waits: { counts: waits.counts, max: waits.max } };
+});
+
+async function contend(acquire, endAt) {
   const waits = new Histogram();
   let acquired = 0;
   for (let asked = now(); asked < endAt; asked = now()) {
@@ -24,5 +30,5 @@ await asWorker(async ({ contender, variant, place, durationMs }, start) => {
     waits.add(waited);
     acquired++;
   }
-  return { acquired, waits: { counts: waits.counts, max: waits.max } };
-});
+  return { acquired, waits };
+}

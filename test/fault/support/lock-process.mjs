@@ -31,7 +31,7 @@ const MODES = { exclusive: EXCLUSIVE, shared: 1 };
 const QUEUED = -3;
 
 function tryAcquire(lock, mode = 'exclusive') {
-  addon.lockArguments.set([open(lock), MODES[mode]]);
+  addon.lockArguments.set([open(lock), MODES[mode], 1]);
   return grantOf(addon.lockTryAcquire());
 }
 
@@ -58,7 +58,10 @@ const calls = {
   /** Waits without blocking, as servers do: its event loop is told of the grant. */
   waitInTurn: (lock) =>
     new Promise((resolve) => {
-      addon.lockOnEvents(([, entry, token, abandoned]) => resolve({ entry, token, abandoned: Boolean(abandoned) }));
+      addon.lockOnEvents(() => {
+        const [, entry, token, abandoned] = addon.lockEvents;
+        resolve({ entry, token, abandoned: abandoned !== 0 });
+      });
       const entry = addon.lockWait(open(lock), EXCLUSIVE);
       if (entry !== QUEUED) resolve(grantOf(entry));
     }),
