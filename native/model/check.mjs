@@ -16,9 +16,10 @@ const AT_ONCE = 2;
 const MEGABYTES_EACH = 3000;
 const DEPTH = 5_000_000;
 
-/** Those that take minutes each: with `--all`. */
+/** Those that take longest: with `--all`. */
 const longRuns = [
   holds('queue', '3 processes, shared, 1 kill', { PROCESSES: 3, PERMITS: 1, KILLS: 1, SHARED: '' }),
+  holds('queue', '3 processes, 2 permits, 2 kills', { PROCESSES: 3, PERMITS: 2, KILLS: 2 }),
   holds('queue', '2 processes, shared, stealing, any kills', { PROCESSES: 2, PERMITS: 1, SHARED: '', STEALING: '' }),
   holds('lock', '3 processes, 2 permits, foreign, 1 kill', { PROCESSES: 3, PERMITS: 2, KILLS: 1, FOREIGN: '' }),
 ];
