@@ -175,10 +175,9 @@ bool LatchedRecord::Sweep() {
 
 bool LatchedRecord::Enqueue(Mode mode, uint16_t thread, int32_t id, WaitRef* ref) {
   // A permit is an entry, and there are as many as permits; readers need one each.
+  if (mode == Mode::kShared && record_.held.load() + record_.waiting.load() >= record_.entry_room) return false;
   Waiter* waiter = FreeWaiter(&ref->number, kGrantedDead);
   if (waiter == nullptr) waiter = FreeWaiter(&ref->number, kAllDead);
-  const uint32_t waiting = record_.waiting.load();
-  if (mode == Mode::kShared && record_.held.load() + waiting >= record_.entry_room) return false;
   if (waiter == nullptr) return false;
   ref->ticket = ++record_.last_ticket;
   waiter->ticket.store(ref->ticket);
@@ -191,20 +190,22 @@ bool LatchedRecord::Enqueue(Mode mode, uint16_t thread, int32_t id, WaitRef* ref
   CRASH_POINT(enqueue_filled);
   waiter->tag.store(table_.slot().tag());
   CRASH_POINT(enqueue_tag_written);
-  record_.waiting.store(waiting + 1);
+  record_.waiting.store(record_.waiting.load() + 1);
   CRASH_POINT(enqueue_counted);
   return true;
 }
 
-// Frees cells that the dead have left: a granted one is read by its process alone, and the others by nobody as long as
-// nothing can be granted.
+// One that nobody has, or that a dead process left. Under the latch only its own process reads a cell, once it is
+// granted.
 Waiter* LatchedRecord::FreeWaiter(uint32_t* number, Reused reused) {
   Waiter* free = nullptr;
+  uint32_t asked = 0;
   Tag alive = table_.slot().tag();
   table_.AnyWaiter(record_, [&](Waiter& waiter, uint32_t at) {
     const Tag tag = waiter.tag.load();
     const bool granted = waiter.state.load() == kGranted;
-    if (tag != 0 && tag != alive && (granted || reused == kAllDead)) {
+    if (tag != 0 && tag != alive && (granted || (reused == kAllDead && asked < kAskedAtOnce))) {
+      ++asked;
       if (table_.slot().Check(tag) == Liveness::kDead) {
         granted ? waiter.tag.store(0) : LeaveLine(waiter);
       } else {
@@ -242,20 +243,22 @@ Waiter* LatchedRecord::Head() {
 }
 
 void LatchedRecord::HandOn() {
+  Tag dead = 0;  // many waiters may have the same
   while (record_.waiting.load(std::memory_order_relaxed) != 0) {
     Waiter* head = Head();
     uint32_t number = 0;
     if (head == nullptr) return;
     // Whether it lives is asked when something can be granted, since that is a system call.
     if (!CanTake(Mode::kExclusive) && !CanTake(Mode::kShared)) return;
-    if (table_.slot().Check(head->tag.load()) == Liveness::kDead) {
+    const Tag tag = head->tag.load();
+    if (tag == dead || table_.slot().Check(tag) == Liveness::kDead) {
+      dead = tag;
       LeaveLine(*head);
       continue;
     }
     Entry* entry = FreeEntry(&number);
     if (entry == nullptr || !TakePermit(head->mode)) return;
     CRASH_POINT(hand_on_permit_taken);
-    const Tag tag = head->tag.load();
     const uint64_t token = record_.last_token + 1;
     head->entry = number;
     head->token = token;

@@ -63,6 +63,8 @@ class LatchedRecord {
  private:
   // More are told under the latch: it takes a crowd of readers to get there.
   static constexpr uint32_t kToldAtOnce = 16;
+  // How many waiters are asked whether they live where there is no room: each time it is a system call.
+  static constexpr uint32_t kAskedAtOnce = 16;
 
   bool GrantNow(Mode mode, uint16_t thread, Grant* grant);
   void Tell(Tag tag, uint16_t thread, int32_t id);

@@ -88,16 +88,14 @@ Napi::Value LockOpen(const Napi::CallbackInfo& info) {
                            locks->handles.Add(LockRecord(std::move(table), std::move(identity), locks->thread)));
 }
 
-// lockTryAcquire(), of lockArguments [handle, mode: 0 exclusive, 1 shared, 1 to look for the dead]: the number of the
-// entry, or one of kResult…
+// lockTryAcquire(), of lockArguments [handle, mode: 0 exclusive, 1 shared]: the number of the entry, or one of kResult…
 napi_value LockTryAcquire(napi_env env, napi_callback_info info) {
   Locks& locks = DataOf<Locks>(env, info);
   LockRecord* lock = locks.handles.Get(locks.IntArgument(0));
   Grant grant;
   SysError error;
   const Outcome outcome =
-      lock == nullptr ? Outcome::kNotHeld
-                      : lock->TryAcquire(ModeOf(locks.IntArgument(1)), &grant, &error, locks.IntArgument(2) != 0);
+      lock == nullptr ? Outcome::kNotHeld : lock->TryAcquire(ModeOf(locks.IntArgument(1)), &grant, &error);
   return Int(env, locks.Return(outcome, grant, error));
 }
 

@@ -106,7 +106,7 @@ Outcome LockRecord::Retry(SysError* error, F attempt) {
   return Outcome::kBusy;
 }
 
-Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error, bool settles) {
+Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error) {
   return Retry(error, [&](bool remembered) {
     LatchedRecord under(*table_, record(), semaphore_);
     if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
@@ -115,7 +115,7 @@ Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error, bool se
     if (remembered) r.used.store(1, std::memory_order_relaxed);
     bool slot_lost = false;
     bool granted = under.TryGrant(mode, thread_, grant);
-    if (!granted && settles) {
+    if (!granted) {
       slot_lost = under.Settle();
       granted = under.TryGrant(mode, thread_, grant);
     }

@@ -36,8 +36,8 @@ class LockRecord {
         thread_(thread) {}
 
   // kDone, kBusy, kSlotLost or kEnded. With kBusy, `error` says why the record could not be found, if that is the
-  // reason. Without `settles`, for callers that will Enqueue, what the dead hold counts as held.
-  Outcome TryAcquire(Mode mode, Grant* grant, SysError* error, bool settles = true);
+  // reason.
+  Outcome TryAcquire(Mode mode, Grant* grant, SysError* error);
   // As TryAcquire, but kQueued in place of kBusy; then the thread's inbox is sent `id` when the wait is granted.
   Outcome Enqueue(Mode mode, int32_t id, Grant* grant, WaitRef* wait, SysError* error);
   // Takes it from whoever has it, and overtakes the queue. kBusy when a foreign program has it.

@@ -35,7 +35,7 @@ export interface NativeAddon {
     foreign: boolean,
     customName: string,
   ): Handle;
-  /** With `lockArguments` `[handle, mode, settles]`: the number of an entry, or a result below 0. */
+  /** With `lockArguments` `[handle, mode]`: the number of an entry, or a result below 0. */
   readonly lockTryAcquire: () => number;
   /** Waits on this thread, at most `timeoutMs` if that is not negative; else as `lockTryAcquire`. */
   lockAcquireSync(handle: Handle, mode: NativeMode, timeoutMs: number): number;
@@ -120,14 +120,10 @@ export const native: NativeAddon = load();
 export const { lockResult } = native;
 const { lockTryAcquire, lockRelease, lockArguments } = native;
 
-/**
- * The number of an entry, {@link BUSY}, or less: then `lockError` throws what is wrong. Who waits next if it is busy need
- * not settle what the dead have left, which asks the system: the wait does.
- */
-export function tryAcquire(handle: Handle, mode: NativeMode, settles: 0 | 1 = 1): number {
+/** The number of an entry, {@link BUSY}, or less: then `lockError` throws what is wrong. */
+export function tryAcquire(handle: Handle, mode: NativeMode): number {
   lockArguments[0] = handle;
   lockArguments[1] = mode;
-  lockArguments[2] = settles;
   return lockTryAcquire();
 }
 

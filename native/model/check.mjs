@@ -68,6 +68,7 @@ const runs = [
   fails('queue', 'waiters not counted by repair', 'WAITERS_NOT_COUNTED'),
   fails('queue', 'cell of a collected grant not freed', 'CELL_KEPT'),
   fails('queue', 'granted cell of a living process reused', 'LIVING_CELL_TAKEN'),
+  fails('queue', 'cell taken from the dead and still counted', 'TAKEN_CELL_STILL_COUNTED'),
   fails('queue', 'last come, first served', 'LAST_COMES_FIRST', { PROCESSES: 3, KILLS: 0 }),
   fails('queue', 'a try overtakes the queue', 'TRY_OVERTAKES', { SHARED: '' }),
   fails('queue', 'release that does not hand on', 'NOT_HANDED_ON'),

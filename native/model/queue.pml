@@ -328,7 +328,11 @@ inline enter(what) { must_repair = (latch == DEAD); latch = me; op = what }
 #else
 #define IS_LEFT_BEHIND(tag) ((tag) == DEAD)
 #endif
+#ifdef TAKEN_CELL_STILL_COUNTED
+#define COUNT_OUT skip
+#else
 #define COUNT_OUT if :: w < CELLS -> waiting-- :: else fi
+#endif
 
 inline acquire() {
   do

@@ -156,7 +156,6 @@ export function releaseUnanswered(req: IncomingMessage): void {
   holdsOf(req)?.forEach((hold) => hold.responseDone());
 }
 
-/** Found by `req.lock` alone. */
 function holdsOf(req: IncomingMessage): RequestHold[] | undefined {
   const lock = lockOf(req);
   return lock instanceof RequestHold ? lock.ofRequest : undefined;

@@ -41,7 +41,7 @@ declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- The one way that Express offers.
   namespace Express {
     interface Request {
-      /** What this request holds, set by semlock's `fileLock()` and `locked()`, which know it by this. */
+      /** What this request holds, set by semlock's `fileLock()` and `locked()`. */
       lock?: Held;
     }
   }

@@ -30,8 +30,10 @@ export function lockOf(req: IncomingMessage): unknown {
 
 /** Writes `req.lock`. */
 export function setLockOf(req: IncomingMessage, lock: LockableRequest['lock']): void {
-  if (hasAccessor(Object.getPrototypeOf(req))) locks.set(req, lock);
-  else (req as LockableRequest).lock = lock;
+  const behindAccessor = hasAccessor(Object.getPrototypeOf(req));
+  if (behindAccessor) locks.set(req, lock);
+  // Its own where there is no accessor, or where the app has assigned one before.
+  if (!behindAccessor || Object.hasOwn(req, 'lock')) (req as LockableRequest).lock = lock;
 }
 
 /** Whether objects of a prototype have the accessor: what was found, or added, when one was first met. */

@@ -17,11 +17,13 @@ export function subscribe(): void {
   if (subscribed) return;
   subscribed = true;
   native.lockOnEvents((count) => {
+    // A copy, where a listener that runs the event loop itself could have the next events written over the rest.
+    const events = count === 1 ? lockEvents : lockEvents.slice(0, count * FIELDS_PER_EVENT);
     for (let at = 0; at < count * FIELDS_PER_EVENT; at += FIELDS_PER_EVENT) {
-      const id = lockEvents[at]!;
+      const id = events[at]!;
       const listener = listeners.get(id);
       listeners.delete(id);
-      listener?.(lockEvents[at + 1]!, lockEvents[at + 2]!, lockEvents[at + 3] !== 0);
+      listener?.(events[at + 1]!, events[at + 2]!, events[at + 3] !== 0);
     }
   });
 }

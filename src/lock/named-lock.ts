@@ -138,7 +138,7 @@ export class NamedLock {
   acquireSync(options?: AcquireSyncOptions): Held | null {
     const { timeoutMs, ...rest } = parseAcquireSyncOptions('acquireSync()', options);
     const mode = this.#modeOf('acquireSync()', rest);
-    const held = this.#heldOrNull(tryAcquire(this.#opened, NATIVE_MODE[mode], timeoutMs === 0 ? 1 : 0), mode, 0);
+    const held = this.#heldOrNull(tryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
     if (held !== null) return held;
     if (timeoutMs === undefined && isWaitedFor(this.key)) throw failureOf(EDEADLK, 'acquire', this.name, 'DEADLOCK');
     if (timeoutMs !== 0) return this.#waitSync(mode, timeoutMs ?? -1);
@@ -209,7 +209,7 @@ export class NamedLock {
       signal?.throwIfAborted();
       const key = this.key;
       if (!isWaitedFor(key)) {
-        const held = this.#heldOrNull(tryAcquire(this.#opened, NATIVE_MODE[mode], timeoutMs === 0 ? 1 : 0), mode, 0);
+        const held = this.#heldOrNull(tryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
         if (held !== null) {
           resolve(held);
           return;

@@ -24,8 +24,9 @@ export async function nextMessage(worker) {
   try {
     const message = await Promise.race([
       once(worker, 'message', ended).then(([message]) => message),
-      once(worker, 'exit', ended).then(([code, signal]) => {
-        throw new Error(`a process of the trial ended with ${signal ?? `exit code ${code}`}`);
+      // Its end may be seen before its last message is, but not that of the channel.
+      once(worker, 'disconnect', ended).then(() => {
+        throw new Error('a process of the trial ended without a report');
       }),
     ]);
     if (message.failure !== undefined) throw new Error(message.failure);

@@ -7,7 +7,7 @@ import { ofTrials } from '../harness/statistics.mjs';
 import { PEERS, waitingSides } from './waiting-sides.mjs';
 
 const DURATION_MS = 400;
-const WARM_UP_MS = 300; // until V8 has compiled what runs again and again
+const WARM_UP_MS = 1000; // until V8 has compiled what runs again and again
 const PROCESSES = [2, 4, 8];
 const ASYNC = 'Lock.acquire()';
 const SYNC = 'Lock.acquireSync()';

@@ -31,7 +31,7 @@ const MODES = { exclusive: EXCLUSIVE, shared: 1 };
 const QUEUED = -3;
 
 function tryAcquire(lock, mode = 'exclusive') {
-  addon.lockArguments.set([open(lock), MODES[mode], 1]);
+  addon.lockArguments.set([open(lock), MODES[mode]]);
   return grantOf(addon.lockTryAcquire());
 }
 

@@ -45,12 +45,21 @@ describe('req.lock', () => {
     expect(names).toEqual(['a', 'b', 'b']);
   });
 
-  it('can be set by the app', async () => {
-    const app = express().get('/', guard('a'), (req, res) => {
+  it.each([['before the lock is taken'], ['after it was taken']])('can be set by the app %s', async (when) => {
+    const assign: express.RequestHandler = (req, _res, next) => {
       Object.assign(req, { lock: 'mine' });
-      res.json(req.lock);
-    });
-    await request(app).get('/').expect(200, '"mine"');
+      next();
+    };
+    const around = when === 'after it was taken' ? [guard('a'), assign] : [assign];
+    const seen: unknown[] = [];
+    const note: express.RequestHandler = (req, _res, next) => {
+      seen.push(req.lock);
+      next();
+    };
+    const app = express().get('/', ...around, note, guard('b'), answerName as never);
+
+    await request(app).get('/').expect(200, 'b, own');
+    expect(seen).toEqual(['mine']);
   });
 
   it("is the request's own where the app has a property of that name", async () => {
