@@ -35,7 +35,9 @@ void LatchedRecord::WriteEntry(Entry& entry, Mode mode, Tag tag, uint32_t pid, u
   entry.thread.store(thread, std::memory_order_relaxed);
   entry.mode.store(mode, std::memory_order_relaxed);
   CRASH_POINT(acquire_entry_filled);
-  entry.tag.store(tag);
+  // After all of the above, and that is enough: what a killed process has written others see in its order. To have it
+  // seen at once would be one more locked instruction, and the latch is left with one.
+  entry.tag.store(tag, std::memory_order_release);
   CRASH_POINT(acquire_tag_written);
   record_.held_mode.store(mode, std::memory_order_relaxed);
   record_.held.store(record_.held.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -87,7 +89,7 @@ Entry* LatchedRecord::FreeEntry(uint32_t* number) {
 
 // I4: the entry is cleared first, then the permit comes back. The last reader brings back that of them all.
 void LatchedRecord::ClearEntry(Entry& entry) {
-  entry.tag.store(0);
+  entry.tag.store(0, std::memory_order_release);
   CRASH_POINT(give_back_tag_cleared);
   const uint32_t left = record_.held.load(std::memory_order_relaxed) - 1;
   record_.held.store(left, std::memory_order_relaxed);

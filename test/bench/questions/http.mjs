@@ -103,7 +103,8 @@ const BECAUSE = {
     'anew each property that is read of them, and the gate has to read whether the client is still there.',
   http: (empty, again) =>
     `a middleware that does nothing but call \`next()\` adds ${empty} in the same run, and the same without a lock a ` +
-    `second time ${again}.`,
+    `second time ${again}. The rest is a pair of the lock, the object by which the request holds it, and looks, before ` +
+    'and after the handler, at whether the response is over.',
 };
 
 function shown(percent) {
