@@ -25,12 +25,12 @@ const accessor = {
 
 /** Reads `req.lock`; by the shortest way, as it is read for each request. */
 export function lockOf(req: IncomingMessage): unknown {
-  return hasAccessor(Object.getPrototypeOf(req)) ? locks.get(req) : (req as LockableRequest).lock;
+  return hasAccessor(prototypeOf(req)) ? locks.get(req) : (req as LockableRequest).lock;
 }
 
 /** Writes `req.lock`. */
 export function setLockOf(req: IncomingMessage, lock: LockableRequest['lock']): void {
-  const behindAccessor = hasAccessor(Object.getPrototypeOf(req));
+  const behindAccessor = hasAccessor(prototypeOf(req));
   if (behindAccessor) locks.set(req, lock);
   // Its own where there is no accessor, or where the app has assigned one before.
   if (!behindAccessor || Object.hasOwn(req, 'lock')) (req as LockableRequest).lock = lock;
@@ -53,8 +53,11 @@ function hasAccessor(prototype: object): boolean {
  */
 function inheritsAccessor(prototype: object): boolean {
   if (Object.hasOwn(prototype, 'constructor') || Object.hasOwn(prototype, 'lock')) return false;
-  const parent = Object.getPrototypeOf(prototype) as object | null;
-  if (parent === null) return false;
+  const parent = prototypeOf(prototype);
   if (!Object.hasOwn(parent, 'constructor')) return hasAccessor(parent);
   return !('lock' in parent) && Reflect.defineProperty(prototype, 'lock', accessor);
+}
+
+function prototypeOf(value: object): object {
+  return (Object.getPrototypeOf(value) ?? Object.prototype) as object;
 }
