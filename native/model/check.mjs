@@ -21,14 +21,14 @@ const longRuns = [
   holds('queue', '3 processes, shared, 1 kill', { PROCESSES: 3, PERMITS: 1, KILLS: 1, SHARED: '' }),
   holds('queue', '3 processes, 2 permits, 2 kills', { PROCESSES: 3, PERMITS: 2, KILLS: 2 }),
   holds('queue', '2 processes, shared, stealing, any kills', { PROCESSES: 2, PERMITS: 1, SHARED: '', STEALING: '' }),
+  holds('lock', '3 processes, 2 permits, 1 kill', { PROCESSES: 3, PERMITS: 2, KILLS: 1 }),
+  holds('lock', '3 processes, 1 permit, foreign, any kills', { PROCESSES: 3, PERMITS: 1, HAND_BACK: '', FOREIGN: '' }),
   holds('lock', '3 processes, 2 permits, foreign, 1 kill', { PROCESSES: 3, PERMITS: 2, KILLS: 1, FOREIGN: '' }),
 ];
 
 /** Switches of a model, and whether spin must find a violation. The longest first, so that no core idles at the end. */
 const runs = [
   ...(process.argv.includes('--all') ? longRuns : []),
-  holds('lock', '3 processes, 2 permits, 1 kill', { PROCESSES: 3, PERMITS: 2, KILLS: 1 }),
-  holds('lock', '3 processes, 1 permit, foreign, any kills', { PROCESSES: 3, PERMITS: 1, HAND_BACK: '', FOREIGN: '' }),
   holds('lock', '3 processes, 1 permit, any kills', { PROCESSES: 3, PERMITS: 1, HAND_BACK: '' }),
   holds('lock', '2 processes, 2 permits, foreign, any kills', { PROCESSES: 2, PERMITS: 2, HAND_BACK: '', FOREIGN: '' }),
   holds('lock', '2 processes, 2 permits, any kills', { PROCESSES: 2, PERMITS: 2, HAND_BACK: '' }),
