@@ -27,7 +27,7 @@ struct Locks {
   static constexpr size_t kFieldsPerEvent = 4;
 
   double* result = nullptr;           // [token or id, abandoned], read by JavaScript right after the call
-  const double* arguments = nullptr;  // the hot calls', written by JavaScript right before the call
+  const double* arguments = nullptr;  // [handle, mode or entry, token], written by JavaScript right before the call
   double* events = nullptr;           // [id, entry, token, abandoned] each, read by JavaScript when it is called
   SysError error;
   napi_ref on_events = nullptr;     // null until something may wait

@@ -294,7 +294,7 @@ void WaitService::GoRound(std::unique_lock<std::mutex>* guard) {
 
 namespace {
 
-// Whoever is next in line spins before it sleeps, for about as long as it takes to be woken: most locks come sooner,
+// Whoever is alone in line spins before it sleeps, for about as long as it takes to be woken: most locks come sooner,
 // and the one who hands on saves a system call.
 constexpr int64_t kSpinNs = 50000;
 

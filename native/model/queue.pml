@@ -345,7 +345,7 @@ inline acquire() {
        do :: w < CELLS && waiter[w] != 0 && !(IS_LEFT_BEHIND(waiter[w]) && state[w] == GRANTED) -> w++
           :: else -> break
        od;
-       // A cell that is counted is freed and counted in two steps, as in hand_on(), whose kill in between is the same.
+       // The engine frees it and counts it out in two steps, as in hand_on(): a kill in between leaves the same as there.
        if :: w == CELLS -> w = 0; do :: w < CELLS && !IS_LEFT_BEHIND(waiter[w]) -> w++ :: else -> break od; COUNT_OUT
           :: else
        fi;

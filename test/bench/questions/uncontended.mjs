@@ -88,7 +88,7 @@ export const uncontended = {
         because:
           `two calls of an addon that do the same as the loop and nothing else take ${shown(floor)} times as long as it. ` +
           'On top of that, each of the two calls of a lock takes and leaves a latch and writes or clears who holds it, ' +
-          'which is three more locked instructions, and the first one asks for the time.',
+          'which is two more locked instructions, and the first one asks for the time.',
       }),
       atLeast(25, 'fs-native-extensions ÷ Lock', ratio('fs-native-extensions', 'Lock'), {
         because:
