@@ -64,8 +64,8 @@ export const scale = {
       atMost(1.5, '100 000 names ÷ 1 name, lock objects kept', growth(KEPT, NAMES), {
         because:
           'the table keeps records of names that were used lately and recycles the others, so that it stays small (see ' +
-          'its size in /dev/shm). With this many names each is looked up anew, and takes the record of another: some ' +
-          '150 ns on top of a pair, and the same for 10 000 names.',
+          'its size in /dev/shm). With this many names each is looked up anew, and takes the record of another. It ' +
+          'is much the same for 10 000 names, in the table below.',
       }),
       atMost(1.5, "100 000 names ÷ 1 name, as the middleware's", growth(LOOKED_UP, NAMES), {
         because:
