@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
+import { QUICK_START } from './quick-start.js';
+
 const decorators = 'test/unit/decorators/**/*.test.ts';
 
 /** The decorator tests as one project: the same files, compiled to the given flavour of decorators. */
@@ -12,6 +14,7 @@ const compiledTo = (flavour: 'standard' | 'legacy') => ({
 export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
   test: {
+    env: QUICK_START,
     testTimeout: 20_000,
     // Threads, because vitest ends its processes by a signal: they could not leave their lock tables properly.
     pool: 'threads',

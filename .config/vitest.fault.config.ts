@@ -3,12 +3,15 @@
 
 import { defineConfig } from 'vitest/config';
 
+import { QUICK_START } from './quick-start.js';
+
 /** They measure, or need the whole machine. */
 const alone = ['test/fault/{event-loop,many-names,stopped}.test.ts', 'test/fault/storm/*.test.ts'];
 
 export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
   test: {
+    env: QUICK_START,
     pool: 'threads',
     testTimeout: 60_000,
     maxWorkers: 2,

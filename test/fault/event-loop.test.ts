@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 
 import type { LockDescription } from './support/lock-process.js';
+import { promptly } from './support/promptly.js';
 import { endSpareProcesses, Room } from './support/room.js';
 
 const PROGRAM = fileURLToPath(new URL('support/event-loop.mjs', import.meta.url));
@@ -30,9 +31,9 @@ async function startUser(lock: LockDescription, use: 'try' | 'wait' | 'block') {
   await sleep(300); // code that has run before is quicker
   return {
     begin: () => void child.send('begin'),
-    /** How long turns of its event loop stalled: all but one in a hundred at most, and the longest. */
+    /** How long turns of its event loop stalled since then: all but one in a hundred at most, and the longest. */
     async stallsMs() {
-      child.send('end');
+      child.send('tell');
       const [all] = (await once(child, 'message')) as [number[]];
       expect(all.length).toBeGreaterThan(5);
       all.sort((one, other) => one - other);
@@ -40,6 +41,7 @@ async function startUser(lock: LockDescription, use: 'try' | 'wait' | 'block') {
     },
     /** Ends when it has had the lock. */
     async end() {
+      child.send('end');
       expect(await ended).toEqual([0, null]);
     },
   };
@@ -48,13 +50,17 @@ async function startUser(lock: LockDescription, use: 'try' | 'wait' | 'block') {
 type User = Awaited<ReturnType<typeof startUser>>;
 
 async function expectNoStalls(users: readonly User[], ms: number): Promise<void> {
-  for (const each of users) each.begin();
-  await sleep(ms);
-  for (const each of users) {
-    const { p99, longest } = await each.stallsMs();
-    expect(p99).toBeLessThan(BOUND_MS);
-    expect(longest).toBeLessThan(LOADED_MS);
-  }
+  await promptly(BOUND_MS, async () => {
+    for (const each of users) each.begin();
+    await sleep(ms);
+    const stalls: number[] = [];
+    for (const each of users) {
+      const { p99, longest } = await each.stallsMs();
+      expect(longest).toBeLessThan(LOADED_MS);
+      stalls.push(p99);
+    }
+    return Math.max(...stalls);
+  });
 }
 
 function setting() {
@@ -73,7 +79,7 @@ describe(`no event loop stalls for ${BOUND_MS} ms`, () => {
 
     holder.continue();
     expect(await holder.release(lock, grant!)).toBe(true);
-    for (const each of users) await each.end();
+    await Promise.all(users.map((each) => each.end()));
   });
 
   it('while a process is stopped that has the latch', async () => {
@@ -87,7 +93,7 @@ describe(`no event loop stalls for ${BOUND_MS} ms`, () => {
     inside.continue();
     const grant = await result;
     if (grant !== null) await inside.release(lock, grant);
-    for (const each of users) await each.end();
+    await Promise.all(users.map((each) => each.end()));
   });
 
   it('but one that blocks for a lock is seen to stall (control)', async () => {

@@ -1,7 +1,7 @@
 // A process that uses a lock in its event loop and measures for how long that stands still. What the system gives to
 // other programs meanwhile does not count.
-// Usage: fork it with <namespace> <name> <one of uses>; it measures from the message 'begin' to 'end', then says for how
-// many milliseconds each turn of the loop stalled, and 'done' when it has had the lock.
+// Usage: fork it with <namespace> <name> <one of uses>; it measures from each message 'begin' to the next 'tell', then says
+// for how many milliseconds each turn of the loop stalled; after 'end' it ends as soon as it has had the lock.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -30,21 +30,22 @@ const uses = {
 /** For how long this thread has been ready to run while others ran, in milliseconds. See proc(5), schedstat. */
 const lostMs = () => Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[1]) / 1e6;
 
-let [measuring, ended] = [false, false];
-process.on('message', (what) => (what === 'begin' ? (measuring = true) : (ended = true)));
+let stallsMs;
+let ended = false;
+process.on('message', (what) => {
+  if (what === 'begin') stallsMs = [];
+  else if (what === 'tell') process.send(stallsMs);
+  else ended = true;
+});
 const patient = use === 'wait' ? lock.acquire() : undefined;
 process.send('ready');
 
-const stallsMs = [];
 while (!ended) {
-  const counts = measuring;
+  const turns = stallsMs;
   const [start, lost] = [performance.now(), lostMs()];
   uses[use]();
   await sleep(PAUSE_MS);
-  const stallMs = performance.now() - start - (lostMs() - lost) - PAUSE_MS;
-  if (counts) stallsMs.push(stallMs);
+  turns?.push(performance.now() - start - (lostMs() - lost) - PAUSE_MS);
 }
-process.send(stallsMs);
 (await (patient ?? lock.acquire())).release();
-process.send('done');
 process.disconnect();
