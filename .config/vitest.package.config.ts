@@ -11,6 +11,5 @@ export default defineConfig({
     // Installing and compiling a framework takes its time.
     testTimeout: 120_000,
     hookTimeout: 240_000,
-    fileParallelism: false,
   },
 });
