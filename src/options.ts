@@ -31,26 +31,30 @@ export type Parsed<Rules> = { readonly [K in keyof Rules]: Rules[K] extends Opti
 export function optionParser<Given extends object>() {
   return <Rules extends OptionRules<Given>>(rules: Rules) => {
     const known = Object.keys(rules) as (keyof Rules & string)[];
-    return (owner: string, given: unknown): Parsed<Rules> => {
+    const read = (owner: string, given: object): Parsed<Rules> => {
       checkKeys(owner, given, known);
       const parsed: Partial<Record<keyof Rules, unknown>> = {};
       for (const key of known) {
         const rule = rules[key] as OptionRule<unknown>;
-        const value = (given as Record<string, unknown> | undefined)?.[key];
+        const value = (given as Record<string, unknown>)[key];
         if (value !== undefined && !rule.test(value)) throw optionError(owner, key, value, rule.accepts);
         parsed[key] = value === undefined ? rule.fallback : value;
       }
       return parsed as Parsed<Rules>;
     };
+    const fallbacks = Object.freeze(read('', {})); // one for all calls without options, which are most
+    return (owner: string, given: unknown): Parsed<Rules> =>
+      given === undefined ? fallbacks : read(owner, checkObject(owner, given));
   };
 }
 
-function checkKeys(owner: string, given: unknown, known: readonly string[]): void {
-  if (given === undefined) return;
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    const message = `${owner}: the options must be an object, but ${describe(given)} was given`;
-    throw new SemlockError('ERR_SEMLOCK_OPTION', message);
-  }
+function checkObject(owner: string, given: unknown): object {
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given;
+  const message = `${owner}: the options must be an object, but ${describe(given)} was given`;
+  throw new SemlockError('ERR_SEMLOCK_OPTION', message);
+}
+
+function checkKeys(owner: string, given: object, known: readonly string[]): void {
   for (const key of Object.keys(given)) {
     if (known.includes(key)) continue;
     const message = `${owner}: unknown option ${describe(key)}; accepted are ${known.join(', ')}`;

@@ -61,6 +61,7 @@ export class NamedLock {
   readonly permits: number;
   /** Whether programs that call `sem_open` themselves may take part. */
   readonly foreign: boolean;
+  readonly #key: string;
   readonly #customName: string;
   readonly #named: boolean;
   #handle: Handle | undefined;
@@ -76,6 +77,7 @@ export class NamedLock {
     this.name = name;
     this.namespace = namespace ?? defaultNamespace();
     this.permits = permits;
+    this.#key = `${this.namespace}\0${name}`;
     this.foreign = foreign ?? posixName !== undefined;
     this.#customName = posixName ?? '';
     this.#named = named;
@@ -136,11 +138,12 @@ export class NamedLock {
    * the lock itself, or waits for it with {@link acquire}: that comes first, and cannot go on while the thread blocks.
    */
   acquireSync(options?: AcquireSyncOptions): Held | null {
-    const { timeoutMs, ...rest } = parseAcquireSyncOptions('acquireSync()', options);
-    const mode = this.#modeOf('acquireSync()', rest);
+    const parsed = parseAcquireSyncOptions('acquireSync()', options);
+    const { timeoutMs } = parsed;
+    const mode = this.#modeOf('acquireSync()', parsed);
     const held = this.#heldOrNull(tryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
     if (held !== null) return held;
-    if (timeoutMs === undefined && isWaitedFor(this.key)) throw failureOf(EDEADLK, 'acquire', this.name, 'DEADLOCK');
+    if (timeoutMs === undefined && isWaitedFor(this.#key)) throw failureOf(EDEADLK, 'acquire', this.name, 'DEADLOCK');
     if (timeoutMs !== 0) return this.#waitSync(mode, timeoutMs ?? -1);
     publish(channels.busy, this, mode, undefined, 0);
     return null;
@@ -154,7 +157,7 @@ export class NamedLock {
    * @internal
    */
   steal(): Held | null {
-    const robbed = watchingHolds.of(this.key);
+    const robbed = watchingHolds.of(this.#key);
     const held = this.#heldOrNull(native.lockSteal(this.#opened), 'exclusive', 0);
     if (held !== null) for (const each of robbed) each.wasStolen();
     return held;
@@ -194,7 +197,7 @@ export class NamedLock {
    * @internal
    */
   get key(): string {
-    return `${this.namespace}\0${this.name}`;
+    return this.#key;
   }
 
   #modeOf(owner: string, { mode }: { mode: LockMode }): LockMode {
@@ -204,10 +207,11 @@ export class NamedLock {
 
   #acquire(owner: string, options: AcquireOptions | undefined, ownPlace: boolean): Promise<Held> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, signal, ...rest } = parseAcquireOptions(owner, options);
-      const mode = this.#modeOf(owner, rest);
+      const parsed = parseAcquireOptions(owner, options);
+      const { timeoutMs, signal } = parsed;
+      const mode = this.#modeOf(owner, parsed);
       signal?.throwIfAborted();
-      const key = this.key;
+      const key = this.#key;
       if (!isWaitedFor(key)) {
         const held = this.#heldOrNull(tryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
         if (held !== null) {
