@@ -69,6 +69,13 @@ std::string Utf16Bytes(const Napi::Value& value) {
   return std::string(reinterpret_cast<const char*>(text.data()), text.size() * sizeof(char16_t));
 }
 
+// 32 bytes, each a character.
+void ReadDigest(napi_env env, napi_value value, uint8_t (*id)[32]) {
+  char text[sizeof(*id) + 1] = {};
+  napi_get_value_string_latin1(env, value, text, sizeof(text), nullptr);
+  memcpy(id, text, sizeof(*id));
+}
+
 // lockOpen(namespace id, SHA-256 of the name, name, permits, named, foreign, custom POSIX name or ''): handle
 Napi::Value LockOpen(const Napi::CallbackInfo& info) {
   auto* locks = static_cast<Locks*>(info.Data());
@@ -78,7 +85,7 @@ Napi::Value LockOpen(const Napi::CallbackInfo& info) {
     return info.Env().Undefined();
   }
   LockIdentity identity;
-  memcpy(identity.id, info[1].As<Napi::Uint8Array>().Data(), sizeof(identity.id));
+  ReadDigest(info.Env(), info[1], &identity.id);
   identity.name = Utf16Bytes(info[2]);
   identity.permits = info[3].ToNumber().Uint32Value();
   identity.named = info[4].ToBoolean();
@@ -120,19 +127,25 @@ Napi::Value LockAvailable(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), available);
 }
 
-// A lock that is still held stays open, so that the end of its thread gives it back.
+// lockClose(handle): whether it is closed now. A lock that is held stays open, so that the end of its thread gives it
+// back.
 napi_value LockClose(napi_env env, napi_callback_info info) {
   RawArgs<1> args(env, info);
   HandleTable<LockRecord>& handles = args.Data<Locks>().handles;
   LockRecord* lock = handles.Get(args.Int(0));
-  if (lock != nullptr && !lock->Holds()) handles.Free(args.Int(0));
-  return nullptr;
+  const bool closes = lock != nullptr && !lock->Holds();
+  if (closes) handles.Free(args.Int(0));
+  napi_value result = nullptr;
+  napi_get_boolean(env, closes, &result);
+  return result;
 }
 
 // lockSemaphoreName(namespace id, SHA-256 of the name): the POSIX name of the lock's semaphore
 Napi::Value LockSemaphoreName(const Napi::CallbackInfo& info) {
-  const std::string id = info[0].As<Napi::String>();
-  return Napi::String::New(info.Env(), SemaphoreName(id, info[1].As<Napi::Uint8Array>().Data()));
+  const std::string namespace_id = info[0].As<Napi::String>();
+  uint8_t id[32];
+  ReadDigest(info.Env(), info[1], &id);
+  return Napi::String::New(info.Env(), SemaphoreName(namespace_id, id));
 }
 
 // What a holder and a waiter have in common.

@@ -28,7 +28,7 @@ export interface NativeAddon {
   readonly lockArguments: Float64Array;
   lockOpen(
     namespaceId: string,
-    id: Buffer,
+    digest: string,
     name: string,
     permits: number,
     named: boolean,
@@ -62,8 +62,9 @@ export interface NativeAddon {
   /** With `lockArguments` `[handle, entry, token]`: 1 when it was held and is not any more, else 0. */
   readonly lockRelease: () => number;
   lockAvailable(handle: Handle): number;
-  lockClose(handle: Handle): void;
-  lockSemaphoreName(namespaceId: string, id: Buffer): string;
+  /** Whether it is closed now: not while this thread holds the lock. */
+  lockClose(handle: Handle): boolean;
+  lockSemaphoreName(namespaceId: string, digest: string): string;
   lockQuery(namespaceId: string): LockReport[];
 
   threadOpen(name: string): Handle;

@@ -2,6 +2,7 @@
 
 import { SemlockError } from '../errors.js';
 import type { LockMode } from '../lock/held.js';
+import { KeyedLocks } from '../lock/keyed-locks.js';
 import type { LockOptions } from '../lock/lock.js';
 import { MAX_TIMER_MS, NamedLock } from '../lock/named-lock.js';
 import { MAX_PERMITS } from '../lock/semaphore.js';
@@ -101,7 +102,8 @@ function lockFinder(name: string | NameFunction, options: LockSettings) {
     throw optionError('@Locked()', 'posixName', options.posixName, 'absent where a function makes the name');
   }
   const eachOptions = { ...options, named: options.foreign === true };
-  return (owner: unknown, args: unknown[]) => new NamedLock('@Locked()', name.apply(owner, args), eachOptions);
+  const locks = new KeyedLocks((text) => new NamedLock('@Locked()', text, eachOptions));
+  return (owner: unknown, args: unknown[]) => locks.get(name.apply(owner, args));
 }
 
 /** A generator has not even begun when the call returns: the lock would be released before the work. */

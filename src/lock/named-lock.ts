@@ -65,6 +65,7 @@ export class NamedLock {
   readonly #customName: string;
   readonly #named: boolean;
   #handle: Handle | undefined;
+  #closesByHand = false;
 
   /** @internal */
   constructor(owner: string, name: string, options: NamedLockOptions) {
@@ -100,7 +101,7 @@ export class NamedLock {
   tryAcquire(options?: TryOptions): Held | null {
     const mode =
       options === undefined ? 'exclusive' : this.#modeOf('tryAcquire()', parseTryOptions('tryAcquire()', options));
-    const held = this.#heldOrNull(tryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
+    const held = this.#heldOrNull(tryAcquire(this.handle, NATIVE_MODE[mode]), mode, 0);
     if (held === null) publish(channels.busy, this, mode, undefined, 0);
     return held;
   }
@@ -141,7 +142,7 @@ export class NamedLock {
     const parsed = parseAcquireSyncOptions('acquireSync()', options);
     const { timeoutMs } = parsed;
     const mode = this.#modeOf('acquireSync()', parsed);
-    const held = this.#heldOrNull(tryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
+    const held = this.#heldOrNull(tryAcquire(this.handle, NATIVE_MODE[mode]), mode, 0);
     if (held !== null) return held;
     if (timeoutMs === undefined && isWaitedFor(this.#key)) throw failureOf(EDEADLK, 'acquire', this.name, 'DEADLOCK');
     if (timeoutMs !== 0) return this.#waitSync(mode, timeoutMs ?? -1);
@@ -158,7 +159,7 @@ export class NamedLock {
    */
   steal(): Held | null {
     const robbed = watchingHolds.of(this.#key);
-    const held = this.#heldOrNull(native.lockSteal(this.#opened), 'exclusive', 0);
+    const held = this.#heldOrNull(native.lockSteal(this.handle), 'exclusive', 0);
     if (held !== null) for (const each of robbed) each.wasStolen();
     return held;
   }
@@ -184,10 +185,15 @@ export class NamedLock {
 
   /** How many permits are free at this moment; another process may take them before you look. */
   get available(): number {
-    return attempt(this.name, () => native.lockAvailable(this.#opened));
+    return attempt(this.name, () => native.lockAvailable(this.handle));
   }
 
-  get #opened(): Handle {
+  /**
+   * What the addon has for it, opened when it is first needed. It must not be kept: see {@link close}.
+   *
+   * @internal
+   */
+  get handle(): Handle {
     return this.#handle ?? this.#open();
   }
 
@@ -198,6 +204,31 @@ export class NamedLock {
    */
   get key(): string {
     return this.#key;
+  }
+
+  /**
+   * For an owner that calls {@link close} when it is done with this. To leave that to the garbage collector costs a lock
+   * that is used once half of its time, and keeps its memory for long.
+   *
+   * @internal
+   */
+  closeByHand(): void {
+    if (this.#handle === undefined) this.#closesByHand = true;
+  }
+
+  /**
+   * Ends {@link closeByHand}, and frees what the addon has open. While this thread holds the lock or waits for it, that
+   * is left to the garbage collector after all. Who still has this object can go on using it.
+   *
+   * @internal
+   */
+  close(): void {
+    const handle = this.#handle;
+    if (!this.#closesByHand) return;
+    this.#closesByHand = false;
+    if (handle === undefined) return;
+    if (!isWaitedFor(this.#key) && native.lockClose(handle)) this.#handle = undefined;
+    else forgotten.register(this, handle);
   }
 
   #modeOf(owner: string, { mode }: { mode: LockMode }): LockMode {
@@ -213,7 +244,7 @@ export class NamedLock {
       signal?.throwIfAborted();
       const key = this.#key;
       if (!isWaitedFor(key)) {
-        const held = this.#heldOrNull(tryAcquire(this.#opened, NATIVE_MODE[mode]), mode, 0);
+        const held = this.#heldOrNull(tryAcquire(this.handle, NATIVE_MODE[mode]), mode, 0);
         if (held !== null) {
           resolve(held);
           return;
@@ -230,8 +261,7 @@ export class NamedLock {
         if (signal !== undefined) forgetAbort(signal, request);
       };
       const request: WaitRequest = {
-        lockName: this.name,
-        handle: this.#opened,
+        lock: this,
         mode: NATIVE_MODE[mode],
         ownPlace,
         granted: (entry, token, abandoned) => {
@@ -260,7 +290,7 @@ export class NamedLock {
 
   #waitSync(mode: LockMode, timeoutMs: number): Held | null {
     const beginning = waitBegins();
-    const entry = native.lockAcquireSync(this.#opened, NATIVE_MODE[mode], timeoutMs);
+    const entry = native.lockAcquireSync(this.handle, NATIVE_MODE[mode], timeoutMs);
     const waitedMs = since(beginning);
     const held = this.#heldOrNull(entry, mode, waitedMs);
     if (held === null) publish(channels.busy, this, mode, undefined, waitedMs);
@@ -277,7 +307,7 @@ export class NamedLock {
   #hold(mode: LockMode, entry: number, token: number, abandoned: boolean, waitedMs: number | undefined): Held {
     publish(channels.acquired, this, mode, token, waitedMs);
     if (abandoned) publish(channels.recovered, this, mode, token, waitedMs);
-    return new TableHeld(this, this.#opened, mode, entry, token, abandoned);
+    return new TableHeld(this, mode, entry, token, abandoned);
   }
 
   #timeout(timeoutMs: number): SemlockError {
@@ -297,7 +327,7 @@ export class NamedLock {
         this.#customName,
       ),
     );
-    forgotten.register(this, handle);
+    if (!this.#closesByHand) forgotten.register(this, handle);
     this.#handle = handle;
     return handle;
   }
@@ -337,8 +367,7 @@ class TableHeld extends HeldOnce {
   readonly mode: LockMode;
   readonly token: number;
   readonly abandoned: boolean;
-  readonly #lock: NamedLock; // keeps the handle alive
-  readonly #handle: Handle;
+  readonly #lock: NamedLock;
   readonly #entry: number;
   readonly #beginning = holdBegins();
   #lost: AbortController | undefined;
@@ -346,13 +375,12 @@ class TableHeld extends HeldOnce {
   #released = false;
   #stolen = false; // as far as is known
 
-  constructor(lock: NamedLock, handle: Handle, mode: LockMode, entry: number, token: number, abandoned: boolean) {
+  constructor(lock: NamedLock, mode: LockMode, entry: number, token: number, abandoned: boolean) {
     super();
     this.mode = mode;
     this.token = token;
     this.abandoned = abandoned;
     this.#lock = lock;
-    this.#handle = handle;
     this.#entry = entry;
     if (!channels.stolen.hasSubscribers) return;
     try {
@@ -383,7 +411,7 @@ class TableHeld extends HeldOnce {
   protected giveBack(): boolean {
     this.#released = true;
     this.#stopWatching();
-    const gaveBack = release(this.#handle, this.#entry, this.token);
+    const gaveBack = release(this.#lock.handle, this.#entry, this.token);
     if (gaveBack) publish(channels.released, this.#lock, this.mode, this.token, since(this.#beginning));
     else this.wasStolen();
     return gaveBack;
@@ -392,7 +420,7 @@ class TableHeld extends HeldOnce {
   #watchForTheft(): void {
     if (this.#watch !== undefined) return;
     subscribe();
-    const watch = native.lockWatch(this.#handle, this.#entry, this.token);
+    const watch = native.lockWatch(this.#lock.handle, this.#entry, this.token);
     if (watch < 0) native.lockError();
     this.#watch = watch;
     listen(this.#watch, () => this.wasStolen());
@@ -401,7 +429,7 @@ class TableHeld extends HeldOnce {
 
   #stopWatching(): void {
     if (this.#watch === undefined) return;
-    native.lockUnwatch(this.#handle, this.#watch);
+    native.lockUnwatch(this.#lock.handle, this.#watch);
     unlisten(this.#watch);
     watchingHolds.delete(this.#lock.key, this);
   }

@@ -7,8 +7,7 @@ import { countWaiting, listen, unlisten } from './events.js';
 
 /** What a wait asks for, and whom to tell. Exactly one of the two is called, once. */
 export interface WaitRequest {
-  readonly lockName: string;
-  readonly handle: Handle;
+  readonly lock: { readonly name: string; readonly handle: Handle };
   readonly mode: NativeMode;
   /** Stands in the queue between processes by itself, not only when it is the head of its thread. */
   readonly ownPlace: boolean;
@@ -82,7 +81,7 @@ class WaitQueue {
     for (const next of this.#requests) {
       if (this.#places.has(next)) continue;
       if (!this.#mayTakePlace(next)) return;
-      const entry = native.lockWait(next.handle, next.mode);
+      const entry = native.lockWait(next.lock.handle, next.mode);
       if (entry === BUSY) {
         this.#tryLater();
         return;
@@ -135,13 +134,13 @@ class WaitQueue {
 /** A grant that is there already, or on its way, is given back. */
 function withdraw(request: WaitRequest, id: number): void {
   unlisten(id);
-  if (native.lockCancel(request.handle, id) !== DELIVERED) return;
-  listen(id, (entry, token, abandoned) => native.lockDecline(request.handle, entry, token, abandoned));
+  if (native.lockCancel(request.lock.handle, id) !== DELIVERED) return;
+  listen(id, (entry, token, abandoned) => native.lockDecline(request.lock.handle, entry, token, abandoned));
 }
 
-function lastError({ lockName }: WaitRequest): unknown {
+function lastError({ lock }: WaitRequest): unknown {
   try {
-    return attempt(lockName, () => native.lockError());
+    return attempt(lock.name, () => native.lockError());
   } catch (error) {
     return error;
   }

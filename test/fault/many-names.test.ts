@@ -102,6 +102,6 @@ describe('locks with computed names', () => {
     expect(one.hot).toBeLessThan(2 * one.fixed);
 
     const all = await Promise.all([0, 1, 2, 3].map((worker) => useNames(shm, `worker ${worker} `, 25_000)));
-    for (const { grownBytes } of all) expect(grownBytes / 1024 / 1024, 'MiB').toBeLessThan(60);
+    for (const { grownBytes } of all) expect(grownBytes / 1024 / 1024, 'MiB').toBeLessThan(30);
   }, 60_000);
 });

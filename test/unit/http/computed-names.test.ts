@@ -7,7 +7,6 @@ import { describe, expect, it } from 'vitest';
 import type { SemlockError } from '../../../src/errors.js';
 import { fileLock } from '../../../src/http/file-lock.js';
 import type { FileLockOptions } from '../../../src/http/http-options.js';
-import { KeyedLocks } from '../../../src/lock/keyed-locks.js';
 import { locked } from '../../../src/http/locked.js';
 import { Lock } from '../../../src/lock/lock.js';
 import { express5App, type Handler } from '../../support/http-frameworks.js';
@@ -114,20 +113,5 @@ describe('skip', () => {
     ['rejects', () => Promise.reject(new Error('no name'))],
   ])('goes to the error handler when it %s', async (_what, skip) => {
     await request(appWith({ skip })).get('/').expect(500, 'error handler: no name');
-  });
-});
-
-describe('The lock objects of computed names', () => {
-  const opened: string[] = [];
-  const open = (name: string) => {
-    opened.push(name);
-    return { tryAcquire: () => null };
-  };
-
-  it('are kept for those used last, and made anew for the others', () => {
-    const locks = new KeyedLocks(open, 2);
-    for (const name of ['a', 'b', 'a', 'c', 'a', 'b']) locks.get(name);
-
-    expect(opened).toEqual(['a', 'b', 'c', 'b']);
   });
 });
