@@ -15,6 +15,7 @@
         "native/inbox_binding.cc",
         "native/membership.cc",
         "native/named_semaphore.cc",
+        "native/outbox.cc",
         "native/process_slot.cc",
         "native/query.cc",
         "native/thread_semaphore.cc",

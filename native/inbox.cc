@@ -8,7 +8,6 @@
 #include "crash_points.h"
 
 namespace semlock {
-namespace {
 
 // For reading too: a pipe that has a reader raises no SIGPIPE, and one that has a writer is never at its end.
 int OpenPipe(const std::string& path) {
@@ -19,8 +18,6 @@ int OpenPipe(const std::string& path) {
 void WriteMessage(int fd, int32_t message) {
   [[maybe_unused]] const ssize_t written = write(fd, &message, sizeof(message));
 }
-
-}  // namespace
 
 SysError Inbox::Open(const Membership& member, uint16_t thread, std::unique_ptr<Inbox>* inbox) {
   std::unique_ptr<Inbox> made(new Inbox);
@@ -58,12 +55,5 @@ size_t Inbox::Read(int32_t* messages, size_t room) const {
 }
 
 void Inbox::Post(int32_t message) const { WriteMessage(write_fd_, message); }
-
-void Inbox::PostTo(const Membership& member, uint32_t slot, uint16_t thread, int32_t message) {
-  const int fd = OpenPipe(member.InboxPath(slot, thread));
-  if (fd < 0) return;
-  WriteMessage(fd, message);
-  close(fd);
-}
 
 }  // namespace semlock

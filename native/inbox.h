@@ -31,10 +31,6 @@ class Inbox {
   // So that nobody finds it any more.
   void Unlink();
 
-  // A message to a thread of any process. It is lost when nobody reads there, or when the pipe is full because its
-  // reader has not run for long: what it is about has to be found without it, too. Never blocks.
-  static void PostTo(const Membership& member, uint32_t slot, uint16_t thread, int32_t message);
-
  private:
   Inbox() = default;
 
@@ -42,5 +38,9 @@ class Inbox {
   int read_fd_ = -1;
   int write_fd_ = -1;  // the same for a named pipe
 };
+
+// For those who write to one: the descriptor of the pipe at that path, negative when there is none, and a message.
+int OpenPipe(const std::string& path);
+void WriteMessage(int fd, int32_t message);
 
 }  // namespace semlock

@@ -4,7 +4,6 @@
 
 #include "clock.h"
 #include "crash_points.h"
-#include "inbox.h"
 #include "named_semaphore.h"
 
 namespace semlock {
@@ -293,7 +292,7 @@ void LatchedRecord::TellAll() {
     if (id == kBlocking) {
       table_.slot().Wake(slot);
     } else {
-      Inbox::PostTo(table_.member(), slot, thread, id);
+      table_.outbox().Post(slot, thread, id);
     }
   }
   told_count_ = 0;

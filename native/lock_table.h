@@ -10,6 +10,7 @@
 
 #include "layout.h"
 #include "membership.h"
+#include "outbox.h"
 #include "sys_error.h"
 
 namespace semlock {
@@ -77,6 +78,7 @@ class LockTable {
 
   const ProcessSlot& slot() const { return member_->slot(); }
   Membership& member() { return *member_; }
+  Outbox& outbox() { return outbox_; }
 
  private:
   SysError TakeTableLatch();
@@ -105,6 +107,7 @@ class LockTable {
 
   std::string id_;
   std::unique_ptr<Membership> member_;
+  Outbox outbox_{*member_};
   Header* header_;
   uint32_t* buckets_;
   Record* records_;

@@ -2,6 +2,8 @@
 // ThreadSanitizer above all.
 
 #include <poll.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -131,6 +133,8 @@ TEST("many readers share one permit, and the last one brings it back") {
   }
   CHECK(writer.TryAcquire() && writer.Release());
 }
+
+static uint32_t OwnSlot() { return semlock::SlotOf(Table()->slot().tag()); }
 
 static WaitService& Service() {
   SysError error;
@@ -393,7 +397,7 @@ TEST("a grant whose message was lost is found nevertheless, and told once") {
 TEST("an inbox that nobody empties keeps nobody from handing on") {
   Loop loop(2);
   for (int message = 0; message < 100000; ++message) {
-    Inbox::PostTo(Table()->member(), semlock::SlotOf(Table()->slot().tag()), 2, 1);
+    Table()->outbox().Post(OwnSlot(), 2, 1);
   }
   Lock holder("a");
   CHECK(holder.TryAcquire());
@@ -406,6 +410,56 @@ TEST("an inbox that nobody empties keeps nobody from handing on") {
   CHECK(semlock::MonotonicNs() - start < 1000000000);
   const Grant grant = loop.GrantOf(id);
   CHECK((*waiter).Release(grant.entry, grant.token) == Outcome::kDone);
+}
+
+// The inbox of a thread of this process, and what is posted to it.
+static std::unique_ptr<Inbox> OpenInbox(uint16_t thread) {
+  std::unique_ptr<Inbox> inbox;
+  CHECK(!Inbox::Open(Table()->member(), thread, &inbox));
+  return inbox;
+}
+static int32_t MessageIn(const Inbox& inbox) {
+  int32_t message = 0;
+  return inbox.Read(&message, 1) == 1 ? message : 0;
+}
+
+TEST("a message goes to the thread that has the number now") {
+  for (int32_t message = 1; message <= 3; ++message) {
+    const std::unique_ptr<Inbox> inbox = OpenInbox(2);
+    Table()->outbox().Post(OwnSlot(), 2, message);
+    CHECK(MessageIn(*inbox) == message);
+  }
+}
+
+TEST("messages to more threads than pipes are kept open for arrive") {
+  std::vector<std::unique_ptr<Inbox>> inboxes;
+  for (uint16_t thread = 1; thread <= 40; ++thread) inboxes.push_back(OpenInbox(thread));
+  for (int32_t round = 1; round <= 3; ++round) {
+    for (uint16_t thread = 1; thread <= 40; ++thread) Table()->outbox().Post(OwnSlot(), thread, round);
+    for (const auto& inbox : inboxes) CHECK(MessageIn(*inbox) == round);
+  }
+}
+
+TEST("a message to nobody is lost, and the next one to a thread that has come meanwhile is not") {
+  Table()->outbox().Post(OwnSlot(), 2, 1);
+  const std::unique_ptr<Inbox> inbox = OpenInbox(2);
+  Table()->outbox().Post(OwnSlot(), 2, 2);
+  CHECK(MessageIn(*inbox) == 2);
+}
+
+TEST("no message goes into a file that has the descriptor of a pipe which somebody has closed") {
+  const std::unique_ptr<Inbox> inbox = OpenInbox(2);
+  const int next = dup(0);
+  close(next);
+  Table()->outbox().Post(OwnSlot(), 2, 1);  // keeps the pipe open as `next`
+  close(next);
+  char path[] = "/tmp/semlock-test-XXXXXX";
+  CHECK(mkstemp(path) == next);
+  Table()->outbox().Post(OwnSlot(), 2, 2);
+  CHECK(MessageIn(*inbox) == 1 && MessageIn(*inbox) == 2);
+  struct stat info;
+  CHECK(fstat(next, &info) == 0 && S_ISREG(info.st_mode) && info.st_size == 0);
+  CHECK(unlink(path) == 0 && close(next) == 0);
 }
 
 TEST("who watches its permit is told of a theft, also of one before it watched") {
