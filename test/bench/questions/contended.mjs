@@ -7,7 +7,7 @@ import { ofTrials } from '../harness/statistics.mjs';
 import { PEERS, waitingSides } from './waiting-sides.mjs';
 
 const DURATION_MS = 400;
-const WARM_UP_MS = 1000; // until V8 has compiled what runs again and again
+const WARM_UP_MS = 500; // for each process, until V8 has compiled what runs again and again: they share the processors
 const PROCESSES = [2, 4, 8];
 const ASYNC = 'Lock.acquire()';
 const SYNC = 'Lock.acquireSync()';
@@ -39,7 +39,7 @@ export const contended = {
 
   sides: (scale) =>
     PROCESSES.flatMap((processes, index) => {
-      const args = { processes, warmUpMs: WARM_UP_MS, durationMs: DURATION_MS * scale };
+      const args = { processes, warmUpMs: WARM_UP_MS * processes, durationMs: DURATION_MS * scale };
       const group = GROUPS[index];
       return [
         {

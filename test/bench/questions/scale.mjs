@@ -36,7 +36,7 @@ export const scale = {
     ...growing(
       NAMES,
       LOOKED_UP,
-      'a pair, names at random, looked up in the cache of 256 that the middleware has',
+      'a pair, names at random, looked up in a cache such as the middleware has',
       (names) => ({
         script: 'scale-names',
         args: { names, kept: false, pairs: PAIRS * scale },
@@ -69,10 +69,10 @@ export const scale = {
       }),
       atMost(1.5, "100 000 names ÷ 1 name, as the middleware's", growth(LOOKED_UP, NAMES), {
         because:
-          'the middleware keeps 256 lock objects. A name that is not among them is hashed and opened, as the cold keyed ' +
-          'lock of the first question is each time. Of that time a third is garbage collection, since each name leaves ' +
-          'a lock object behind, and a fifth the opening in the addon, of which the hash is almost half. The rest is ' +
-          'making the object, asking which user this is, and what the line above says.',
+          'the middleware keeps 256 lock objects, up to 512. A name that is not among them is hashed, opened in the ' +
+          'addon, looked up in the table, where it takes the record of another, and closed again when others push it ' +
+          'out: what a lock that is kept needs once, this one needs each time, as does the cold keyed lock of the ' +
+          'first question.',
       }),
       atMost(1.5, '10 000 waiters ÷ 1 waiter', growth(WAITING, WAITERS)),
       atMost(1.5, '64 processes ÷ 1 process', growth(JOINED, PROCESSES)),

@@ -37,6 +37,12 @@ export const uncontended = {
         'semlock',
         'nativeCalls',
       ),
+      side(
+        'Atomics',
+        'the six locked instructions of a pair of `Lock`, and nothing else, as calls of `Atomics` in JavaScript',
+        'atomics',
+        'pair',
+      ),
       side('NamedSemaphore', '`tryWait()` and `post()`', 'semlock', 'namedSemaphore'),
       side('Lock', '`tryAcquire()` and `release()`', 'semlock', 'lock'),
       side('Semaphore', '`tryAcquire()` and `release()`, 4 permits', 'semlock', 'semaphore'),
@@ -88,7 +94,8 @@ export const uncontended = {
         because:
           `two calls of an addon that do the same as the loop and nothing else take ${shown(floor)} times as long as it. ` +
           'On top of that, each of the two calls of a lock takes and leaves a latch and writes or clears who holds it, ' +
-          'which is two more locked instructions, and the first one asks for the time.',
+          'which is two more locked instructions, and the first one asks for the time. In JavaScript, without an addon, ' +
+          `these instructions alone would take ${shown(ratio('Atomics', 'C loop'))} times as long as the loop.`,
       }),
       atLeast(25, 'fs-native-extensions ÷ Lock', ratio('fs-native-extensions', 'Lock'), {
         because:
