@@ -218,12 +218,12 @@ bool LockRecord::IsOwn(const Entry& entry) const {
 }
 
 bool LockRecord::Holds() const {
-  if (ref_.index == 0 || table_->slot().tag() == 0) return false;
+  if (ref_.index == 0 || table_->slot().tag() == 0 || !IsSameRecord()) return false;
   return table_->AnyEntry(record(), [&](Entry& entry, uint32_t) { return IsOwn(entry); });
 }
 
 bool LockRecord::HoldsAll() const {
-  if (ref_.index == 0 || table_->slot().tag() == 0) return false;
+  if (ref_.index == 0 || table_->slot().tag() == 0 || !IsSameRecord()) return false;
   uint32_t own = 0;
   table_->AnyEntry(record(), [&](Entry& entry, uint32_t) {
     own += IsOwn(entry);

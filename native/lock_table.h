@@ -21,7 +21,7 @@ struct LockIdentity {
   std::string name;         // UTF-16 in this machine's byte order
   std::string custom_name;  // of its semaphore, where the user chose one; else empty
   uint32_t permits = 1;
-  bool named = false;    // it should have a named semaphore, see LockRecord::Upgrade
+  bool named = false;    // it should have a named semaphore, see LockRecord::MakeSemaphore
   bool foreign = false;  // other programs use that semaphore too
   bool claims = true;    // who looks it up relies on the rest, see kUnclaimed
 };

@@ -74,7 +74,7 @@ function goOn(_req: IncomingMessage, _res: ServerResponse, next: Next, hold: Req
   try {
     result = next();
   } catch (error) {
-    hold.release();
+    hold.leave();
     throw error;
   }
   hold.untilAnswered();
@@ -85,7 +85,7 @@ async function releaseOnRejection(result: PromiseLike<unknown>, hold: RequestHol
   try {
     return await result;
   } catch (error) {
-    hold.release();
+    hold.leaveUnanswered();
     throw error;
   }
 }

@@ -19,8 +19,10 @@ export interface LockIdentity {
 }
 
 /**
- * One lock of one request. When its handler has returned, say with {@link untilAnswered} or {@link during} what ends it.
- * If the client disconnects before that, it is kept until the handler is done, but no longer than `abandonAfterMs`.
+ * One lock of one request, held until everybody is done who has entered with it: those behind the gate that took it, and
+ * behind each further one of that lock. When what is behind a gate has returned, say with {@link untilAnswered},
+ * {@link during} or {@link leave} what ends its part. If the client disconnects before that, the lock is kept until the
+ * handlers are done, but no longer than `abandonAfterMs`.
  */
 export class RequestHold extends HeldOnce {
   readonly mode: LockMode;
@@ -35,8 +37,11 @@ export class RequestHold extends HeldOnce {
   readonly #res: ServerResponse;
   readonly #abandonAfterMs: number;
   readonly #beginning = holdBegins();
-  /** Whether a promise says when the handler is done; otherwise the response does. */
-  #promised = false;
+  /** How many have entered and are not done, and how many of these are done when the response is over. */
+  #entered = 0;
+  #answering = 0;
+  #answered = false;
+  #watching = false;
   #released = false;
   #abandonment: NodeJS.Timeout | undefined;
   #stopWatchingSocket: (() => void) | undefined;
@@ -73,26 +78,49 @@ export class RequestHold extends HeldOnce {
     return this.#released;
   }
 
-  /** Keeps the lock until the response is over. A handler that has returned and ended it already is done with it. */
-  untilAnswered(): void {
-    if (this.#res.writableEnded) this.release();
-    else this.#watch();
+  /** Another one comes behind a gate of this lock, who has to say what ends that. */
+  enter(): this {
+    this.#entered += 1;
+    return this;
   }
 
-  /** Keeps the lock until `work` has settled, whatever becomes of the response, and gives its result. */
+  /** One of those who entered is done. */
+  leave(): void {
+    this.#entered -= 1;
+    if (this.#entered === 0) this.release();
+  }
+
+  /** Stays until the response is over. A handler that has returned and ended it already is done with the lock. */
+  untilAnswered(): void {
+    if (this.#answered || this.#res.writableEnded) {
+      this.leave();
+      return;
+    }
+    this.#answering += 1;
+    this.#watch();
+  }
+
+  /** One of those who stay until the response is over leaves before, if it is not. */
+  leaveUnanswered(): void {
+    if (this.#answering === 0) return;
+    this.#answering -= 1;
+    this.leave();
+  }
+
+  /** Stays until `work` has settled, whatever becomes of the response, and gives its result. */
   async during<T>(work: PromiseLike<T>): Promise<T> {
-    this.#promised = true;
     this.#watch();
     try {
       return await work;
     } finally {
-      this.release();
+      this.leave();
     }
   }
 
   /** The handler has done all that it will do to the response. */
   responseDone(): void {
-    if (!this.#promised) this.release();
+    this.#answered = true;
+    while (this.#answering > 0) this.leaveUnanswered();
   }
 
   protected giveBack(): boolean {
@@ -103,6 +131,8 @@ export class RequestHold extends HeldOnce {
   }
 
   #watch(): void {
+    if (this.#watching) return;
+    this.#watching = true;
     const [req, res] = [this.#req, this.#res];
     const closed = () => this.#responseClosed();
     // 'prefinish' comes as the handler ends the response, so a client that has its answer can count on the lock's being
@@ -123,7 +153,7 @@ export class RequestHold extends HeldOnce {
   #clientLeft(): void {
     if (this.released || this.#abandonment !== undefined) return;
     this.#abandonment = setTimeout(() => this.#abandon(), this.#abandonAfterMs).unref();
-    if (!this.#promised) onEndWithoutClient(this.#req, this.#res, () => this.responseDone());
+    if (this.#answering > 0) onEndWithoutClient(this.#req, this.#res, () => this.responseDone());
   }
 
   #abandon(): void {
@@ -145,7 +175,7 @@ export class RequestHold extends HeldOnce {
 }
 
 /** What this request holds of a lock already. */
-export function heldAlready(req: IncomingMessage, { name, namespace, store }: LockIdentity): Held | undefined {
+export function heldAlready(req: IncomingMessage, { name, namespace, store }: LockIdentity): RequestHold | undefined {
   return holdsOf(req)?.find(
     ({ lock, released }) => !released && lock.name === name && lock.namespace === namespace && lock.store === store,
   );

@@ -16,10 +16,7 @@ import { setLockOf } from './request-lock.js';
 import { isOver } from './response-state.js';
 import { waitInTurn, type WaitEnd } from './wait-in-turn.js';
 
-/**
- * Calls the handler. `hold` is the lock taken for it, and the handler's to release; `undefined` when it needs none,
- * because the request was skipped or holds the lock already.
- */
+/** Calls the handler. `hold` has been entered for it, and has to be left; `undefined` when the request was skipped. */
 export type Enter = (req: IncomingMessage, res: ServerResponse, next: Next, hold: RequestHold | undefined) => unknown;
 
 /** Runs a request through the gate; gives what the handler gave, or a promise of it. */
@@ -83,7 +80,7 @@ export function lockGate(owner: string, name: AnyLockName, config: HttpLockConfi
     if (mine !== undefined) {
       if (mine.mode === 'shared' && mode === 'exclusive') return next(asHttpError(owner, upgrade(owner, target), 500));
       setLockOf(req, mine);
-      return enter(req, res, next, undefined);
+      return enter(req, res, next, mine.enter());
     }
 
     let storeLock: StoreLock;
@@ -94,8 +91,19 @@ export function lockGate(owner: string, name: AnyLockName, config: HttpLockConfi
     } catch (error) {
       return next(asHttpError(owner, error, isNameError(error) ? 500 : 503));
     }
-    if (held !== null) return enter(req, res, next, new RequestHold(req, res, lock, held, abandonAfterMs));
+    if (held !== null) return enterHolding(req, res, next, lock, held);
     return waitMs === 0 ? refuse(req, res, next, target) : enterInTurn(req, res, next, lock, storeLock, mode);
+  }
+
+  function enterHolding(req: IncomingMessage, res: ServerResponse, next: Next, lock: LockIdentity, held: Held) {
+    let hold: RequestHold;
+    try {
+      hold = new RequestHold(req, res, lock, held, abandonAfterMs);
+    } catch (error) {
+      held.release();
+      return next(asHttpError(owner, error, 500));
+    }
+    return enter(req, res, next, hold.enter());
   }
 
   async function enterInTurn(
@@ -117,7 +125,7 @@ export function lockGate(owner: string, name: AnyLockName, config: HttpLockConfi
       releaseUnanswered(req);
       return undefined;
     }
-    return enter(req, res, next, new RequestHold(req, res, lock, end, abandonAfterMs));
+    return enterHolding(req, res, next, lock, end);
   }
 
   function refuse(req: IncomingMessage, res: ServerResponse, next: Next, lockName: string): unknown {

@@ -25,14 +25,15 @@ export type LockedHandler<
 
 /**
  * Wraps a handler so that it holds a lock from its call until the promise it returns has settled, be the response over
- * before or after. For a handler that returns no promise the lock is held as by {@link fileLock}, until the response
+ * before or after, and no less where the request holds that lock already. For a handler that returns no promise the lock is held as by {@link fileLock}, until the response
  * is over. Whatever is left to a stream when the promise settles is not protected: `await pipeline(file, res)`.
  *
  * When the client has disconnected, the promise counts all the same, but for no longer than `abandonAfterMs`. In all
  * else, the answer `busy` included, it is as {@link fileLock}.
  *
- * A rejection goes to `next`, in Express 4 and Connect too. Where there is no `next`, as in `http.createServer(locked(
- * …))`, an error is thrown, or rejects the promise that the wrapped handler returns, as if the handler stood alone.
+ * An error, thrown or a rejection, goes to `next`, in Express 4 and Connect too. Where there is no `next`, as in
+ * `http.createServer(locked(…))`, an error is thrown, or rejects the promise that the wrapped handler returns, as if the
+ * handler stood alone.
  *
  * @param name - the lock's name, or a function that makes it from the request.
  * @throws `SemlockError` `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`; `TypeError` without a handler.
@@ -76,8 +77,9 @@ function runUnderLock(handler: AnyHandler): Enter {
     try {
       result = handler(req as LockedRequest<IncomingMessage>, res, next);
     } catch (error) {
-      hold?.release();
-      throw error;
+      hold?.leave();
+      // Not thrown: when the handler had to wait for its lock, nobody would catch it in Express 4 and Connect.
+      return next(asError(error));
     }
     if (isThenable(result)) return settle(result, next, hold);
     hold?.untilAnswered();
@@ -89,7 +91,11 @@ async function settle(result: PromiseLike<unknown>, next: Next, hold: RequestHol
   try {
     await (hold === undefined ? result : hold.during(result));
   } catch (error) {
-    // As in Express 5: a rejection without a reason is an error nevertheless.
-    next(error || new Error('The handler rejected without a reason'));
+    next(asError(error));
   }
+}
+
+/** As in Express 5: a rejection without a reason is an error nevertheless. */
+function asError(reason: unknown): unknown {
+  return reason || new Error('The handler rejected without a reason');
 }

@@ -3,7 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import type { Held } from '../lock/held.js';
+import { decline, type Held } from '../lock/held.js';
 import { isTimeout } from '../lock/named-lock.js';
 import type { StoreLock, StoreTry } from '../lock/store.js';
 import { isOver } from './response-state.js';
@@ -32,7 +32,7 @@ export async function waitInTurn(
   try {
     const held = await lock.acquire!({ ...how, timeoutMs, signal: left.signal });
     if (!isOver(req, res)) return held;
-    held.release();
+    decline(held);
     return 'left';
   } catch (error) {
     if (left.signal.aborted || isOver(req, res)) return 'left';

@@ -31,6 +31,18 @@ export interface Held {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** A permit that is given back before anybody has used it. */
+export interface Declinable {
+  /** As {@link Held.release}, but whoever has it next is told what this one would have been: see {@link Held.abandoned}. */
+  decline(): void;
+}
+
+/** Gives back what came too late. */
+export function decline(held: Held & Partial<Declinable>): void {
+  if (held.decline === undefined) held.release();
+  else held.decline();
+}
+
 /**
  * The part of {@link Held} that is the same whatever the lock is made of. It has no fields: V8 does not inline the
  * constructor of a base class that has some, which would be a tenth of what a lock costs (Node.js 20).

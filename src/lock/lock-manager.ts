@@ -9,7 +9,7 @@ import { defaultNamespace } from '../names.js';
 import { optionParser, text } from '../options.js';
 import { forgetAbort, onAbort } from './abort.js';
 import { GrantedLock } from './granted-lock.js';
-import type { Held } from './held.js';
+import { decline, type Held } from './held.js';
 import { KeyedLocks } from './keyed-locks.js';
 import { checkRequest, convertRequest, type LockRequest, type LockRequestOptions } from './lock-request.js';
 import { snapshot, type LockManagerSnapshot } from './lock-snapshot.js';
@@ -155,8 +155,9 @@ function serve(lock: NamedLock, request: LockRequest, resolve: Resolve, reject: 
     const held = await grant;
     await task;
     waitEnds();
-    if (signal?.aborted === true) held?.release();
-    else if (held === null) resolve(promised(() => callback(null)));
+    if (signal?.aborted === true) {
+      if (held !== null) decline(held);
+    } else if (held === null) resolve(promised(() => callback(null)));
     else hold(held, callback, resolve, reject);
   };
   call().catch((error: unknown) => {
@@ -181,14 +182,26 @@ type Reject = (reason: unknown) => void;
 
 /** Until the callback's result has settled. The request settles after the release, unless the lock was stolen before. */
 function hold(held: Held, callback: LockRequest['callback'], resolve: Resolve, reject: Reject): void {
-  onAbort(held.signal, held, reject);
+  const signal = signalOf(held);
+  if (signal.aborted) reject(signal.reason);
+  else onAbort(signal, held, reject);
   const waiting = promised(() => callback(new GrantedLock(held)));
   const done = (): void => {
     held.release(); // rejects the request if it finds the lock stolen
-    forgetAbort(held.signal, held);
+    forgetAbort(signal, held);
     resolve(waiting);
   };
   waiting.then(done, done);
+}
+
+/** Where it cannot be watched for a theft, as without a descriptor left, the lock is not kept either. */
+function signalOf(held: Held): AbortSignal {
+  try {
+    return held.signal;
+  } catch (error) {
+    decline(held);
+    throw error;
+  }
 }
 
 /** What a callback returns, as a promise; one that rejects when it throws. */

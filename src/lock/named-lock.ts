@@ -8,7 +8,7 @@ import { attempt, BUSY, EDEADLK, failureOf, lockResult, native, release, tryAcqu
 import { abortSignal, integer, oneOf, optionError, optionParser } from '../options.js';
 import { forgetAbort, onAbort } from './abort.js';
 import { listen, subscribe, unlisten } from './events.js';
-import { HeldOnce, type Held, type LockMode } from './held.js';
+import { HeldOnce, type Declinable, type Held, type LockMode } from './held.js';
 import { cancel, enqueue, isWaitedFor, type WaitRequest } from './wait-queue.js';
 
 /** Options of a try. */
@@ -363,7 +363,7 @@ class WatchingHolds {
 
 const watchingHolds = new WatchingHolds();
 
-class TableHeld extends HeldOnce {
+class TableHeld extends HeldOnce implements Declinable {
   readonly mode: LockMode;
   readonly token: number;
   readonly abandoned: boolean;
@@ -406,6 +406,17 @@ class TableHeld extends HeldOnce {
       if (this.#stolen) this.#abort();
     }
     return this.#lost.signal;
+  }
+
+  decline(): void {
+    if (!this.abandoned || this.#released) {
+      this.release();
+      return;
+    }
+    this.#released = true;
+    this.#stopWatching();
+    native.lockDecline(this.#lock.handle, this.#entry, this.token, true);
+    publish(channels.released, this.#lock, this.mode, this.token, since(this.#beginning));
   }
 
   protected giveBack(): boolean {

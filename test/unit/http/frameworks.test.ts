@@ -164,7 +164,13 @@ describe('A handler of node:http whose error nobody answers', () => {
         return (req, res) => middleware(req, res, handler);
       },
     },
-    { form: 'locked()', call: (handler: () => unknown) => locked('file', handler, { namespace }) as Handler },
+    {
+      form: 'locked()',
+      call: (handler: () => unknown): Handler => {
+        const wrapped = locked('file', handler, { namespace });
+        return (req, res) => wrapped(req, res); // without a `next`, which would be given the error
+      },
+    },
   ];
 
   /** Passes a request to `handler`; gives what its caller gets, before anything is answered. */

@@ -152,3 +152,87 @@ describe('Pipelined requests', () => {
     await isFree('a');
   });
 });
+
+describe('A lock that a request meets again is held until all that is behind it is done', () => {
+  /** Answers at once, and works on: gives what tells whether it is at work, and what ends that. */
+  function worker() {
+    const [begun, end] = [deferred(), deferred()];
+    const work: Handler = async (_req, res) => {
+      res.end('answered');
+      begun.resolve();
+      await end.promise;
+    };
+    return { begun: begun.promise, end: end.resolve, work };
+  }
+  const lockedHandler = (handler: Handler): Handler => locked('a', handler as never, { namespace }) as Handler;
+
+  it.each<[string, (work: Handler) => Handler[]]>([
+    ['locked() in fileLock()', (work) => [guard('a'), lockedHandler(work)]],
+    [
+      'locked() in locked()',
+      (work) => [lockedHandler((_req, _res, next) => Promise.resolve(next())), lockedHandler(work)],
+    ],
+    ['locked() in two of fileLock()', (work) => [guard('a'), guard('a'), lockedHandler(work)]],
+    ['another lock between', (work) => [guard('a'), guard('b'), lockedHandler(work)]],
+  ])('%s', async (_what, handlers) => {
+    const { begun, end, work } = worker();
+    await request(express5App(...handlers(work)))
+      .get('/')
+      .expect(200, 'answered');
+    await begun;
+    await isFree('b');
+
+    expect(isHeld('a')).toBe(true);
+    end();
+    await isFree('a');
+  });
+
+  it('fileLock() in locked()', async () => {
+    const answer = deferred();
+    const outerReturned = deferred();
+    const app = express5App(
+      lockedHandler(async (_req, _res, next) => {
+        next();
+        outerReturned.resolve();
+        return Promise.resolve();
+      }),
+      guard('a'),
+      (_req, res) => void answer.promise.then(() => res.end('answered')),
+    );
+    const response = request(app).get('/').expect(200, 'answered');
+    const answered = response.then(() => undefined);
+    await outerReturned.promise;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+
+    expect(isHeld('a')).toBe(true);
+    answer.resolve();
+    await answered;
+    await isFree('a');
+  });
+
+  it('unless it throws', async () => {
+    const app = express5App(
+      guard('a'),
+      lockedHandler(() => {
+        throw new Error('broken');
+      }),
+    );
+
+    await request(app).get('/').expect(500);
+    await isFree('a');
+  });
+});
+
+describe('A request whose `lock` cannot be written', () => {
+  it('ends in an error, and the lock is free', async () => {
+    const readOnly: Handler = (req, _res, next) => {
+      Object.defineProperty(req, 'lock', { get: () => undefined });
+      return next();
+    };
+    await request(express5App(readOnly, guard('a'), (_req, res) => void res.end()))
+      .get('/')
+      .expect(500);
+
+    expect(isHeld('a')).toBe(false);
+  });
+});

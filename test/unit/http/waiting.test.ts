@@ -1,6 +1,9 @@
 // What becomes of a request that finds its lock held elsewhere and may wait for it.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { EventEmitter } from 'node:events';
+import { IncomingMessage, type ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 
 import { describe, expect, it } from 'vitest';
 
@@ -8,11 +11,13 @@ import { SemlockError } from '../../../src/errors.js';
 import { fileLock } from '../../../src/http/file-lock.js';
 import type { FileLockOptions } from '../../../src/http/http-options.js';
 import { locked } from '../../../src/http/locked.js';
+import { waitInTurn } from '../../../src/http/wait-in-turn.js';
 import type { Held } from '../../../src/lock/held.js';
 import { Lock } from '../../../src/lock/lock.js';
 import type { LockStore, StoreWait } from '../../../src/lock/store.js';
 import { deferred } from '../../support/deferred.js';
 import { express5App, frameworks, type Framework, type Handler } from '../../support/http-frameworks.js';
+import { startHolder } from '../../support/holder.js';
 import { listen, RawClient } from '../../support/http-server.js';
 import { scratchNamespace } from '../../support/shm.js';
 
@@ -290,3 +295,37 @@ function storeThat(
 ): LockStore {
   return { canWait: true, open: () => ({ tryAcquire, acquire }) };
 }
+
+describe('A handler that throws after its request has waited', () => {
+  it.each(frameworks)('is answered by the error handler of $name', async ({ app }) => {
+    const holder = takeElsewhere();
+    const broken = locked(
+      'file',
+      () => {
+        throw new Error('broken');
+      },
+      { namespace, waitMs: LONG },
+    ) as Handler;
+    const port = await listen(app(broken));
+    const client = new RawClient(port).get();
+    await expect.poll(isWaitedFor).toBe(true);
+    holder.release();
+
+    await expect.poll(() => client.received).toContain('broken');
+    await becomesFree();
+  });
+});
+
+describe('A request that is granted its lock when its client has left, which it was not told of', () => {
+  it('leaves the news of a death to the next holder', async () => {
+    const holder = await startHolder('file', { namespace });
+    const res = Object.assign(new EventEmitter(), { writableEnded: true });
+    const end = waitInTurn(new IncomingMessage(new Socket()), res as unknown as ServerResponse, file, undefined, LONG);
+    await holder.die();
+
+    expect(await end).toBe('left');
+    const next = file.tryAcquire();
+    expect(next?.abandoned).toBe(true);
+    next?.release();
+  });
+});

@@ -1,6 +1,7 @@
 // The rules of the Web Locks API, seen by one client. What several processes see is in test/integration/locks.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { describe, expect, it, vi } from 'vitest';
@@ -9,7 +10,9 @@ import type { GrantedLock } from '../../../src/lock/granted-lock.js';
 import { Lock } from '../../../src/lock/lock.js';
 import { createLocks, locks as defaultLocks } from '../../../src/lock/lock-manager.js';
 import { Semaphore } from '../../../src/lock/semaphore.js';
+import { native } from '../../../src/native.js';
 import { deferred } from '../../support/deferred.js';
+import { startHolder } from '../../support/holder.js';
 import { scratchNamespace } from '../../support/shm.js';
 
 const namespace = scratchNamespace();
@@ -231,7 +234,46 @@ describe('ifAvailable', () => {
   });
 });
 
+describe('a request that is aborted when it was granted, and before its callback', () => {
+  it('leaves the news of a death to the next holder', async () => {
+    const name = fresh();
+    const holder = await startHolder(name, { namespace });
+    await holder.die();
+    const controller = new AbortController();
+    const request = locks.request(name, { signal: controller.signal }, never);
+    controller.abort('enough');
+    await expect(request).rejects.toBe('enough');
+
+    const held = await locks.request(name, ({ abandoned }) => abandoned);
+    expect(held).toBe(true);
+  });
+});
+
+describe('a lock that cannot be watched for a theft', () => {
+  it('is not kept, and the callback is not called', async () => {
+    const name = fresh();
+    vi.spyOn(native, 'lockWatch').mockImplementationOnce(() => {
+      throw new Error('no descriptor left');
+    });
+
+    await expect(locks.request(name, never)).rejects.toThrow('no descriptor left');
+    expect(isFree(name)).toBe(true);
+  });
+});
+
 describe('steal', () => {
+  it.each([false, true])('rejects who has not begun yet, whether or not (%s) somebody listens', async (listens) => {
+    const name = fresh();
+    const listener = () => undefined;
+    if (listens) subscribe('semlock:stolen', listener);
+    const robbed = locks.request(name, () => 'resolved');
+    const thief = locks.request(name, { steal: true }, () => 'stole');
+
+    await expect(robbed).rejects.toMatchObject({ name: 'AbortError' });
+    expect(await thief).toBe('stole');
+    unsubscribe('semlock:stolen', listener);
+  });
+
   it('grants a free lock', async () => {
     expect(await locks.request(fresh(), { steal: true }, ({ mode }) => mode)).toBe('exclusive');
   });
