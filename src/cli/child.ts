@@ -11,8 +11,14 @@ import { EXIT } from './usage.js';
 /** Signals that would end this process, and free the lock with it, while the command goes on. */
 const PASSED_ON = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2'] as const;
 
-/** Runs a command to its end; gives its exit code, or 128 and the number of the signal that ended it. */
-export async function runCommand(file: string, args: readonly string[]): Promise<number> {
+export interface Ended {
+  /** Of the command, or 128 and the number of the signal that ended it; where it did not start, why. */
+  readonly exitCode: number;
+  readonly started: boolean;
+}
+
+/** Runs a command to its end. */
+export async function runCommand(file: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> {
   let child: ChildProcess | undefined;
   const passOn = (signal: NodeJS.Signals): void => {
     if (!isFromKeyboard(signal)) child?.kill(signal);
@@ -20,13 +26,13 @@ export async function runCommand(file: string, args: readonly string[]): Promise
   // Before the command starts, so that no signal finds this process without them: they run when it has started.
   for (const signal of PASSED_ON) process.on(signal, passOn);
   try {
-    child = spawn(file, args, { stdio: 'inherit' });
-    return await end(child);
+    child = spawn(file, args, { stdio: 'inherit', env });
+    return { exitCode: await end(child), started: true };
   } catch (error) {
     const { code = String(error) } = error as NodeJS.ErrnoException;
     const problem = code === 'ENOENT' ? 'command not found' : `cannot be executed (${code})`;
     process.stderr.write(`semlock: ${printable(file)}: ${problem}\n`);
-    return code === 'ENOENT' ? EXIT.notFound : EXIT.cannotExecute;
+    return { exitCode: code === 'ENOENT' ? EXIT.notFound : EXIT.cannotExecute, started: false };
   } finally {
     for (const signal of PASSED_ON) process.off(signal, passOn);
   }

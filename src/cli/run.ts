@@ -1,5 +1,6 @@
 // `semlock run`: a command under a lock, for shell scripts and cron jobs, as flock(1) does it.
 
+import { decline, type Held } from '../lock/held.js';
 import { locks } from '../lock/lock-manager.js';
 import { MAX_TIMER_MS, NamedLock } from '../lock/named-lock.js';
 import { MAX_PERMITS } from '../lock/semaphore.js';
@@ -50,10 +51,17 @@ export async function run(args: string[]): Promise<number> {
   }
   if (typeof held === 'string') return exitCodeOf(held);
   try {
-    return await runCommand(file, rest);
+    const { exitCode, started } = await runCommand(file, rest, environment(held));
+    if (!started) decline(held);
+    return exitCode;
   } finally {
     held.release();
   }
+}
+
+/** The command is told what a program learns from its `Held`, and not what was told to one above this. */
+function environment({ abandoned }: Held): NodeJS.ProcessEnv {
+  return { ...process.env, SEMLOCK_ABANDONED: abandoned ? '1' : undefined };
 }
 
 function makeLock(name: string, options: { namespace: string; permits: number; posixName: string | undefined }) {

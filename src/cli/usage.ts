@@ -36,6 +36,9 @@ Exit status of run: that of the command, 128 + N when signal N ended it, or
   ${EXIT.cannotExecute}  the command cannot be executed
   ${EXIT.notFound}  the command was not found
 
+The command finds SEMLOCK_ABANDONED=1 in its environment when the holder before it died with the lock in
+hand, so that what the lock protects may be half done.
+
 Signals sent to semlock are passed on to the command; one that comes while semlock waits ends the wait.
 The lock is held by semlock itself: should semlock be killed with SIGKILL, the lock is free while the
 command may go on.

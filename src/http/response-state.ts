@@ -28,7 +28,10 @@ export function wasGivenUp(req: IncomingMessage, res: ServerResponse): boolean {
   return res.headersSent && wasClosedHere(req.socket);
 }
 
-/** Neither did the client close or break the connection, nor was it a timeout or the closing of the whole server. */
+/**
+ * Neither did the client close or break the connection, nor can it have been a timeout, for there is none, or the closing
+ * of the whole server. Whether a timeout was over that there is cannot be known.
+ */
 function wasClosedHere(socket: Socket & { server?: Server }): boolean {
   return !socket.readableEnded && !socket.errored && !socket.timeout && socket.server?.listening === true;
 }

@@ -53,6 +53,21 @@ describe('semlock run, when the lock is free', () => {
     expect(await running.ended()).toEqual({ status: 0, signal: null, stdout: 'input', stderr: '-x -- a b\n' });
   });
 
+  it('tells the command when the holder before it died, and only that command', async () => {
+    const namespace = scratchNamespace();
+    const tell = underLock(namespace, 'echo "abandoned: $SEMLOCK_ABANDONED"');
+    const holder = await startHolder('report', { namespace });
+    await holder.die();
+
+    expect(semlock(['run', 'report', '--namespace', namespace, '--', 'no-such-command'])).toMatchObject({
+      status: 127,
+    });
+    expect(semlock(tell)).toMatchObject({ status: 0, stdout: 'abandoned: 1\n' });
+    expect(semlock(tell, { env: { ...process.env, SEMLOCK_ABANDONED: '1' } })).toMatchObject({
+      stdout: 'abandoned: \n',
+    });
+  });
+
   it.each([0, 42, 255])('ends with the exit code of the command: %i', (code) => {
     expect(semlock(underLock(scratchNamespace(), `exit ${code}`))).toMatchObject({ status: code, stderr: '' });
   });
