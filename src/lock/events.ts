@@ -1,5 +1,5 @@
 // What the addon tells this thread: grants of its waits, and thefts of permits that it watches. They come in batches,
-// through an inbox that the event loop polls (native/inbox.h).
+// through an inbox that the event loop polls (native/core/inbox.h).
 
 import { FIELDS_PER_EVENT, native } from '../native.js';
 

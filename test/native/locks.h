@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "../../native/lock_record.h"
-#include "../../native/query.h"
+#include "../../native/core/lock_record.h"
+#include "../../native/core/query.h"
 #include "harness.h"
 
 namespace testing {

@@ -11,7 +11,7 @@
 #include <chrono>
 #include <set>
 
-#include "../../native/latch.h"
+#include "../../native/core/latch.h"
 #include "locks.h"
 
 using namespace testing;

@@ -11,9 +11,9 @@
 #include <map>
 #include <thread>
 
-#include "../../native/clock.h"
-#include "../../native/latch.h"
-#include "../../native/wait_service.h"
+#include "../../native/core/clock.h"
+#include "../../native/core/latch.h"
+#include "../../native/core/wait_service.h"
 #include "locks.h"
 
 using namespace testing;

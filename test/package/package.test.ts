@@ -19,7 +19,14 @@ describe('the packed package', () => {
 
   it('carries a binary for this platform, the sources to build it anywhere, and nothing for developers', () => {
     const files = consumer.run('tar', '-tzf', inject('tarball')).split('\n');
-    const wanted = [hostBinary(), 'binding.gyp', 'native/addon.cc', 'dist/index.js', 'dist/index.d.ts', 'LICENSE'];
+    const wanted = [
+      hostBinary(),
+      'binding.gyp',
+      'native/binding/addon.cc',
+      'dist/index.js',
+      'dist/index.d.ts',
+      'LICENSE',
+    ];
     expect(files).toEqual(expect.arrayContaining(wanted.map((file) => `package/${file}`)));
     expect(files.filter((file) => /^package\/(test|example-app|build|\.)/.test(file))).toEqual([]);
   });

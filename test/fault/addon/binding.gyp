@@ -12,7 +12,7 @@
   "targets": [
     {
       "target_name": "semlock_fault",
-      "sources": ["<!@(ls ../../../native/*.cc)"],
+      "sources": ["<!@(ls ../../../native/core/*.cc ../../../native/binding/*.cc)"],
       "defines": ["SEMLOCK_CRASH_POINTS"],
     },
     {

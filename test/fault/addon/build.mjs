@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 
-import { nodeDir } from '../../../native/local-headers.mjs';
+import { nodeDir } from '../../../native/tools/local-headers.mjs';
 
 const folder = import.meta.dirname;
 const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');

@@ -23,7 +23,10 @@ beforeEach(() => {
 afterEach(() => rmSync(copy, { recursive: true }));
 
 function build(env: NodeJS.ProcessEnv = process.env) {
-  return runProgram(process.execPath, [join(copy, 'native/build.mjs')], { cwd: copy, env: { ...env, CXX: undefined } });
+  return runProgram(process.execPath, [join(copy, 'native/tools/build.mjs')], {
+    cwd: copy,
+    env: { ...env, CXX: undefined },
+  });
 }
 
 /** A PATH on which these commands are, and no others. */
@@ -83,10 +86,13 @@ describe('a build on another platform', () => {
 
 describe('a build that fails', () => {
   it('keeps what the compiler said in a file and says where', { timeout: 60_000 }, () => {
-    writeFileSync(join(copy, 'native/addon.cc'), '#error "this does not compile"\n');
+    writeFileSync(join(copy, 'native/binding/addon.cc'), '#error "this does not compile"\n');
     // One source is enough to fail.
     const gyp = readFileSync(join(copy, 'binding.gyp'), 'utf8');
-    writeFileSync(join(copy, 'binding.gyp'), gyp.replace(/"sources": \[[^\]]*\]/, '"sources": ["native/addon.cc"]'));
+    writeFileSync(
+      join(copy, 'binding.gyp'),
+      gyp.replace(/"sources": \[[^\]]*\]/, '"sources": ["native/binding/addon.cc"]'),
+    );
 
     const { status, stderr } = build();
     const log = join(copy, 'native-build.log');

@@ -16,8 +16,8 @@ const BINARIES = ['x64', 'arm64'].flatMap((arch) =>
 function checkWith(binaries: readonly string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'semlock-publish-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  const script = join(folder, 'native/check-prebuilds.mjs');
-  cpSync(fileURLToPath(new URL('../../../native/check-prebuilds.mjs', import.meta.url)), script);
+  const script = join(folder, 'native/tools/check-prebuilds.mjs');
+  cpSync(fileURLToPath(new URL('../../../native/tools/check-prebuilds.mjs', import.meta.url)), script);
   for (const file of binaries) {
     mkdirSync(dirname(join(folder, file)), { recursive: true });
     writeFileSync(join(folder, file), '');

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "sys_error.h"
+#include "../core/sys_error.h"
 
 namespace semlock {
 

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "../core/named_semaphore.h"
+#include "../core/thread_semaphore.h"
 #include "binding.h"
-#include "named_semaphore.h"
-#include "thread_semaphore.h"
 
 namespace semlock {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "inbox.h"
+#include "../core/inbox.h"
 #include "lock_binding.h"
 
 namespace semlock {

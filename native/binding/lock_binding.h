@@ -5,9 +5,9 @@
 #include <memory>
 #include <vector>
 
+#include "../core/lock_record.h"
+#include "../core/wait_service.h"
 #include "binding.h"
-#include "lock_record.h"
-#include "wait_service.h"
 
 namespace semlock {
 

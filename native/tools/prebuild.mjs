@@ -12,7 +12,7 @@ import { nodeDir } from './local-headers.mjs';
 if (nodeDir !== undefined) process.env.npm_config_nodedir = nodeDir;
 
 await promisify(prebuildify)({
-  cwd: fileURLToPath(new URL('..', import.meta.url)),
+  cwd: fileURLToPath(new URL('../..', import.meta.url)),
   targets: [process.versions.node],
   napi: true,
   strip: true,

@@ -9,10 +9,10 @@
 #include <mutex>
 #include <set>
 
-#include "crash_points.h"
+#include "../core/crash_points.h"
+#include "../core/latch.h"
+#include "../core/query.h"
 #include "inbox_binding.h"
-#include "latch.h"
-#include "query.h"
 
 namespace semlock {
 
