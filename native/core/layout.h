@@ -33,10 +33,18 @@ inline constexpr uint32_t kBuckets = 16384;
 inline constexpr uint32_t kMaxRecords = 65536;
 inline constexpr uint32_t kGrowRecords = 256;
 
+// Whose semaphores these are: a name leads to one file with glibc and to another one with musl.
+#ifdef __GLIBC__
+inline constexpr uint32_t kLibc = 1;
+#else
+inline constexpr uint32_t kLibc = 2;
+#endif
+
 struct Header {
-  uint64_t magic;  // constant, as are the seven below
+  uint64_t magic;  // constant, as are the eight below
   uint32_t layout_version;
-  uint32_t sem_size;  // of sem_t. On 64 bits that of glibc and that of musl agree, and so do their first words
+  uint32_t libc;      // kLibc
+  uint32_t sem_size;  // of sem_t
   uint32_t slot_size;
   uint32_t record_size;
   uint32_t max_processes;

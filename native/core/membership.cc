@@ -63,6 +63,7 @@ struct Closer {
 void FillHeader(Header* header) {
   header->magic = kMagic;
   header->layout_version = kLayoutVersion;
+  header->libc = kLibc;
   header->sem_size = sizeof(sem_t);
   header->slot_size = sizeof(Slot);
   header->record_size = sizeof(Record);
@@ -288,8 +289,8 @@ bool Membership::IsTable(const struct stat& info) const {
   if (info.st_size != static_cast<off_t>(kTableBytes)) return false;
   if (pread(fd_, static_cast<void*>(&header), sizeof(header), 0) != sizeof(header)) return false;
   const uint32_t count = header.record_count.load();
-  return header.magic == kMagic && header.layout_version == kLayoutVersion && header.sem_size == sizeof(sem_t) &&
-         header.slot_size == sizeof(Slot) && header.record_size == sizeof(Record) &&
+  return header.magic == kMagic && header.layout_version == kLayoutVersion && header.libc == kLibc &&
+         header.sem_size == sizeof(sem_t) && header.slot_size == sizeof(Slot) && header.record_size == sizeof(Record) &&
          header.max_processes == kMaxProcesses && header.buckets == kBuckets && header.max_records == kMaxRecords &&
          count >= 1 && count <= kMaxRecords;
 }
@@ -313,9 +314,9 @@ std::string Membership::InboxPath(uint32_t slot, uint16_t thread) const {
 
 // Under the gate, when nobody else has a slot.
 void Membership::RemoveFiles(int folder) {
-  const std::string semaphores = "sem.semlock." + id_.substr(0, kSemaphorePrefix);
+  const std::string semaphores = std::string(kSemaphoreFiles) + "semlock." + id_.substr(0, kSemaphorePrefix);
   ForEachName(shm_, [&](const char* name) {
-    if (StartsWith(name, semaphores)) NamedSemaphore::Unlink((std::string("/") + (name + 4)).c_str());
+    if (StartsWith(name, semaphores)) unlinkat(shm_, name, 0);
   });
   CRASH_POINT(leave_semaphores_unlinked);
   // Also inboxes, and what builders left that were killed. One at work finds its file gone and starts again.

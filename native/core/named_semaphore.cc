@@ -7,8 +7,9 @@
 namespace semlock {
 namespace {
 
-// Where glibc and musl keep named semaphores on Linux. Known to no other part of the code.
-std::string BackingPath(const char* name) { return std::string("/dev/shm/sem.") + (name[0] == '/' ? name + 1 : name); }
+std::string BackingPath(const char* name) {
+  return std::string("/dev/shm/") + kSemaphoreFiles + (name[0] == '/' ? name + 1 : name);
+}
 
 }  // namespace
 

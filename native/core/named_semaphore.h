@@ -17,6 +17,13 @@ enum class Create {
   kExclusive,  // O_CREAT | O_EXCL: EEXIST otherwise
 };
 
+// What the names of the files in /dev/shm begin with.
+#ifdef __GLIBC__
+inline constexpr char kSemaphoreFiles[] = "sem.";
+#else
+inline constexpr char kSemaphoreFiles[] = "";
+#endif
+
 class NamedSemaphore {
  public:
   NamedSemaphore() = default;

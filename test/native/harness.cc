@@ -108,7 +108,9 @@ std::string NamespaceId() { return getenv(kNamespaceVariable); }
 
 std::vector<std::string> FilesLeft() {
   std::vector<std::string> left = List(FolderPath(), NamespaceId());
-  for (const std::string& each : List("/dev/shm/", "sem.semlock." + NamespaceId().substr(0, 8))) left.push_back(each);
+  for (const char* kept : {"sem.semlock.", "semlock."}) {  // by glibc, by musl
+    for (const std::string& each : List("/dev/shm/", kept + NamespaceId().substr(0, 8))) left.push_back(each);
+  }
   return left;
 }
 

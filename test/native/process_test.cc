@@ -397,14 +397,16 @@ static std::string TablePath() {
 }
 
 TEST(
-    "a table of another layout is refused while it is used, and replaced when "
-    "nobody uses it") {
+    "a table of another layout or another libc is refused while it is used, and "
+    "replaced when nobody uses it") {
   Lock lock("a");
   CHECK(lock.TryAcquire());
   auto* header = reinterpret_cast<semlock::Header*>(Table()->member().memory());
-  header->layout_version += 1;
-  CHECK(Process("newcomer").Read() == "LAYOUT");
-  header->layout_version -= 1;
+  for (uint32_t* field : {&header->layout_version, &header->libc}) {
+    *field += 1;
+    CHECK(Process("newcomer").Read() == "LAYOUT");
+    *field -= 1;
+  }
   CHECK(Process("newcomer").Read() == "joined");
 }
 

@@ -155,7 +155,8 @@ TEST("a lock that is held is never recycled, however many others there are") {
 // The semaphore in the file system cannot be opened any more: a file of this
 // name and another size has its place.
 static std::string SemaphorePath(const std::string& name) {
-  return "/dev/shm/sem." + semlock::SemaphoreName(NamespaceId(), Identity(name).id).substr(1);
+  return std::string("/dev/shm/") + semlock::kSemaphoreFiles +
+         semlock::SemaphoreName(NamespaceId(), Identity(name).id).substr(1);
 }
 
 static void ReplaceByGarbage(const std::string& path) {

@@ -1,4 +1,5 @@
-// Builds the tests of the native core and runs them under each sanitizer.
+// Builds the tests of the native core, and runs them under each sanitizer and with musl. Zig, which builds for musl, comes
+// from npm and runs on x64.
 
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
@@ -14,13 +15,16 @@ function run(command, args, options) {
   return status ?? 1;
 }
 
-if (run('make', ['--silent', `--jobs=${availableParallelism()}`]) !== 0) process.exit(1);
+const kinds = { address: 'AddressSanitizer, UndefinedBehaviorSanitizer', thread: 'ThreadSanitizer' };
+if (process.arch === 'x64') kinds.musl = 'musl';
+const targets = kinds.musl === undefined ? ['sanitizers'] : ['sanitizers', 'musl'];
+if (run('make', ['--silent', `--jobs=${availableParallelism()}`, ...targets]) !== 0) process.exit(1);
 
 let passed = 0;
 let failed = 0;
-for (const sanitizer of ['address', 'thread']) {
-  console.log(`\n${sanitizer === 'thread' ? 'ThreadSanitizer' : 'AddressSanitizer, UndefinedBehaviorSanitizer'}`);
-  const program = join(here, `../../build/native-tests/${sanitizer}/tests`);
+for (const [kind, title] of Object.entries(kinds)) {
+  console.log(`\n${title}`);
+  const program = join(here, `../../build/native-tests/${kind}/tests`);
   const { stdout, status } = spawnSync(program, only === undefined ? [] : [only], {
     stdio: ['ignore', 'pipe', 'inherit'],
     encoding: 'utf8',
