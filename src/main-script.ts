@@ -21,3 +21,12 @@ function ownScript(): string | undefined {
   if (/\/pm2\/lib\/ProcessContainer\w*\.js$/.test(script)) return process.env['pm_exec_path'] ?? script;
   return script;
 }
+
+/**
+ * App servers that run this file of theirs and load the app from there. The working folder is the app's: Phusion
+ * Passenger, LiteSpeed and OpenLiteSpeed, AWS Lambda.
+ */
+const HOSTS = /\/(passenger[^/]*\/(src\/)?helper-scripts\/node-loader|lsnode|var\/runtime\/index)\.m?js$/;
+
+/** The main script where it is an app server's, and so says nothing about the app. */
+export const host = mainScript !== undefined && HOSTS.test(mainScript) ? mainScript : undefined;

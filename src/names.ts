@@ -1,58 +1,8 @@
-// Where the names of locks come from: the namespace that keeps two apps apart, the identity of a lock within it, and
-// the names of the semaphores in the file system.
+// What tells a lock from all others: the identity of its namespace, its own within that, and which names are allowed.
 
 import { hash, type BinaryToTextEncoding } from 'node:crypto';
-import { existsSync, realpathSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
 
 import { describe, SemlockError } from './errors.js';
-import { mainScript } from './main-script.js';
-
-/**
- * The namespace of this program: `SEMLOCK_NAMESPACE` if it is set and not empty, otherwise the real path of the
- * folder of the nearest `package.json` above the main script (above the working folder where there is no script).
- * A script within `node_modules`, such as a framework's command, belongs to the app that has it installed.
- */
-export function defaultNamespace(): string {
-  return chosenNamespace() ?? (fromMainScript ??= appFolder(mainScript));
-}
-
-let fromMainScript: string | undefined;
-
-/** The namespace of the app in whose folder somebody works, for a command that is no part of that app. */
-export function workingFolderNamespace(): string {
-  return chosenNamespace() ?? packageFolder(process.cwd());
-}
-
-function chosenNamespace(): string | undefined {
-  const chosen = process.env['SEMLOCK_NAMESPACE'];
-  return chosen === '' ? undefined : chosen;
-}
-
-function appFolder(script: string | undefined): string {
-  const start = script === undefined ? process.cwd() : scriptFolder(resolve(script));
-  const end = `${start}/`.indexOf('/node_modules/');
-  const owner = start.slice(0, end) || '/';
-  return end >= 0 && hasPackage(owner) ? owner : packageFolder(start);
-}
-
-/** `script` may also be a folder (`node .`) or lack its extension (`node server`). */
-function scriptFolder(script: string): string {
-  if (!existsSync(script)) return existsSync(dirname(script)) ? realpathSync(dirname(script)) : process.cwd();
-  const real = realpathSync(script);
-  return statSync(real).isDirectory() ? real : dirname(real);
-}
-
-function packageFolder(start: string): string {
-  for (let folder = start; ; folder = dirname(folder)) {
-    if (hasPackage(folder)) return folder;
-    if (folder === dirname(folder)) return start;
-  }
-}
-
-function hasPackage(folder: string): boolean {
-  return existsSync(join(folder, 'package.json'));
-}
 
 /** What tells one namespace of one user from all others, in 22 characters that suit a file name. */
 export function namespaceId(namespace: string): string {

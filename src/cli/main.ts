@@ -7,12 +7,14 @@ import { readFileSync } from 'node:fs';
 import { SemlockError } from '../errors.js';
 import { EXIT, HELP, parseArguments, UsageError } from './usage.js';
 
-type Command = (args: string[]) => Promise<number>;
+type Command = (args: string[]) => number | Promise<number>;
 
 const COMMANDS = new Map<string, () => Promise<Command>>([
   ['ls', async () => (await import('./ls.js')).ls],
+  ['namespace', async () => (await import('./namespace.js')).namespace],
   ['run', async () => (await import('./run.js')).run],
 ]);
+const NAMES = 'ls, namespace, run';
 
 // Who reads our output may stop reading, as head(1) does. That is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -28,10 +30,10 @@ try {
 }
 
 async function main([name, ...args]: string[]): Promise<number> {
-  if (name === undefined) throw new UsageError('a command is missing: ls or run');
+  if (name === undefined) throw new UsageError(`a command is missing: ${NAMES}`);
   if (name.startsWith('-')) return about([name, ...args]);
   const load = COMMANDS.get(name);
-  if (load === undefined) throw new UsageError(`there is no command '${name}', only ls and run`);
+  if (load === undefined) throw new UsageError(`there is no command '${name}', only ${NAMES}`);
   const command = await load();
   return command(args);
 }

@@ -2,13 +2,14 @@
 
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 
-import { workingFolderNamespace } from '../names.js';
+import { workingFolderNamespace } from '../namespace.js';
 
 /** Exit codes of its own: those of sysexits.h, and those that env(1) and nice(1) use for a command that does not start. */
 export const EXIT = { usage: 64, unavailable: 69, busy: 75, cannotExecute: 126, notFound: 127 } as const;
 
 const USAGE = `\
 Usage: semlock ls [--namespace NS] [--json]
+       semlock namespace
        semlock run NAME [--wait MS] [--shared] [--namespace NS] [--permits N] [--posix-name /X]
                    -- COMMAND [ARGUMENT ...]
 `;
@@ -16,6 +17,7 @@ Usage: semlock ls [--namespace NS] [--json]
 export const HELP = `\
 ${USAGE}
 semlock ls shows who holds which lock.
+semlock namespace prints which locks an app in this folder has, and why.
 semlock run runs a command while it holds the lock NAME, as flock(1) does.
 
 Options:
@@ -67,5 +69,5 @@ export function parseArguments<T extends ParseArgsConfig>(config: T): ReturnType
 /** @throws {@link UsageError} for an empty one, which is most often a shell variable that is not set. */
 export function namespaceFrom(option: string | undefined): string {
   if (option === '') throw new UsageError('--namespace must not be empty');
-  return option ?? workingFolderNamespace();
+  return option ?? workingFolderNamespace().name;
 }

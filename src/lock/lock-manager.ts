@@ -5,7 +5,7 @@
 
 import { setImmediate as nextTask, setTimeout as sleep } from 'node:timers/promises';
 
-import { defaultNamespace } from '../names.js';
+import { defaultNamespace } from '../namespace.js';
 import { optionParser, text } from '../options.js';
 import { forgetAbort, onAbort } from './abort.js';
 import { GrantedLock } from './granted-lock.js';

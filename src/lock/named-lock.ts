@@ -3,7 +3,8 @@
 
 import { channels, holdBegins, publish, since, waitBegins } from '../diagnostics.js';
 import { describe, SemlockError } from '../errors.js';
-import { checkLockName, checkPosixName, defaultNamespace, digest, namespaceId } from '../names.js';
+import { defaultNamespace } from '../namespace.js';
+import { checkLockName, checkPosixName, digest, namespaceId } from '../names.js';
 import { attempt, BUSY, EDEADLK, failureOf, lockResult, native, release, tryAcquire, type Handle } from '../native.js';
 import { abortSignal, integer, oneOf, optionError, optionParser } from '../options.js';
 import { forgetAbort, onAbort } from './abort.js';

@@ -34,6 +34,7 @@ describe('errors', () => {
       | 'ERR_SEMLOCK_GATE'
       | 'ERR_SEMLOCK_LAYOUT'
       | 'ERR_SEMLOCK_MISMATCH'
+      | 'ERR_SEMLOCK_NAMESPACE'
       | 'ERR_SEMLOCK_NAME'
       | 'ERR_SEMLOCK_NOT_A_SEMAPHORE'
       | 'ERR_SEMLOCK_NOT_FOUND'

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-const NAMES = new URL('../../dist/names.js', import.meta.url).href;
+const NAMES = new URL('../../dist/namespace.js', import.meta.url).href;
 const PRINT = `import('${NAMES}').then(({ defaultNamespace }) => console.log(defaultNamespace()));`;
 
 let folder: string;
@@ -21,7 +21,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 function makePackage(...path: string[]): string {
-  write(join(...path, 'package.json'), '{}');
+  write(join(...path, 'package.json'), JSON.stringify({ name: path.at(-1) }));
   return join(folder, ...path);
 }
 
@@ -58,6 +58,56 @@ describe('the main script, as Node.js was told it', () => {
     makePackage('other');
     const script = write('other/script.js', '');
     expect(node(['-', script], { cwd: app, input: PRINT })).toBe(app);
+  });
+});
+
+describe('a package.json', () => {
+  const FILE_FORMAT = '{"type":"commonjs"}';
+
+  it('that says neither name nor version only tells how to read the files beside it', () => {
+    write('app/lib/package.json', FILE_FORMAT);
+    expect(node([write('app/lib/server.js', PRINT)])).toBe(app);
+  });
+
+  it('that says neither still tells an app apart where there is no other', () => {
+    const plain = dirname(write('plain/package.json', '{"dependencies":{"express":"5"}}'));
+    expect(node([write('plain/jobs/report.js', PRINT)])).toBe(plain);
+  });
+
+  it('in a build folder belongs to the package that was built', () => {
+    for (const path of ['dist', 'dist/apps/api', '.next/standalone', 'build/server']) {
+      makePackage('app', path);
+      expect(node([write(`app/${path}/server.js`, PRINT)])).toBe(app);
+    }
+  });
+
+  it('in a folder of that name is an app where nothing above it is a package', () => {
+    const deployed = makePackage('srv', 'build', 'shop');
+    expect(node([write('srv/build/shop/server.js', PRINT)])).toBe(deployed);
+  });
+
+  it('that is half written counts', () => {
+    write('app/inner/package.json', '{"name":');
+    expect(node([write('tool/tool.js', PRINT)], { cwd: join(app, 'inner') })).toBe(join(app, 'inner'));
+  });
+});
+
+describe('an app server that loads the app from a file of its own', () => {
+  it.each([
+    'usr/share/passenger/helper-scripts/node-loader.js',
+    'gems/passenger-6.0.27/src/helper-scripts/node-loader.js',
+    'usr/local/lsws/fcgi-bin/lsnode.js',
+    'var/runtime/index.mjs',
+  ])('has the namespace of the app in whose folder it works: %s', (file) => {
+    makePackage(file.split('/')[0]!); // as the gem of Passenger has one
+    const other = makePackage('blog');
+    const loader = write(file, PRINT);
+    expect(node([loader], { cwd: app })).toBe(app);
+    expect(node([loader], { cwd: other })).toBe(other);
+  });
+
+  it('needs not be known where it belongs to no package', () => {
+    expect(node([write('opt/host/loader.js', PRINT)], { cwd: app })).toBe(app);
   });
 });
 
@@ -123,7 +173,7 @@ describe('an app that PM2 starts in its cluster mode', () => {
 });
 
 describe('the namespace of the working folder', () => {
-  const print = `import('${NAMES}').then(({ workingFolderNamespace }) => console.log(workingFolderNamespace()));`;
+  const print = `import('${NAMES}').then(({ workingFolderNamespace }) => console.log(workingFolderNamespace().name));`;
 
   it('is that of the app there, wherever the script is', () => {
     const tool = write('tool/tool.js', print);

@@ -11,12 +11,12 @@ const packageFile = new URL('../../../package.json', import.meta.url);
 const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
 
 describe('semlock', () => {
-  it.each([['--help'], ['-h'], ['ls', '--help'], ['run', '-h'], ['run', 'report', '--help']])(
+  it.each([['--help'], ['-h'], ['ls', '--help'], ['run', '-h'], ['namespace', '-h'], ['run', 'report', '--help']])(
     'prints its help when asked: %s %s',
     (...args) => {
       const { status, stdout, stderr } = semlock(args);
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-      expect(stdout).toMatch(/^Usage: semlock ls .*\n +semlock run NAME /);
+      expect(stdout).toMatch(/^Usage: semlock ls .*\n +semlock namespace\n +semlock run NAME /);
       expect(stdout).toContain('75   the lock is held elsewhere');
     },
   );
@@ -31,8 +31,8 @@ describe('semlock', () => {
   });
 
   it.each([
-    [[], 'a command is missing: ls or run'],
-    [['unlock'], "there is no command 'unlock', only ls and run"],
+    [[], 'a command is missing: ls, namespace, run'],
+    [['unlock'], "there is no command 'unlock', only ls, namespace, run"],
     [['--json'], "Unknown option '--json'"],
     [['ls', 'report'], "Unexpected argument 'report'"],
     [['ls', '--wait'], "Unknown option '--wait'"],

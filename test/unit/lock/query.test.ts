@@ -66,10 +66,9 @@ describe('locks.query()', () => {
     expect(await locks.query({ namespace: other })).toEqual(NOTHING);
     vi.stubEnv('SEMLOCK_NAMESPACE', one);
     expect((await locks.query()).held).toHaveLength(1);
-    vi.stubEnv('SEMLOCK_NAMESPACE', other);
+    held.release();
     expect(await locks.query()).toEqual(NOTHING);
     vi.unstubAllEnvs();
-    held.release();
   });
 
   it.each([{ names: 'x' }, { namespace: '' }, { namespace: 7 }, 'x'])(

@@ -8,7 +8,8 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Lock } from '../../../src/lock/lock.js';
-import { checkPosixName, defaultNamespace, namespaceId } from '../../../src/names.js';
+import { defaultNamespace } from '../../../src/namespace.js';
+import { checkPosixName, namespaceId } from '../../../src/names.js';
 import { runProgram } from '../../support/run-program.js';
 
 describe("the posixName of a lock's semaphore", () => {
@@ -79,7 +80,7 @@ describe('the default namespace', () => {
     rmSync(folder, { recursive: true });
   });
 
-  const names = new URL('../../../dist/names.js', import.meta.url).href;
+  const names = new URL('../../../dist/namespace.js', import.meta.url).href;
   const print = `import('${names}').then(({ defaultNamespace }) => console.log(defaultNamespace()));\n`;
 
   /** What a script at this place prints, started in this way. */
@@ -111,11 +112,22 @@ describe('the default namespace', () => {
     return place;
   }
 
-  it('is what SEMLOCK_NAMESPACE says, at any time', () => {
+  it('is what SEMLOCK_NAMESPACE says, which must not change once it was asked for', () => {
     vi.stubEnv('SEMLOCK_NAMESPACE', 'first');
     expect(defaultNamespace()).toBe('first');
-    vi.stubEnv('SEMLOCK_NAMESPACE', 'second');
-    expect(defaultNamespace()).toBe('second');
+    expect(new Lock('report').namespace).toBe('first');
+    for (const [now, said] of [
+      ['second', 'was "second" now'],
+      ['', 'was not set now'],
+    ] as const) {
+      vi.stubEnv('SEMLOCK_NAMESPACE', now);
+      expect(() => new Lock('report'), 'it would be held twice').toThrow(
+        expect.objectContaining({ code: 'ERR_SEMLOCK_NAMESPACE', message: expect.stringContaining(said) }),
+      );
+      expect(new Lock('report', { namespace: 'mine' }).namespace).toBe('mine');
+    }
+    vi.stubEnv('SEMLOCK_NAMESPACE', 'first');
+    expect(defaultNamespace()).toBe('first');
   });
 
   it('is otherwise the folder of the nearest package.json above the main script', () => {
