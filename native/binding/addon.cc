@@ -6,18 +6,25 @@
 
 namespace semlock {
 
-void ThrowSysError(Napi::Env env, const SysError& error) {
-  Napi::Error thrown = Napi::Error::New(env, std::string(error.call) + ": " + strerror(error.code));
-  thrown.Set("call", error.call);
-  thrown.Set("errno", Napi::Number::New(env, error.code));
-  if (error.kind != nullptr) thrown.Set("kind", error.kind);
-  thrown.ThrowAsJavaScriptException();
+napi_value Throw(napi_env env, const SysError& error) {
+  const std::string text = std::string(error.call) + ": " + strerror(error.code);
+  napi_value message = nullptr;
+  napi_value thrown = nullptr;
+  napi_create_string_utf8(env, text.c_str(), text.size(), &message);
+  if (napi_create_error(env, nullptr, message, &thrown) != napi_ok) return nullptr;
+  Napi::Object object(env, thrown);
+  object.Set("call", error.call);
+  object.Set("errno", Napi::Number::New(env, error.code));
+  if (error.kind != nullptr) object.Set("kind", error.kind);
+  napi_throw(env, thrown);
+  return nullptr;
 }
 
-void ExportRaw(Napi::Env env, Napi::Object exports, const char* name, napi_callback function, void* data) {
+void Export(Napi::Object exports, const char* name, napi_callback function, void* data) {
   napi_value value = nullptr;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, function, data, &value);
-  exports.Set(name, Napi::Value(env, value));
+  if (napi_create_function(exports.Env(), name, NAPI_AUTO_LENGTH, function, data, &value) == napi_ok) {
+    exports.Set(name, value);
+  }
 }
 
 namespace {

@@ -1,13 +1,20 @@
-// What the *_binding.cc files share: per-environment state, errors, and functions cheap enough for the hot path.
+// What the *_binding.cc files share: per-environment state, errors, arguments and results.
 //
-// The hot functions are raw Node-API with a small integer handle: a method of node-addon-api's ObjectWrap costs four
-// times as much. Node-API values are checked in JavaScript, by the one module that may call the addon.
+// The functions are raw Node-API with a small integer handle: a method of node-addon-api's ObjectWrap costs four times
+// as much. Node-API values are checked in JavaScript, by the one module that may call the addon.
+//
+// An environment can end in the middle of any call, by worker.terminate() or process.exit(). From then on whatever
+// could run JavaScript fails: a conversion, a property, a throw. That means "return", and never "abort". So arguments
+// are read without a conversion, and of node-addon-api only that is used which leaves it at that: check-binding.mjs has
+// the list.
 
 #pragma once
 
+#define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -50,17 +57,32 @@ class HandleTable {
   std::vector<int> free_;
 };
 
-// Throws Error with `call`, `errno` and `kind`, which src/native.ts turns into a SemlockError.
-void ThrowSysError(Napi::Env env, const SysError& error);
-
-// Arguments of a raw Node-API function, converted without a throw: what is no number reads as -1, which no table has.
-template <size_t N>
-class RawArgs {
+// Frees what a part of a call has made: Napi::HandleScope would abort where that fails.
+class Scope {
  public:
-  RawArgs(napi_env env, napi_callback_info info) : env_(env) {
+  explicit Scope(napi_env env) : env_(env) { napi_open_handle_scope(env, &scope_); }
+  ~Scope() { napi_close_handle_scope(env_, scope_); }
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+
+ private:
+  napi_env env_;
+  napi_handle_scope scope_ = nullptr;
+};
+
+// Throws Error with `call`, `errno` and `kind`, which src/native.ts turns into a SemlockError. Nothing, to be returned.
+napi_value Throw(napi_env env, const SysError& error);
+
+// Arguments of a function, read without a throw: what is no number reads as -1, which no table has, and what is no
+// string as an empty one.
+template <size_t N>
+class Args {
+ public:
+  Args(napi_env env, napi_callback_info info) : env_(env) {
     size_t count = N;
     napi_get_cb_info(env, info, &count, values_, nullptr, &data_);
   }
+  napi_value operator[](size_t index) const { return values_[index]; }
   int32_t Int(size_t index) const {
     int32_t value = -1;
     napi_get_value_int32(env_, values_[index], &value);
@@ -77,6 +99,13 @@ class RawArgs {
     napi_get_value_int64(env_, values_[index], &value);
     return value > 0 ? static_cast<uint64_t>(value) : 0;
   }
+  std::string Text(size_t index) const {
+    size_t length = 0;
+    if (napi_get_value_string_utf8(env_, values_[index], nullptr, 0, &length) != napi_ok) return {};
+    std::string text(length, '\0');
+    napi_get_value_string_utf8(env_, values_[index], text.data(), length + 1, nullptr);
+    return text;
+  }
   template <typename T>
   T& Data() const {
     return *static_cast<T*>(data_);
@@ -88,7 +117,7 @@ class RawArgs {
   void* data_ = nullptr;
 };
 
-// The data of a raw Node-API function that takes no arguments.
+// The data of a function that takes no arguments.
 template <typename T>
 T& DataOf(napi_env env, napi_callback_info info) {
   void* data = nullptr;
@@ -102,8 +131,8 @@ inline napi_value Int(napi_env env, int32_t value) {
   return result;
 }
 
-// Adds a raw function to `exports`; `data` is what RawArgs::Data gives back and must outlive the environment's calls.
-void ExportRaw(Napi::Env env, Napi::Object exports, const char* name, napi_callback function, void* data);
+// Adds a function to `exports`; `data` is what Args::Data gives back and must outlive the environment's calls.
+void Export(Napi::Object exports, const char* name, napi_callback function, void* data);
 
 // Each binding adds its functions and hands back nothing: what it allocates is freed when the environment ends.
 void InitSemaphores(Napi::Env env, Napi::Object exports);

@@ -36,10 +36,8 @@ void LoopInbox::KeepAlive(bool alive) {
 
 void LoopInbox::OnReadable(uv_poll_t* poll, int, int) {
   auto* self = static_cast<LoopInbox*>(poll->data);
-  napi_handle_scope scope = nullptr;
-  napi_open_handle_scope(self->env_, &scope);
+  const Scope scope(self->env_);
   self->TellJavaScript();
-  napi_close_handle_scope(self->env_, scope);
 }
 
 // Where JavaScript cannot run any more, as in a worker thread that ends, nothing is taken: what was granted is given

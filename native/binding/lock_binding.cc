@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <mutex>
+#include <numeric>
 #include <set>
 
 #include "../core/crash_points.h"
@@ -64,8 +65,11 @@ void BeforeLeaving(const std::shared_ptr<LockTable>& table) {
   SettleCustomSemaphores(table);
 }
 
-std::string Utf16Bytes(const Napi::Value& value) {
-  const std::u16string text = value.As<Napi::String>().Utf16Value();
+std::string Utf16Bytes(napi_env env, napi_value value) {
+  size_t length = 0;
+  if (napi_get_value_string_utf16(env, value, nullptr, 0, &length) != napi_ok) return {};
+  std::u16string text(length, u'\0');
+  napi_get_value_string_utf16(env, value, text.data(), length + 1, nullptr);
   return std::string(reinterpret_cast<const char*>(text.data()), text.size() * sizeof(char16_t));
 }
 
@@ -77,22 +81,19 @@ void ReadDigest(napi_env env, napi_value value, uint8_t (*id)[32]) {
 }
 
 // lockOpen(namespace id, SHA-256 of the name, name, permits, named, foreign, custom POSIX name or ''): handle
-Napi::Value LockOpen(const Napi::CallbackInfo& info) {
-  auto* locks = static_cast<Locks*>(info.Data());
+napi_value LockOpen(napi_env env, napi_callback_info info) {
+  Args<7> args(env, info);
+  Locks& locks = args.Data<Locks>();
   std::shared_ptr<LockTable> table;
-  if (SysError error = LockTable::Get(info[0].As<Napi::String>(), &table)) {
-    ThrowSysError(info.Env(), error);
-    return info.Env().Undefined();
-  }
+  if (SysError error = LockTable::Get(args.Text(0), &table)) return Throw(env, error);
   LockIdentity identity;
-  ReadDigest(info.Env(), info[1], &identity.id);
-  identity.name = Utf16Bytes(info[2]);
-  identity.permits = info[3].ToNumber().Uint32Value();
-  identity.named = info[4].ToBoolean();
-  identity.foreign = info[5].ToBoolean();
-  identity.custom_name = info[6].As<Napi::String>();
-  return Napi::Number::New(info.Env(),
-                           locks->handles.Add(LockRecord(std::move(table), std::move(identity), locks->thread)));
+  ReadDigest(env, args[1], &identity.id);
+  identity.name = Utf16Bytes(env, args[2]);
+  identity.permits = static_cast<uint32_t>(args.Int(3));
+  identity.named = args.Bool(4);
+  identity.foreign = args.Bool(5);
+  identity.custom_name = args.Text(6);
+  return Int(env, locks.handles.Add(LockRecord(std::move(table), std::move(identity), locks.thread)));
 }
 
 // lockTryAcquire(), of lockArguments [handle, mode: 0 exclusive, 1 shared]: the number of the entry, or one of kResult…
@@ -115,22 +116,21 @@ napi_value LockRelease(napi_env env, napi_callback_info info) {
   return Int(env, outcome == Outcome::kDone ? 1 : 0);
 }
 
-void LockError(const Napi::CallbackInfo& info) { ThrowSysError(info.Env(), static_cast<Locks*>(info.Data())->error); }
+napi_value LockError(napi_env env, napi_callback_info info) { return Throw(env, DataOf<Locks>(env, info).error); }
 
 // lockAvailable(handle): how many permits are free
-Napi::Value LockAvailable(const Napi::CallbackInfo& info) {
-  auto* locks = static_cast<Locks*>(info.Data());
-  LockRecord* lock = locks->handles.Get(info[0].ToNumber().Int32Value());
+napi_value LockAvailable(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  LockRecord* lock = args.Data<Locks>().handles.Get(args.Int(0));
   SysError error{"latch", EBADF};
   const int available = lock == nullptr ? -1 : lock->Available(&error);
-  if (available < 0) ThrowSysError(info.Env(), error);
-  return Napi::Number::New(info.Env(), available);
+  return available < 0 ? Throw(env, error) : Int(env, available);
 }
 
 // lockClose(handle): whether it is closed now. A lock that is held stays open, so that the end of its thread gives it
 // back.
 napi_value LockClose(napi_env env, napi_callback_info info) {
-  RawArgs<1> args(env, info);
+  Args<1> args(env, info);
   HandleTable<LockRecord>& handles = args.Data<Locks>().handles;
   LockRecord* lock = handles.Get(args.Int(0));
   const bool closes = lock != nullptr && !lock->Holds();
@@ -141,79 +141,95 @@ napi_value LockClose(napi_env env, napi_callback_info info) {
 }
 
 // lockSemaphoreName(namespace id, SHA-256 of the name): the POSIX name of the lock's semaphore
-Napi::Value LockSemaphoreName(const Napi::CallbackInfo& info) {
-  const std::string namespace_id = info[0].As<Napi::String>();
+napi_value LockSemaphoreName(napi_env env, napi_callback_info info) {
+  Args<2> args(env, info);
   uint8_t id[32];
-  ReadDigest(info.Env(), info[1], &id);
-  return Napi::String::New(info.Env(), SemaphoreName(namespace_id, id));
+  ReadDigest(env, args[1], &id);
+  return Napi::String::New(env, SemaphoreName(args.Text(0), id));
 }
 
 // What a holder and a waiter have in common.
-Napi::Object ClientObject(Napi::Env env, const ClientInfo& client, uint64_t since_ms, Mode mode) {
+Napi::Object ClientObject(napi_env env, const ClientInfo& client, uint64_t since_ms, Mode mode) {
   const std::string id = std::to_string(client.pid) + '-' + std::to_string(SlotOf(client.tag)) + '-' +
                          std::to_string(GenerationOf(client.tag)) + '-' + std::to_string(client.thread);
   Napi::Object object = Napi::Object::New(env);
-  object["client"] = Napi::String::New(env, id);
-  object["pid"] = Napi::Number::New(env, client.pid);
-  object["since"] = Napi::Number::New(env, static_cast<double>(since_ms));
-  object["mode"] = Napi::String::New(env, mode == Mode::kShared ? "shared" : "exclusive");
+  object.Set("client", Napi::String::New(env, id));
+  object.Set("pid", Napi::Number::New(env, client.pid));
+  object.Set("since", Napi::Number::New(env, static_cast<double>(since_ms)));
+  object.Set("mode", Napi::String::New(env, mode == Mode::kShared ? "shared" : "exclusive"));
   return object;
 }
 
-Napi::Object HolderObject(Napi::Env env, const HolderInfo& holder) {
+Napi::Object HolderObject(napi_env env, const HolderInfo& holder) {
   Napi::Object object = ClientObject(env, holder.client, holder.since_ms, holder.mode);
-  object["token"] = Napi::Number::New(env, static_cast<double>(holder.token));
-  object["alive"] = Napi::Boolean::New(env, holder.alive);
+  object.Set("token", Napi::Number::New(env, static_cast<double>(holder.token)));
+  object.Set("alive", Napi::Boolean::New(env, holder.alive));
+  return object;
+}
+
+// An array of what `make` makes of each, as far as the environment lasts.
+template <typename T, typename F>
+Napi::Array ArrayOf(napi_env env, const std::vector<T>& items, F make) {
+  Napi::Array array = Napi::Array::New(env);
+  uint32_t next = 0;
+  for (const T& each : items) {
+    const Scope scope(env);
+    if (!array.Set(next++, make(each))) break;
+  }
+  return array;
+}
+
+Napi::Object LockObject(napi_env env, const LockInfo& lock) {
+  Napi::Object object = Napi::Object::New(env);
+  // As a napi_value: assigning a Napi::String takes it through UTF-8, which has no lone surrogates
+  // (node-addon-api 8.9).
+  const napi_value name =
+      Napi::String::New(env, reinterpret_cast<const char16_t*>(lock.name.data()), lock.name.size() / sizeof(char16_t));
+  object.Set("name", name);
+  object.Set("permits", Napi::Number::New(env, lock.permits));
+  object.Set("missing", Napi::Number::New(env, lock.missing));
+  object.Set("holders", ArrayOf(env, lock.holders, [env](const HolderInfo& each) { return HolderObject(env, each); }));
+  object.Set("waiters", ArrayOf(env, lock.waiters, [env](const WaiterInfo& each) {
+               return ClientObject(env, each.client, each.since_ms, each.mode);
+             }));
   return object;
 }
 
 // lockQuery(namespace id): [{ name, permits, missing, holders: [{ client, pid, since, mode, token, alive }],
 // waiters: [{ client, pid, since, mode }] }]
-Napi::Value LockQuery(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
+napi_value LockQuery(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
   std::shared_ptr<const LockTable> table;
-  if (SysError error = LockTable::Look(info[0].As<Napi::String>(), &table)) {
-    ThrowSysError(env, error);
-    return env.Undefined();
-  }
-  Napi::Array result = Napi::Array::New(env);
-  if (table == nullptr) return result;
-  uint32_t next = 0;
-  for (const LockInfo& lock : QueryLocks(*table)) {
-    Napi::Object object = Napi::Object::New(env);
-    // Not as a Napi::String: assigning one takes it through UTF-8, which has no lone surrogates (node-addon-api 8.9).
-    const Napi::Value name = Napi::String::New(env, reinterpret_cast<const char16_t*>(lock.name.data()),
-                                               lock.name.size() / sizeof(char16_t));
-    object["name"] = name;
-    object["permits"] = Napi::Number::New(env, lock.permits);
-    object["missing"] = Napi::Number::New(env, lock.missing);
-    Napi::Array holders = Napi::Array::New(env);
-    for (uint32_t at = 0; at < lock.holders.size(); ++at) holders[at] = HolderObject(env, lock.holders[at]);
-    object["holders"] = holders;
-    Napi::Array waiters = Napi::Array::New(env);
-    for (uint32_t at = 0; at < lock.waiters.size(); ++at) {
-      const WaiterInfo& waiter = lock.waiters[at];
-      waiters[at] = ClientObject(env, waiter.client, waiter.since_ms, waiter.mode);
-    }
-    object["waiters"] = waiters;
-    result[next++] = object;
-  }
-  return result;
+  if (SysError error = LockTable::Look(args.Text(0), &table)) return Throw(env, error);
+  const std::vector<LockInfo> locks = table == nullptr ? std::vector<LockInfo>() : QueryLocks(*table);
+  return ArrayOf(env, locks, [env](const LockInfo& each) { return LockObject(env, each); });
 }
 
 #ifdef SEMLOCK_CRASH_POINTS
-Napi::Value FaultSteps(const Napi::CallbackInfo& info) {
-  Napi::Array names = Napi::Array::New(info.Env());
-  for (int step = 0; step < kStepCount; ++step) names[static_cast<uint32_t>(step)] = StepName(step);
-  return names;
+napi_value FaultSteps(napi_env env, napi_callback_info) {
+  std::vector<int> steps(kStepCount);
+  std::iota(steps.begin(), steps.end(), 0);
+  return ArrayOf(env, steps, [env](int step) { return Napi::String::New(env, StepName(step)); });
 }
 
-Napi::Value FaultArm(const Napi::CallbackInfo& info) {
-  const std::string name = info[0].As<Napi::String>();
-  return Napi::Boolean::New(info.Env(),
-                            ArmStep(name.c_str(), info[1].ToNumber().Int32Value(), info[2].ToNumber().Int32Value()));
+napi_value FaultArm(napi_env env, napi_callback_info info) {
+  Args<3> args(env, info);
+  return Napi::Boolean::New(env, ArmStep(args.Text(0).c_str(), args.Int(1), args.Int(2)));
 }
 #endif
+
+// Null where the environment ends meanwhile, so that nobody calls. Else good as long as `exports` keeps the array.
+double* ExportNumbers(Napi::Object exports, const char* name, size_t count) {
+  void* numbers = nullptr;
+  napi_value buffer = nullptr;
+  napi_value array = nullptr;
+  if (napi_create_arraybuffer(exports.Env(), count * sizeof(double), &numbers, &buffer) != napi_ok ||
+      napi_create_typedarray(exports.Env(), napi_float64_array, count, buffer, 0, &array) != napi_ok) {
+    return nullptr;
+  }
+  exports.Set(name, array);
+  return static_cast<double*>(numbers);
+}
 
 }  // namespace
 
@@ -232,27 +248,21 @@ void InitLocks(Napi::Env env, Napi::Object exports) {
     delete locks;
   });
 
-  Napi::Float64Array result = Napi::Float64Array::New(env, 2);
-  locks->result = result.Data();  // as long as `exports` keeps the array, so as long as anybody can call
-  exports["lockResult"] = result;
-  Napi::Float64Array arguments = Napi::Float64Array::New(env, 3);
-  locks->arguments = arguments.Data();  // likewise
-  exports["lockArguments"] = arguments;
-  Napi::Float64Array events = Napi::Float64Array::New(env, Locks::kEventsAtOnce * Locks::kFieldsPerEvent);
-  locks->events = events.Data();  // likewise
-  exports["lockEvents"] = events;
-  exports["lockOpen"] = Napi::Function::New(env, LockOpen, "lockOpen", locks);
-  exports["lockError"] = Napi::Function::New(env, LockError, "lockError", locks);
-  exports["lockAvailable"] = Napi::Function::New(env, LockAvailable, "lockAvailable", locks);
-  exports["lockSemaphoreName"] = Napi::Function::New(env, LockSemaphoreName, "lockSemaphoreName");
-  exports["lockQuery"] = Napi::Function::New(env, LockQuery, "lockQuery");
-  ExportRaw(env, exports, "lockTryAcquire", LockTryAcquire, locks);
-  ExportRaw(env, exports, "lockRelease", LockRelease, locks);
-  ExportRaw(env, exports, "lockClose", LockClose, locks);
-  InitWaiting(env, exports, locks);
+  locks->result = ExportNumbers(exports, "lockResult", 2);
+  locks->arguments = ExportNumbers(exports, "lockArguments", 3);
+  locks->events = ExportNumbers(exports, "lockEvents", Locks::kEventsAtOnce * Locks::kFieldsPerEvent);
+  Export(exports, "lockOpen", LockOpen, locks);
+  Export(exports, "lockError", LockError, locks);
+  Export(exports, "lockAvailable", LockAvailable, locks);
+  Export(exports, "lockSemaphoreName", LockSemaphoreName, locks);
+  Export(exports, "lockQuery", LockQuery, locks);
+  Export(exports, "lockTryAcquire", LockTryAcquire, locks);
+  Export(exports, "lockRelease", LockRelease, locks);
+  Export(exports, "lockClose", LockClose, locks);
+  InitWaiting(exports, locks);
 #ifdef SEMLOCK_CRASH_POINTS
-  exports["faultSteps"] = Napi::Function::New(env, FaultSteps, "faultSteps");
-  exports["faultArm"] = Napi::Function::New(env, FaultArm, "faultArm");
+  Export(exports, "faultSteps", FaultSteps, locks);
+  Export(exports, "faultArm", FaultArm, locks);
 #endif
 }
 

@@ -59,6 +59,6 @@ inline Mode ModeOf(int32_t mode) { return mode == 1 ? Mode::kShared : Mode::kExc
 // thread, which has to find out by itself.
 bool CanRun(napi_env env);
 
-void InitWaiting(Napi::Env env, Napi::Object exports, Locks* locks);
+void InitWaiting(Napi::Object exports, Locks* locks);
 
 }  // namespace semlock

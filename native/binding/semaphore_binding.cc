@@ -30,55 +30,53 @@ struct Semaphores {
 };
 
 napi_value SemTryWait(napi_env env, napi_callback_info info) {
-  RawArgs<1> args(env, info);
+  Args<1> args(env, info);
   NamedSemaphore* semaphore = args.Data<Semaphores>().named.Get(args.Int(0));
   return Int(env, semaphore == nullptr ? -EBADF : -semaphore->TryWait());
 }
 
 napi_value SemPost(napi_env env, napi_callback_info info) {
-  RawArgs<1> args(env, info);
+  Args<1> args(env, info);
   NamedSemaphore* semaphore = args.Data<Semaphores>().named.Get(args.Int(0));
   return Int(env, semaphore == nullptr ? -EBADF : -semaphore->Post());
 }
 
 napi_value SemValue(napi_env env, napi_callback_info info) {
-  RawArgs<1> args(env, info);
+  Args<1> args(env, info);
   NamedSemaphore* semaphore = args.Data<Semaphores>().named.Get(args.Int(0));
   return Int(env, semaphore == nullptr ? -EBADF : semaphore->Value());
 }
 
 napi_value SemClose(napi_env env, napi_callback_info info) {
-  RawArgs<1> args(env, info);
+  Args<1> args(env, info);
   args.Data<Semaphores>().named.Free(args.Int(0));
   return nullptr;
 }
 
 // semOpen(name, create: 0 never | 1 if missing | 2 exclusive, mode, value): handle
-Napi::Value SemOpen(const Napi::CallbackInfo& info) {
-  const std::string name = info[0].As<Napi::String>();
+napi_value SemOpen(napi_env env, napi_callback_info info) {
+  Args<4> args(env, info);
   NamedSemaphore semaphore;
-  if (SysError error = semaphore.Open(name.c_str(), static_cast<Create>(info[1].ToNumber().Int32Value()),
-                                      info[2].ToNumber().Uint32Value(), info[3].ToNumber().Uint32Value())) {
-    ThrowSysError(info.Env(), error);
-    return info.Env().Undefined();
+  if (SysError error = semaphore.Open(args.Text(0).c_str(), static_cast<Create>(args.Int(1)),
+                                      static_cast<mode_t>(args.Int(2)), static_cast<unsigned>(args.Int(3)))) {
+    return Throw(env, error);
   }
-  auto* all = static_cast<Semaphores*>(info.Data());
-  return Napi::Number::New(info.Env(), all->named.Add(std::move(semaphore)));
+  return Int(env, args.Data<Semaphores>().named.Add(std::move(semaphore)));
 }
 
-void SemUnlink(const Napi::CallbackInfo& info) {
-  const std::string name = info[0].As<Napi::String>();
-  if (SysError error = NamedSemaphore::Unlink(name.c_str())) ThrowSysError(info.Env(), error);
+napi_value SemUnlink(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  const SysError error = NamedSemaphore::Unlink(args.Text(0).c_str());
+  return error ? Throw(env, error) : nullptr;
 }
 
-Napi::Value ThreadOpen(const Napi::CallbackInfo& info) {
-  const std::string name = info[0].As<Napi::String>();
-  auto* all = static_cast<Semaphores*>(info.Data());
-  return Napi::Number::New(info.Env(), all->threads.Add(ThreadHandle(ThreadSemaphore::Get(name))));
+napi_value ThreadOpen(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  return Int(env, args.Data<Semaphores>().threads.Add(ThreadHandle(ThreadSemaphore::Get(args.Text(0)))));
 }
 
 napi_value ThreadTryWait(napi_env env, napi_callback_info info) {
-  RawArgs<1> args(env, info);
+  Args<1> args(env, info);
   ThreadHandle* handle = args.Data<Semaphores>().threads.Get(args.Int(0));
   if (handle == nullptr) return Int(env, -EBADF);
   const int64_t token = handle->semaphore->TryWait();
@@ -90,7 +88,7 @@ napi_value ThreadTryWait(napi_env env, napi_callback_info info) {
 
 // Posts only what this handle holds: -EPERM otherwise.
 napi_value ThreadPost(napi_env env, napi_callback_info info) {
-  RawArgs<1> args(env, info);
+  Args<1> args(env, info);
   ThreadHandle* handle = args.Data<Semaphores>().threads.Get(args.Int(0));
   if (handle == nullptr) return Int(env, -EBADF);
   if (!std::exchange(handle->held, false)) return Int(env, -EPERM);
@@ -99,7 +97,7 @@ napi_value ThreadPost(napi_env env, napi_callback_info info) {
 }
 
 napi_value ThreadClose(napi_env env, napi_callback_info info) {
-  RawArgs<1> args(env, info);
+  Args<1> args(env, info);
   args.Data<Semaphores>().threads.Free(args.Int(0));
   return nullptr;
 }
@@ -110,18 +108,18 @@ void InitSemaphores(Napi::Env env, Napi::Object exports) {
   auto* all = new Semaphores;
   env.AddCleanupHook([all] { delete all; });
 
-  exports["semValueMax"] = Napi::Number::New(env, SEM_VALUE_MAX);
-  exports["semOpen"] = Napi::Function::New(env, SemOpen, "semOpen", all);
-  exports["semUnlink"] = Napi::Function::New(env, SemUnlink, "semUnlink");
-  ExportRaw(env, exports, "semTryWait", SemTryWait, all);
-  ExportRaw(env, exports, "semPost", SemPost, all);
-  ExportRaw(env, exports, "semValue", SemValue, all);
-  ExportRaw(env, exports, "semClose", SemClose, all);
+  exports.Set("semValueMax", Napi::Number::New(env, SEM_VALUE_MAX));
+  Export(exports, "semOpen", SemOpen, all);
+  Export(exports, "semUnlink", SemUnlink, all);
+  Export(exports, "semTryWait", SemTryWait, all);
+  Export(exports, "semPost", SemPost, all);
+  Export(exports, "semValue", SemValue, all);
+  Export(exports, "semClose", SemClose, all);
 
-  exports["threadOpen"] = Napi::Function::New(env, ThreadOpen, "threadOpen", all);
-  ExportRaw(env, exports, "threadTryWait", ThreadTryWait, all);
-  ExportRaw(env, exports, "threadPost", ThreadPost, all);
-  ExportRaw(env, exports, "threadClose", ThreadClose, all);
+  Export(exports, "threadOpen", ThreadOpen, all);
+  Export(exports, "threadTryWait", ThreadTryWait, all);
+  Export(exports, "threadPost", ThreadPost, all);
+  Export(exports, "threadClose", ThreadClose, all);
 }
 
 }  // namespace semlock

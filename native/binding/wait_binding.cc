@@ -8,21 +8,24 @@ namespace semlock {
 namespace {
 
 // lockOnEvents(callback): once, before anything waits
-void LockOnEvents(const Napi::CallbackInfo& info) {
-  auto* locks = static_cast<Locks*>(info.Data());
-  napi_create_reference(info.Env(), info[0], 1, &locks->on_events);
+napi_value LockOnEvents(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  napi_create_reference(env, args[0], 1, &args.Data<Locks>().on_events);
+  return nullptr;
 }
 
 // lockKeepAlive(whether)
-void LockKeepAlive(const Napi::CallbackInfo& info) {
-  auto* locks = static_cast<Locks*>(info.Data());
-  locks->keeps_alive = info[0].ToBoolean();
-  for (LoopInbox* each : locks->inboxes) each->KeepAlive(locks->keeps_alive);
+napi_value LockKeepAlive(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  Locks& locks = args.Data<Locks>();
+  locks.keeps_alive = args.Bool(0);
+  for (LoopInbox* each : locks.inboxes) each->KeepAlive(locks.keeps_alive);
+  return nullptr;
 }
 
 // lockWait(handle, mode): as lockTryAcquire, but kResultQueued in place of busy
 napi_value LockWait(napi_env env, napi_callback_info info) {
-  RawArgs<2> args(env, info);
+  Args<2> args(env, info);
   Locks& locks = args.Data<Locks>();
   LockRecord* lock = locks.handles.Get(args.Int(0));
   Grant grant;
@@ -41,7 +44,7 @@ napi_value LockWait(napi_env env, napi_callback_info info) {
 // lockCancel(handle, id): kResultBusy when the wait is over, or kResultDelivered when its grant is on the way to
 // JavaScript. One that was not yet is given back.
 napi_value LockCancel(napi_env env, napi_callback_info info) {
-  RawArgs<2> args(env, info);
+  Args<2> args(env, info);
   Locks& locks = args.Data<Locks>();
   LockRecord* lock = locks.handles.Get(args.Int(0));
   LoopInbox* inbox = lock == nullptr ? nullptr : locks.FindInbox(*lock->table());
@@ -64,7 +67,7 @@ napi_value LockCancel(napi_env env, napi_callback_info info) {
 
 // lockDecline(handle, entry, token, abandoned): gives back a grant that was delivered and is not wanted
 napi_value LockDecline(napi_env env, napi_callback_info info) {
-  RawArgs<4> args(env, info);
+  Args<4> args(env, info);
   LockRecord* lock = args.Data<Locks>().handles.Get(args.Int(0));
   if (lock != nullptr) lock->Decline({static_cast<uint32_t>(args.Int(1)), args.Token(2), args.Bool(3)});
   return nullptr;
@@ -72,7 +75,7 @@ napi_value LockDecline(napi_env env, napi_callback_info info) {
 
 // lockAcquireSync(handle, mode, timeout in ms, negative for none): as lockTryAcquire
 napi_value LockAcquireSync(napi_env env, napi_callback_info info) {
-  RawArgs<3> args(env, info);
+  Args<3> args(env, info);
   Locks& locks = args.Data<Locks>();
   LockRecord* lock = locks.handles.Get(args.Int(0));
   Grant grant;
@@ -87,7 +90,7 @@ napi_value LockAcquireSync(napi_env env, napi_callback_info info) {
 
 // lockSteal(handle): as lockTryAcquire
 napi_value LockSteal(napi_env env, napi_callback_info info) {
-  RawArgs<1> args(env, info);
+  Args<1> args(env, info);
   Locks& locks = args.Data<Locks>();
   LockRecord* lock = locks.handles.Get(args.Int(0));
   Grant grant;
@@ -98,7 +101,7 @@ napi_value LockSteal(napi_env env, napi_callback_info info) {
 
 // lockWatch(handle, entry, token): the id of the event that comes when this permit is stolen
 napi_value LockWatch(napi_env env, napi_callback_info info) {
-  RawArgs<3> args(env, info);
+  Args<3> args(env, info);
   Locks& locks = args.Data<Locks>();
   LockRecord* lock = locks.handles.Get(args.Int(0));
   LoopInbox* inbox = lock == nullptr ? nullptr : locks.InboxOf(env, lock->table(), &locks.error);
@@ -111,7 +114,7 @@ napi_value LockWatch(napi_env env, napi_callback_info info) {
 
 // lockUnwatch(handle, id)
 napi_value LockUnwatch(napi_env env, napi_callback_info info) {
-  RawArgs<2> args(env, info);
+  Args<2> args(env, info);
   Locks& locks = args.Data<Locks>();
   LockRecord* lock = locks.handles.Get(args.Int(0));
   LoopInbox* inbox = lock == nullptr ? nullptr : locks.FindInbox(*lock->table());
@@ -122,15 +125,11 @@ napi_value LockUnwatch(napi_env env, napi_callback_info info) {
 }  // namespace
 
 bool CanRun(napi_env env) {
-  napi_handle_scope scope = nullptr;
-  napi_open_handle_scope(env, &scope);
+  const Scope scope(env);
   napi_value global = nullptr;
   bool ignored;
   // Any call that could run JavaScript tells.
-  const bool can_run =
-      napi_get_global(env, &global) == napi_ok && napi_has_element(env, global, 0, &ignored) == napi_ok;
-  napi_close_handle_scope(env, scope);
-  return can_run;
+  return napi_get_global(env, &global) == napi_ok && napi_has_element(env, global, 0, &ignored) == napi_ok;
 }
 
 LoopInbox* Locks::FindInbox(const LockTable& table) const {
@@ -148,16 +147,16 @@ LoopInbox* Locks::InboxOf(napi_env env, const std::shared_ptr<LockTable>& table,
   return inbox;
 }
 
-void InitWaiting(Napi::Env env, Napi::Object exports, Locks* locks) {
-  exports["lockOnEvents"] = Napi::Function::New(env, LockOnEvents, "lockOnEvents", locks);
-  exports["lockKeepAlive"] = Napi::Function::New(env, LockKeepAlive, "lockKeepAlive", locks);
-  ExportRaw(env, exports, "lockWait", LockWait, locks);
-  ExportRaw(env, exports, "lockCancel", LockCancel, locks);
-  ExportRaw(env, exports, "lockDecline", LockDecline, locks);
-  ExportRaw(env, exports, "lockAcquireSync", LockAcquireSync, locks);
-  ExportRaw(env, exports, "lockSteal", LockSteal, locks);
-  ExportRaw(env, exports, "lockWatch", LockWatch, locks);
-  ExportRaw(env, exports, "lockUnwatch", LockUnwatch, locks);
+void InitWaiting(Napi::Object exports, Locks* locks) {
+  Export(exports, "lockOnEvents", LockOnEvents, locks);
+  Export(exports, "lockKeepAlive", LockKeepAlive, locks);
+  Export(exports, "lockWait", LockWait, locks);
+  Export(exports, "lockCancel", LockCancel, locks);
+  Export(exports, "lockDecline", LockDecline, locks);
+  Export(exports, "lockAcquireSync", LockAcquireSync, locks);
+  Export(exports, "lockSteal", LockSteal, locks);
+  Export(exports, "lockWatch", LockWatch, locks);
+  Export(exports, "lockUnwatch", LockUnwatch, locks);
 }
 
 }  // namespace semlock
