@@ -13,6 +13,16 @@ export function namespaceId(namespace: string): string {
   return lastId.id;
 }
 
+/**
+ * The id of the namespace that a semaphore of the user's choice has to itself. One semaphore must be one lock: whoever
+ * has it under another name, or in another app, would take its holders for foreign programs, whose death nobody can tell.
+ */
+export function posixNamespaceId(posixName: string): string {
+  const user = process.getuid?.() ?? 0;
+  // No NUL: what no namespace's id is made of.
+  return sha256(`${user} ${posixName}`, 'base64url').slice(0, 22);
+}
+
 /** A program that opens many locks has them in one namespace as a rule, and to hash it takes longer than to open one. */
 let lastId: { readonly user: number; readonly namespace: string; readonly id: string } | undefined;
 

@@ -1,28 +1,40 @@
 // `semlock ls`: who holds which lock, and who waits for it.
 
-import { locks } from '../lock/lock-manager.js';
+import { locks, type QueryOptions } from '../lock/lock-manager.js';
 import type { HeldLockInfo, LockGap, LockInfo, LockManagerSnapshot } from '../lock/lock-snapshot.js';
 import { columns, duration, printable } from './text.js';
-import { COMMON_OPTIONS, HELP, namespaceFrom, parseArguments } from './usage.js';
+import { COMMON_OPTIONS, HELP, namespaceFrom, parseArguments, UsageError } from './usage.js';
 
-/** Prints the locks of a namespace; gives the exit code. */
+/** Prints the locks of a namespace, or one with a POSIX name; gives the exit code. */
 export async function ls(args: string[]): Promise<number> {
-  const { values } = parseArguments({ args, options: { ...COMMON_OPTIONS, json: { type: 'boolean' } } });
+  const { values } = parseArguments({
+    args,
+    options: { ...COMMON_OPTIONS, json: { type: 'boolean' }, 'posix-name': { type: 'string' } },
+  });
   if (values.help === true) {
     process.stdout.write(HELP);
     return 0;
   }
-  const namespace = namespaceFrom(values.namespace);
-  const snapshot = await locks.query({ namespace });
+  const posixName = values['posix-name'];
+  if (posixName !== undefined && values.namespace !== undefined) {
+    throw new UsageError('--namespace and --posix-name exclude each other');
+  }
+  const where = posixName === undefined ? { namespace: namespaceFrom(values.namespace) } : { posixName };
+  const snapshot = await locks.query(where);
   process.stdout.write(
-    values.json === true ? `${JSON.stringify({ namespace, ...snapshot }, null, 2)}\n` : table(namespace, snapshot),
+    values.json === true ? `${JSON.stringify({ ...where, ...snapshot }, null, 2)}\n` : table(nothing(where), snapshot),
   );
   return 0;
 }
 
-function table(namespace: string, { held, pending, gaps }: LockManagerSnapshot): string {
-  if (held.length + pending.length + gaps.length === 0)
-    return `No lock is held in the namespace ${printable(namespace)}\n`;
+function nothing({ namespace, posixName }: QueryOptions): string {
+  return namespace === undefined
+    ? `The lock ${printable(posixName!)} is not held\n`
+    : `No lock is held in the namespace ${printable(namespace)}\n`;
+}
+
+function table(nothing: string, { held, pending, gaps }: LockManagerSnapshot): string {
+  if (held.length + pending.length + gaps.length === 0) return nothing;
   const holders = columns(held.length > 0 ? [HELD_HEADER, ...held.map(heldRow)] : []);
   const waiters = columns(pending.length > 0 ? [PENDING_HEADER, ...pending.map(pendingRow)] : []);
   return [holders, waiters, gaps.map(gapLine).join('')].filter((part) => part !== '').join('\n');

@@ -8,7 +8,7 @@ import { workingFolderNamespace } from '../namespace.js';
 export const EXIT = { usage: 64, unavailable: 69, busy: 75, cannotExecute: 126, notFound: 127 } as const;
 
 const USAGE = `\
-Usage: semlock ls [--namespace NS] [--json]
+Usage: semlock ls [--namespace NS | --posix-name /X] [--json]
        semlock namespace
        semlock run NAME [--wait MS] [--shared] [--namespace NS] [--permits N] [--posix-name /X]
                    -- COMMAND [ARGUMENT ...]
@@ -27,7 +27,8 @@ Options:
   --wait MS        (run) how long to wait in turn when the lock is held elsewhere, in milliseconds. Default: 0
   --shared         (run) hold the lock together with others that share it, as readers do
   --permits N      (run) how many may hold the lock at once; all its users must say the same. Default: 1
-  --posix-name /X  (run) the POSIX name of the semaphore, shared with programs that call sem_open
+  --posix-name /X  the POSIX name of the semaphore, shared with programs that call sem_open; it is the
+                   lock then, whatever its NAME and namespace
   -h, --help       print this
   --version        print the version
 

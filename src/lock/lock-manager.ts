@@ -6,7 +6,8 @@
 import { setImmediate as nextTask, setTimeout as sleep } from 'node:timers/promises';
 
 import { defaultNamespace } from '../namespace.js';
-import { optionParser, text } from '../options.js';
+import { checkPosixName, namespaceId, posixNamespaceId } from '../names.js';
+import { optionError, optionParser, text } from '../options.js';
 import { forgetAbort, onAbort } from './abort.js';
 import { GrantedLock } from './granted-lock.js';
 import { decline, type Held } from './held.js';
@@ -25,10 +26,12 @@ export interface LocksOptions {
 export interface QueryOptions {
   /** The namespace to look at. Default: that of the manager. */
   namespace?: string;
+  /** A lock with that `posixName` to look at in its place, since such locks are in no namespace. */
+  posixName?: string;
 }
 
 const parseLocksOptions = optionParser<LocksOptions>()({ namespace: text() });
-const parseQueryOptions = optionParser<QueryOptions>()({ namespace: text() });
+const parseQueryOptions = optionParser<QueryOptions>()({ namespace: text(), posixName: text() });
 
 /** How soon to try again to steal a lock while a process is stopped that is just changing it. */
 const STEAL_AGAIN_MS = 5;
@@ -94,13 +97,14 @@ export class LockManager {
   }
 
   /**
-   * Looks at all locks of the namespace, in every process of this user that sees the same `/dev/shm`. The shape of the
+   * Looks at all locks of the namespace, in every process of this user that sees the same `/dev/shm`. Those with a
+   * `posixName` are in no namespace, and each is looked at by itself: `locks.query({ posixName })`. The shape of the
    * result is that of the Web Locks API, https://w3c.github.io/web-locks/#dom-lockmanager-query, with more in it.
    *
    * Looking neither delays a lock nor changes one: no lock is taken, nothing is created and nothing is cleared away.
    * The answer is as of the moment of the call, each lock for itself.
    *
-   * @throws {@link SemlockError} rejects with `ERR_SEMLOCK_OPTION`, or when the namespace cannot be read:
+   * @throws {@link SemlockError} rejects with `ERR_SEMLOCK_OPTION`, `ERR_SEMLOCK_NAME`, or when the namespace cannot be read:
    * `ERR_SEMLOCK_UNTRUSTED`, `ERR_SEMLOCK_LAYOUT`, `ERR_SEMLOCK_TABLE_LOST` or `ERR_SEMLOCK_SYSTEM`.
    *
    * @example
@@ -111,8 +115,16 @@ export class LockManager {
    */
   query(options: QueryOptions = {}): Promise<LockManagerSnapshot> {
     return new Promise((resolve) => {
-      const { namespace } = parseQueryOptions('locks.query()', options);
-      resolve(snapshot(namespace ?? this.#currentNamespace));
+      const { namespace, posixName } = parseQueryOptions('locks.query()', options);
+      if (posixName === undefined) {
+        resolve(snapshot(namespaceId(namespace ?? this.#currentNamespace)));
+        return;
+      }
+      checkPosixName('locks.query()', posixName);
+      if (namespace !== undefined) {
+        throw optionError('locks.query()', 'namespace', namespace, 'absent with a posixName, which is in none');
+      }
+      resolve(snapshot(posixNamespaceId(posixName)));
     });
   }
 

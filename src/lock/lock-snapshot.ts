@@ -1,13 +1,12 @@
 // Who holds what, and who waits for it: a look at the locks of all processes, for people and for tools that watch over
 // them.
 
-import { namespaceId } from '../names.js';
 import { attempt, native, type ClientReport } from '../native.js';
 import type { LockMode } from './held.js';
 
 /** What a lock that is held and a request that waits have in common. */
 export interface LockInfo {
-  /** The lock's name. */
+  /** The lock's name; of a lock with a `posixName` it is that. */
   readonly name: string;
   /** How it is held, or asked for. */
   readonly mode: LockMode;
@@ -27,9 +26,9 @@ export interface HeldLockInfo extends LockInfo {
   readonly alive: boolean;
 }
 
-/** Permits of a lock with `foreign` that are not there although no process of semlock has them. */
+/** Permits of a lock with a `posixName` that are not there although no process of semlock has them. */
 export interface LockGap {
-  /** The lock's name. */
+  /** Its `posixName`. */
   readonly name: string;
   /** How many permits it has in all. */
   readonly permits: number;
@@ -50,13 +49,13 @@ export interface LockManagerSnapshot {
    * it in that thread. Of requests of the Web Locks API all are shown, up to 64 of each thread for each lock.
    */
   readonly pending: readonly LockInfo[];
-  /** All locks with `foreign` that miss permits. */
+  /** The lock with a `posixName`, if that was looked at and misses permits. */
   readonly gaps: readonly LockGap[];
 }
 
-/** Looks at all locks of a namespace. */
-export function snapshot(namespace: string): LockManagerSnapshot {
-  const reports = attempt(undefined, () => native.lockQuery(namespaceId(namespace)));
+/** Looks at all locks of the namespace with that id. */
+export function snapshot(namespaceId: string): LockManagerSnapshot {
+  const reports = attempt(undefined, () => native.lockQuery(namespaceId));
 
   const held = reports.flatMap(({ name, holders }) =>
     holders.map(({ token, alive, ...holder }) => ({ ...lockInfo(name, holder), token, alive })),

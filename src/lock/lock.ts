@@ -7,7 +7,10 @@ import { NamedLock } from './named-lock.js';
 export interface LockOptions {
   /** Keeps the locks of one app apart from those of others. Default: `SEMLOCK_NAMESPACE`, or the app's folder. */
   namespace?: string;
-  /** The POSIX name of the semaphore, to share it with programs in other languages: a slash and up to 251 bytes. */
+  /**
+   * The POSIX name of the semaphore, to share it with programs in other languages: a slash and up to 251 bytes. It is the
+   * lock then, whatever its name and namespace.
+   */
   posixName?: string;
   /**
    * Programs in other languages take and post its semaphore by themselves. Default: `true` with a `posixName`, else

@@ -4,7 +4,7 @@
 import { channels, holdBegins, publish, since, waitBegins } from '../diagnostics.js';
 import { describe, SemlockError } from '../errors.js';
 import { defaultNamespace } from '../namespace.js';
-import { checkLockName, checkPosixName, digest, namespaceId } from '../names.js';
+import { checkLockName, checkPosixName, digest, namespaceId, posixNamespaceId } from '../names.js';
 import { attempt, BUSY, EDEADLK, failureOf, lockResult, native, release, tryAcquire, type Handle } from '../native.js';
 import { abortSignal, integer, oneOf, optionError, optionParser } from '../options.js';
 import { forgetAbort, onAbort } from './abort.js';
@@ -56,7 +56,7 @@ export interface NamedLockOptions {
 export class NamedLock {
   /** The name as it was given. */
   readonly name: string;
-  /** The namespace: locks of the same name in different namespaces are different locks. */
+  /** The namespace: locks of the same name in different namespaces are different locks, but for a {@link posixName}. */
   readonly namespace: string;
   /** How many can hold it at once. */
   readonly permits: number;
@@ -79,7 +79,7 @@ export class NamedLock {
     this.name = name;
     this.namespace = namespace ?? defaultNamespace();
     this.permits = permits;
-    this.#key = `${this.namespace}\0${name}`;
+    this.#key = posixName === undefined ? `${this.namespace}\0${name}` : `\0${posixName}`;
     this.foreign = foreign ?? posixName !== undefined;
     this.#customName = posixName ?? '';
     this.#named = named;
@@ -317,15 +317,17 @@ export class NamedLock {
   }
 
   #open(): Handle {
+    const posixName = this.#customName;
+    const name = posixName === '' ? this.name : posixName;
     const handle = attempt(this.name, () =>
       native.lockOpen(
-        namespaceId(this.namespace),
-        digest(this.name),
-        this.name,
+        posixName === '' ? namespaceId(this.namespace) : posixNamespaceId(posixName),
+        digest(name),
+        name,
         this.permits,
         this.#named,
         this.foreign,
-        this.#customName,
+        posixName,
       ),
     );
     if (!this.#closesByHand) forgotten.register(this, handle);

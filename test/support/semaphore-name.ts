@@ -1,16 +1,19 @@
-// Names of POSIX semaphores for tests: each its own, and gone from /dev/shm when the test is over.
+// Names of POSIX semaphores for tests: each its own, and gone from /dev/shm when the test is over, with what a lock of
+// that `posixName` leaves when its holders are killed.
 
+import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 
 import { onTestFinished } from 'vitest';
 
-let count = 0;
+import { filesOfPosix } from './shm.js';
 
 /** A name that no other test uses. */
 export function scratchSemaphore(): string {
-  count += 1;
-  const name = `/semlock-test.${process.pid}.${count}`;
-  onTestFinished(() => rmSync(backingFile(name), { recursive: true, force: true }));
+  const name = `/semlock-test.${randomUUID()}`;
+  onTestFinished(() => {
+    for (const file of [backingFile(name), ...filesOfPosix(name)]) rmSync(file, { recursive: true, force: true });
+  });
   return name;
 }
 

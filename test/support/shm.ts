@@ -5,7 +5,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 
 import { afterAll, onTestFinished, TestRunner } from 'vitest';
 
-import { namespaceId } from '../../src/names.js';
+import { namespaceId, posixNamespaceId } from '../../src/names.js';
 
 /**
  * A namespace that no other test uses. A process that ends by itself with no lock in hand leaves nothing of it; what
@@ -29,11 +29,17 @@ export function tableOf(namespace: string): string {
 
 /** All that a namespace has in the system at this moment. */
 export function filesOf(namespace: string): string[] {
-  const inFolder = existsSync(FOLDER) ? readdirSync(FOLDER) : [];
-  return [
-    ...inFolder.filter((file) => file.startsWith(`${namespaceId(namespace)}.`)).map((file) => `${FOLDER}/${file}`),
-    ...semaphoresOf(namespace).map((file) => `/dev/shm/${file}`),
-  ];
+  return [...inFolder(namespaceId(namespace)), ...semaphoresOf(namespace).map((file) => `/dev/shm/${file}`)];
+}
+
+/** What a lock with a `posixName` has in the system at this moment, beside its semaphore. */
+export function filesOfPosix(posixName: string): string[] {
+  return inFolder(posixNamespaceId(posixName));
+}
+
+function inFolder(id: string): string[] {
+  const files = existsSync(FOLDER) ? readdirSync(FOLDER) : [];
+  return files.filter((file) => file.startsWith(`${id}.`)).map((file) => `${FOLDER}/${file}`);
 }
 
 /** The files of the semaphores that a namespace has in the system at this moment. */

@@ -75,11 +75,14 @@ describe('semlock ls', () => {
   });
 
   it('shows permits that another program has', () => {
-    const [namespace, posixName] = [scratchNamespace(), scratchSemaphore()];
-    new Lock('shared', { namespace, posixName }).tryAcquire()!.release();
+    const posixName = scratchSemaphore();
+    new Lock('shared', { posixName }).tryAcquire()!.release();
+    expect(semlock(['ls', '--posix-name', posixName]).stdout).toBe(`The lock ${posixName} is not held\n`);
     const foreign = NamedSemaphore.open(posixName);
     foreign.tryWait();
-    expect(ls(namespace)).toBe('Missing: 1 of 1 permits of shared; another program has them, or died with them\n');
+    expect(semlock(['ls', '--posix-name', posixName]).stdout).toBe(
+      `Missing: 1 of 1 permits of ${posixName}; another program has them, or died with them\n`,
+    );
     foreign.post();
     foreign.close();
   });

@@ -67,6 +67,7 @@ describe('semlock', () => {
       ['run', 'report', '--permits=1e2', '--', 'true'],
       "run: --permits must be a whole number from 1 to 1024, not '1e2'",
     ],
+    [['ls', '--posix-name', '/x', '--namespace', 'y'], /^semlock: --namespace and --posix-name exclude each other\n/],
     [['run', 'report', '--posix-name', 'x', '--', 'true'], /^semlock: run: a semaphore's name is a slash and then/],
   ] as const)('refuses %j', (args, sentence) => {
     const { status, stdout, stderr } = semlock(args);

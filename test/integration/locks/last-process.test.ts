@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 import { runModule } from '../../support/run-program.js';
 import { scratchSemaphore } from '../../support/semaphore-name.js';
-import { filesOf, scratchNamespace } from '../../support/shm.js';
+import { filesOf, filesOfPosix, scratchNamespace } from '../../support/shm.js';
 
 /** A program that takes the lock `report` and ends by the script `end`; it says whether the lock was abandoned. */
 function holdReport(namespace: string, end: string, how = 'new Lock("report", options).tryAcquire()') {
@@ -56,12 +56,13 @@ describe('a script that alone uses its locks', () => {
     'that has { %spermits } is told also when it was given others between its runs',
     (semaphore) => {
       const namespace = scratchNamespace();
-      const name = JSON.stringify(scratchSemaphore());
+      const posixName = scratchSemaphore();
+      const name = JSON.stringify(posixName);
       const using = (permits: number) =>
         `new Semaphore("report", { ...options, ${semaphore.replace('name', name)}permits: ${permits} }).tryAcquire()`;
       holdReport(namespace, 'throw new Error("half done");', using(3));
       expect(holdReport(namespace, RELEASE, using(2))).toMatchObject({ abandoned: 'true', stderr: '' });
-      expect(filesOf(namespace)).toEqual([]);
+      expect([...filesOf(namespace), ...filesOfPosix(posixName)]).toEqual([]);
     },
   );
 

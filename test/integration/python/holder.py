@@ -4,7 +4,8 @@ multiprocessing.Lock() makes the same object: SemLock(kind=SEMAPHORE, maxvalue=1
 """
 
 import sys
-from _multiprocessing import SemLock
+import time
+from _multiprocessing import SemLock, sem_unlink
 
 SEMAPHORE = 1
 
@@ -17,6 +18,27 @@ def create():
 
 def acquire():
     return opened().acquire(False)
+
+
+def wait(seconds):
+    return opened().acquire(True, float(seconds))
+
+
+def replace():
+    """As many programs do at their start: removes what an earlier run may have left, and makes it anew."""
+    global semaphore
+    sem_unlink(name)
+    semaphore = SemLock(SEMAPHORE, 1, 1, name, False)
+    return True
+
+
+def hog(times):
+    """Has it nearly all the time: lets go of it, and wants it again at once."""
+    for _ in range(int(times)):
+        opened().acquire()
+        time.sleep(0.005)
+        opened().release()
+    return True
 
 
 def release():
@@ -43,7 +65,7 @@ def count(path, times):
 
 
 semaphore = None
-orders = {order.__name__: order for order in (create, acquire, release, count)}
+orders = {order.__name__: order for order in (create, acquire, wait, release, replace, hog, count)}
 for line in sys.stdin:
     order, *arguments = line.split()
     print(orders[order](*arguments), flush=True)

@@ -14,6 +14,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { Lock } from '../../../src/lock/lock.js';
 import { NamedSemaphore } from '../../../src/lock/named-semaphore.js';
+import { startHolder } from '../../support/holder.js';
 import { scratchSemaphore } from '../../support/semaphore-name.js';
 import { scratchNamespace } from '../../support/shm.js';
 
@@ -90,6 +91,28 @@ describe('one semaphore, opened by Node.js and by Python', () => {
     expect(semaphore.tryWait()).toBe(false);
     await python.tell('release');
     expect(semaphore.value).toBe(1);
+  });
+});
+
+describe('one semaphore to which two apps give different names', () => {
+  it('is one lock: when its holder in one is killed, the other has it, and is told', async () => {
+    const holder = await startHolder('ledger', { namespace: scratchNamespace(), posixName });
+    const other = new Lock('books', { namespace: scratchNamespace(), posixName });
+    expect(other.tryAcquire()).toBeNull();
+    await holder.die();
+    const held = other.tryAcquire()!;
+    expect(held.abandoned).toBe(true);
+    expect(await python.tell('acquire')).toBe('False');
+    held.release();
+    expect(await python.tell('acquire')).toBe('True');
+    await python.tell('release');
+  });
+
+  it('is one lock in a process: what waits for it under one name is served when it is released under the other', async () => {
+    const held = lock.tryAcquire()!;
+    const waiting = new Lock('books', { namespace: scratchNamespace(), posixName }).acquire();
+    held.release();
+    (await waiting).release();
   });
 });
 

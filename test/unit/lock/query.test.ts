@@ -149,37 +149,57 @@ describe('a look at a namespace from outside', () => {
   });
 });
 
-describe('permits that are missing', () => {
-  it('are shown of a lock with foreign, as long as another program has them', async () => {
+describe('a lock with a posixName', () => {
+  it('is in no namespace, and is looked at by that name', async () => {
     const [namespace, posixName] = [scratchNamespace(), scratchSemaphore()];
-    const semaphore = new Semaphore('shared', { namespace, permits: 3, posixName });
+    const held = new Lock('report', { namespace, posixName }).tryAcquire()!;
+    expect(await locks.query({ namespace })).toEqual(NOTHING);
+    expect((await locks.query({ posixName })).held).toMatchObject([{ name: posixName, token: held.token }]);
+    held.release();
+    expect(await locks.query({ posixName })).toEqual(NOTHING);
+  });
+
+  it('is not looked for in a namespace too, nor under a name that no semaphore has', async () => {
+    await expect(locks.query({ namespace: 'shop', posixName: '/report' })).rejects.toMatchObject({
+      code: 'ERR_SEMLOCK_OPTION',
+      message:
+        'locks.query(): option "namespace" must be absent with a posixName, which is in none, but "shop" was given',
+    });
+    await expect(locks.query({ posixName: 'report' })).rejects.toMatchObject({ code: 'ERR_SEMLOCK_NAME' });
+  });
+});
+
+describe('permits that are missing', () => {
+  it('are shown of a lock with a posixName, as long as another program has them', async () => {
+    const posixName = scratchSemaphore();
+    const semaphore = new Semaphore('shared', { permits: 3, posixName });
     const held = semaphore.tryAcquire()!;
     const foreign = NamedSemaphore.open(posixName);
-    expect((await locks.query({ namespace })).gaps).toEqual([]);
+    expect((await locks.query({ posixName })).gaps).toEqual([]);
 
     foreign.tryWait();
     foreign.tryWait();
-    expect((await locks.query({ namespace })).gaps).toEqual([{ name: 'shared', permits: 3, missing: 2 }]);
+    expect((await locks.query({ posixName })).gaps).toEqual([{ name: posixName, permits: 3, missing: 2 }]);
     held.release();
-    expect(await locks.query({ namespace })).toEqual({
+    expect(await locks.query({ posixName })).toEqual({
       held: [],
       pending: [],
-      gaps: [{ name: 'shared', permits: 3, missing: 2 }],
+      gaps: [{ name: posixName, permits: 3, missing: 2 }],
     });
 
     foreign.post();
     foreign.post();
-    expect(await locks.query({ namespace })).toEqual(NOTHING);
+    expect(await locks.query({ posixName })).toEqual(NOTHING);
     foreign.close();
   });
 
   it('are not those that change hands while one looks', async () => {
-    const [namespace, posixName] = [scratchNamespace(), scratchSemaphore()];
-    const semaphore = new Semaphore('shared', { namespace, permits: 2, posixName });
+    const posixName = scratchSemaphore();
+    const semaphore = new Semaphore('shared', { permits: 2, posixName });
     semaphore.tryAcquire()!.release();
-    const other = await startHolder('shared', { namespace, posixName, permits: 2 }, 'again and again');
+    const other = await startHolder('shared', { posixName, permits: 2 }, 'again and again');
 
-    for (let looks = 0; looks < 2_000; looks += 1) expect((await locks.query({ namespace })).gaps).toEqual([]);
+    for (let looks = 0; looks < 2_000; looks += 1) expect((await locks.query({ posixName })).gaps).toEqual([]);
     await other.release();
   });
 });

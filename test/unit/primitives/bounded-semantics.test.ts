@@ -8,6 +8,7 @@ import type { Held } from '../../../src/lock/held.js';
 import { Semaphore } from '../../../src/lock/semaphore.js';
 import { ThreadLock } from '../../../src/lock/thread-lock.js';
 import { failure } from '../../support/failure.js';
+import { scratchSemaphore } from '../../support/semaphore-name.js';
 import { scratchNamespace } from '../../support/shm.js';
 
 const namespace = scratchNamespace();
@@ -207,15 +208,17 @@ describe('the arguments of Lock', () => {
     }
   });
 
-  it('refuse others of another kind: other permits, or another semaphore', () => {
-    new Lock('kind', { namespace }).tryAcquire()!.release();
-    const others = [
-      new Semaphore('kind', { permits: 2, namespace }),
-      new Lock('kind', { namespace, posixName: '/kind' }),
-    ];
-    for (const other of others) {
+  it('refuse others with other permits', () => {
+    for (const options of [{ namespace }, { namespace, posixName: scratchSemaphore() }]) {
+      new Lock('kind', options).tryAcquire()!.release();
+      const other = new Semaphore('kind', { ...options, permits: 2 });
       expect(failure(() => other.tryAcquire())).toMatchObject({ code: 'ERR_SEMLOCK_MISMATCH', lockName: 'kind' });
     }
+  });
+
+  it('are of the lock of the semaphore where there is a posixName, not of that of the name', () => {
+    using _held = new Lock('named', { namespace }).tryAcquire();
+    new Lock('named', { namespace, posixName: scratchSemaphore() }).tryAcquire()!.release();
   });
 
   it('refuse foreign: false with a posixName, which others can open', () => {
