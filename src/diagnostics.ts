@@ -16,8 +16,8 @@ export interface LockMessage {
   /** The fencing token; `undefined` where the lock was not had. */
   readonly token: number | undefined;
   /**
-   * In milliseconds, how long was waited for the lock (`acquired`, `busy`, `waited`, `recovered`), or how long it was
-   * held (`released`, `abandoned`, `stolen`). `undefined` when nobody listened yet as that began.
+   * In milliseconds, how long was waited for the lock (`acquired`, `busy`, `waited`, `abandoned`), or how long it was
+   * held (`released`, `orphaned`, `stolen`). `undefined` when nobody listened yet as that began.
    */
   readonly durationMs: number | undefined;
 }
@@ -29,7 +29,7 @@ export const channels = {
   waited: channel('semlock:waited'),
   released: channel('semlock:released'),
   abandoned: channel('semlock:abandoned'),
-  recovered: channel('semlock:recovered'),
+  orphaned: channel('semlock:orphaned'),
   stolen: channel('semlock:stolen'),
 } as const;
 
@@ -62,15 +62,15 @@ export function publish(
 
 /** Now, as the beginning of a wait. */
 export function waitBegins(): number | undefined {
-  const { acquired, busy, waited, recovered } = channels;
-  const observed = acquired.hasSubscribers || busy.hasSubscribers || waited.hasSubscribers || recovered.hasSubscribers;
+  const { acquired, busy, waited, abandoned } = channels;
+  const observed = acquired.hasSubscribers || busy.hasSubscribers || waited.hasSubscribers || abandoned.hasSubscribers;
   return observed ? performance.now() : undefined;
 }
 
 /** Now, as the beginning of a hold. */
 export function holdBegins(): number | undefined {
-  const { released, abandoned, stolen } = channels;
-  const observed = released.hasSubscribers || abandoned.hasSubscribers || stolen.hasSubscribers;
+  const { released, orphaned, stolen } = channels;
+  const observed = released.hasSubscribers || orphaned.hasSubscribers || stolen.hasSubscribers;
   return observed ? performance.now() : undefined;
 }
 

@@ -3,7 +3,7 @@ export { Locked, type LockedOptions } from './decorators/locked.js';
 export { type DualMethodDecorator } from './decorators/method-decorator.js';
 export { type LockMessage } from './diagnostics.js';
 export { SemlockError, type SemlockErrorCode, type SystemError } from './errors.js';
-export { type AbandonedMessage } from './http/abandonment.js';
+export { type OrphanedMessage } from './http/orphan.js';
 export { fileLock } from './http/file-lock.js';
 export {
   type BusyInfo,

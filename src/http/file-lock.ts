@@ -26,7 +26,7 @@ const OWNER = 'fileLock()';
  *
  * A client that disconnects does not release the lock, because its handler still works. It is released when the
  * handler ends the response, when a stream piped into the response is torn down, or by `req.lock.release()`; and after
- * `abandonAfterMs`, with a warning (`SEMLOCK_ABANDONED`) and a message on the diagnostics channel `semlock:abandoned`.
+ * `orphanAfterMs`, with a warning (`SEMLOCK_ORPHANED`) and a message on the diagnostics channel `semlock:orphaned`.
  *
  * One request never blocks itself: where it meets a lock that it holds, it passes. Errors go to `next` with a `status`:
  * 503 when the lock cannot be had, 500 when its name or mode cannot be made, or when the request holds the lock shared

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { holdBegins } from '../diagnostics.js';
 import { HeldOnce, type Held, type LockMode } from '../lock/held.js';
 import type { LockStore } from '../lock/store.js';
-import { reportAbandoned } from './abandonment.js';
+import { reportOrphaned } from './orphan.js';
 import { lockOf, setLockOf } from './request-lock.js';
 import { onEnd, onEndWithoutClient, wasGivenUp } from './response-state.js';
 
@@ -22,7 +22,7 @@ export interface LockIdentity {
  * One lock of one request, held until everybody is done who has entered with it: those behind the gate that took it, and
  * behind each further one of that lock. When what is behind a gate has returned, say with {@link untilAnswered},
  * {@link during} or {@link leave} what ends its part. If the client disconnects before that, the lock is kept until the
- * handlers are done, but no longer than `abandonAfterMs`.
+ * handlers are done, but no longer than `orphanAfterMs`.
  */
 export class RequestHold extends HeldOnce {
   readonly mode: LockMode;
@@ -35,7 +35,7 @@ export class RequestHold extends HeldOnce {
   readonly #held: Held;
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
-  readonly #abandonAfterMs: number;
+  readonly #orphanAfterMs: number;
   readonly #beginning = holdBegins();
   /** How many have entered and are not done, and how many of these are done when the response is over. */
   #entered = 0;
@@ -43,14 +43,14 @@ export class RequestHold extends HeldOnce {
   #answered = false;
   #watching = false;
   #released = false;
-  #abandonment: NodeJS.Timeout | undefined;
+  #orphaning: NodeJS.Timeout | undefined;
   #stopWatchingSocket: (() => void) | undefined;
 
   /**
    * Takes charge of `held`. The response must not have been over in this turn of the event loop, and it must be said in
    * the same turn what ends the hold: no event comes before that.
    */
-  constructor(req: IncomingMessage, res: ServerResponse, lock: LockIdentity, held: Held, abandonAfterMs: number) {
+  constructor(req: IncomingMessage, res: ServerResponse, lock: LockIdentity, held: Held, orphanAfterMs: number) {
     super();
     this.mode = held.mode;
     this.token = held.token;
@@ -62,7 +62,7 @@ export class RequestHold extends HeldOnce {
     this.#held = held;
     this.#req = req;
     this.#res = res;
-    this.#abandonAfterMs = abandonAfterMs;
+    this.#orphanAfterMs = orphanAfterMs;
     setLockOf(req, this);
   }
 
@@ -125,7 +125,7 @@ export class RequestHold extends HeldOnce {
 
   protected giveBack(): boolean {
     this.#released = true;
-    clearTimeout(this.#abandonment);
+    clearTimeout(this.#orphaning);
     this.#stopWatchingSocket?.();
     return this.#held.release();
   }
@@ -151,15 +151,15 @@ export class RequestHold extends HeldOnce {
   }
 
   #clientLeft(): void {
-    if (this.released || this.#abandonment !== undefined) return;
-    this.#abandonment = setTimeout(() => this.#abandon(), this.#abandonAfterMs).unref();
+    if (this.released || this.#orphaning !== undefined) return;
+    this.#orphaning = setTimeout(() => this.#orphan(), this.#orphanAfterMs).unref();
     if (this.#answering > 0) onEndWithoutClient(this.#req, this.#res, () => this.responseDone());
   }
 
-  #abandon(): void {
+  #orphan(): void {
     if (this.released) return;
     this.release();
-    reportAbandoned(this, this.lock, this.#beginning, this.#abandonAfterMs, this.#req, this.#res);
+    reportOrphaned(this, this.lock, this.#beginning, this.#orphanAfterMs, this.#req, this.#res);
   }
 
   /**

@@ -55,7 +55,7 @@ export interface HttpLockOptions<
    * How long the lock is still kept for a handler whose client has disconnected, in milliseconds from then on. It is
    * released earlier when the handler is done. Default 30 000.
    */
-  abandonAfterMs?: number;
+  orphanAfterMs?: number;
   /** Where the locks come from. Default {@link processStore}: locks between processes. */
   store?: LockStore;
 }
@@ -109,7 +109,7 @@ const sharedRules = {
   message: text('busy'),
   onBusy: callback<AnyHttpLockOptions['onBusy']>('a function', undefined),
   skip: callback<AnyHttpLockOptions['skip']>('a function', undefined),
-  abandonAfterMs: integer(0, MAX_TIMER_MS, 30_000),
+  orphanAfterMs: integer(0, MAX_TIMER_MS, 30_000),
   store: lockStore,
 };
 

@@ -35,7 +35,7 @@ const HOW: Record<LockMode, StoreTry | undefined> = { exclusive: undefined, shar
  * is given the error, and the handler does not run: the gate fails closed.
  */
 export function lockGate(owner: string, name: AnyLockName, config: HttpLockConfig, enter: Enter): Gate {
-  const { store, permits, waitMs, abandonAfterMs } = config;
+  const { store, permits, waitMs, orphanAfterMs } = config;
   const namespace = config.namespace ?? defaultNamespace();
   const onBusy = config.onBusy ?? busyResponder(config);
   const targetOf = targetFinder(name, config.skip);
@@ -99,7 +99,7 @@ export function lockGate(owner: string, name: AnyLockName, config: HttpLockConfi
   function enterHolding(req: IncomingMessage, res: ServerResponse, next: Next, lock: LockIdentity, held: Held) {
     let hold: RequestHold;
     try {
-      hold = new RequestHold(req, res, lock, held, abandonAfterMs);
+      hold = new RequestHold(req, res, lock, held, orphanAfterMs);
     } catch (error) {
       held.release();
       return next(asHttpError(owner, error, 500));

@@ -28,7 +28,7 @@ export type LockedHandler<
  * before or after, and no less where the request holds that lock already. For a handler that returns no promise the lock is held as by {@link fileLock}, until the response
  * is over. Whatever is left to a stream when the promise settles is not protected: `await pipeline(file, res)`.
  *
- * When the client has disconnected, the promise counts all the same, but for no longer than `abandonAfterMs`. In all
+ * When the client has disconnected, the promise counts all the same, but for no longer than `orphanAfterMs`. In all
  * else, the answer `busy` included, it is as {@link fileLock}.
  *
  * An error, thrown or a rejection, goes to `next`, in Express 4 and Connect too. Where there is no `next`, as in

@@ -307,7 +307,7 @@ export class NamedLock {
 
   #hold(mode: LockMode, entry: number, token: number, abandoned: boolean, waitedMs: number | undefined): Held {
     publish(channels.acquired, this, mode, token, waitedMs);
-    if (abandoned) publish(channels.recovered, this, mode, token, waitedMs);
+    if (abandoned) publish(channels.abandoned, this, mode, token, waitedMs);
     return new TableHeld(this, mode, entry, token, abandoned);
   }
 

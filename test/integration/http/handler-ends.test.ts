@@ -58,8 +58,8 @@ describe.each(frameworks)('In $name', ({ app }) => {
     await probe.becomesFree('file');
   });
 
-  it('the lock is held for a handler that never ends as long as its client waits, and abandonAfterMs after that', async () => {
-    const brief = fileLock('file', { namespace, abandonAfterMs: 1 }) as Handler;
+  it('the lock is held for a handler that never ends as long as its client waits, and orphanAfterMs after that', async () => {
+    const brief = fileLock('file', { namespace, orphanAfterMs: 1 }) as Handler;
     const client = await begin(app, brief, () => undefined);
 
     await request(app(guard)).get('/').expect(503, 'busy');

@@ -125,9 +125,9 @@ describe('Pipelined requests', () => {
     await isFree('a');
   });
 
-  it('lose it after abandonAfterMs, as all do', async () => {
+  it('lose it after orphanAfterMs, as all do', async () => {
     const begun = deferred();
-    const brief = fileLock('a', { namespace, abandonAfterMs: 1 }) as Handler;
+    const brief = fileLock('a', { namespace, orphanAfterMs: 1 }) as Handler;
     const listener = express5App(
       (req, _res, next) => (req.url === '/slow' ? undefined : next()),
       brief,

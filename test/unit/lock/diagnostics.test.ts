@@ -124,7 +124,7 @@ describe('Observers are told', () => {
     ]);
   });
 
-  it('that a lock was recovered from a holder that died', async () => {
+  it('that a lock was abandoned by a holder that died', async () => {
     const lock = freshLock();
     const holder = await startHolder(lock.name, { namespace });
     await holder.die();
@@ -132,7 +132,7 @@ describe('Observers are told', () => {
     using held = (await lock.acquire()) as Disposable & { token: number };
     expect(told).toMatchObject([
       { kind: 'acquired', ...about(lock), token: held.token },
-      { kind: 'recovered', ...about(lock), token: held.token },
+      { kind: 'abandoned', ...about(lock), token: held.token },
     ]);
   });
 

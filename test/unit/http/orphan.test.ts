@@ -4,7 +4,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 
-import type { AbandonedMessage } from '../../../src/http/abandonment.js';
+import type { OrphanedMessage } from '../../../src/http/orphan.js';
 import { fileLock } from '../../../src/http/file-lock.js';
 import { locked } from '../../../src/http/locked.js';
 import { Lock } from '../../../src/lock/lock.js';
@@ -18,7 +18,7 @@ const lock = new Lock('file', { namespace });
 const isHeld = (): boolean => lock.tryAcquire()?.release() === undefined;
 
 let warnings: (Error & { code?: string })[];
-let messages: AbandonedMessage[];
+let messages: OrphanedMessage[];
 
 beforeEach(() => {
   warnings = [];
@@ -26,12 +26,12 @@ beforeEach(() => {
   const warned = (warning: Error) => {
     if (warning.name === 'SemlockWarning') warnings.push(warning);
   };
-  const told = (message: unknown) => void messages.push(message as AbandonedMessage);
+  const told = (message: unknown) => void messages.push(message as OrphanedMessage);
   process.on('warning', warned);
-  subscribe('semlock:abandoned', told);
+  subscribe('semlock:orphaned', told);
   onTestFinished(() => {
     process.off('warning', warned);
-    unsubscribe('semlock:abandoned', told);
+    unsubscribe('semlock:orphaned', told);
   });
 });
 
@@ -59,7 +59,7 @@ async function leaveBehind(guard: Handler, work: Handler = () => undefined): Pro
 
 describe('A handler that does not end after its client has left', () => {
   const forms: [string, Handler][] = [
-    ['fileLock()', fileLock('file', { namespace, abandonAfterMs: 20 }) as Handler],
+    ['fileLock()', fileLock('file', { namespace, orphanAfterMs: 20 }) as Handler],
     [
       'locked()',
       locked(
@@ -68,21 +68,21 @@ describe('A handler that does not end after its client has left', () => {
           next();
           return new Promise(() => undefined);
         },
-        { namespace, abandonAfterMs: 20 },
+        { namespace, orphanAfterMs: 20 },
       ) as Handler,
     ],
   ];
 
-  it.each(forms)('loses the lock of %s after abandonAfterMs, with one warning and one event', async (_form, guard) => {
+  it.each(forms)('loses the lock of %s after orphanAfterMs, with one warning and one event', async (_form, guard) => {
     await leaveBehind(guard);
     await expect.poll(isHeld).toBe(false);
     await expect.poll(() => warnings).toHaveLength(1);
 
-    expect(warnings[0]?.code).toBe('SEMLOCK_ABANDONED');
+    expect(warnings[0]?.code).toBe('SEMLOCK_ORPHANED');
     expect(warnings[0]?.message).toContain('The lock "file" was released 20 ms after the client had disconnected');
     expect(warnings[0]?.message).toContain('GET /report');
     const message = { name: 'file', namespace, mode: 'exclusive', pid: process.pid, token: expect.any(Number) };
-    expect(messages).toMatchObject([{ ...message, abandonAfterMs: 20, req: { url: '/report' } }]);
+    expect(messages).toMatchObject([{ ...message, orphanAfterMs: 20, req: { url: '/report' } }]);
     expect(messages[0]?.durationMs, 'how long it was held').toBeGreaterThan(15);
   });
 
@@ -102,15 +102,15 @@ describe('A handler that is done in time', () => {
     ['releases the lock itself', (req) => void req.lock.release()],
   ])('and %s is not warned about', async (_how, finish) => {
     let done = (): void => undefined;
-    await leaveBehind(fileLock('file', { namespace, abandonAfterMs: 30 }) as Handler, (req, res) => {
+    await leaveBehind(fileLock('file', { namespace, orphanAfterMs: 30 }) as Handler, (req, res) => {
       done = () => finish(req, res);
     });
     done();
     await expect.poll(isHeld).toBe(false);
 
     // Another request whose time runs out later: when it is reported, the first one would have been.
-    await leaveBehind(fileLock('file', { namespace, abandonAfterMs: 40 }) as Handler);
+    await leaveBehind(fileLock('file', { namespace, orphanAfterMs: 40 }) as Handler);
     await expect.poll(() => messages).toHaveLength(1);
-    expect(messages[0]?.abandonAfterMs).toBe(40);
+    expect(messages[0]?.orphanAfterMs).toBe(40);
   });
 });
