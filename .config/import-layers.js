@@ -9,7 +9,7 @@
 
 const layers = [
   ['errors.ts'],
-  ['options.ts', 'main-script.ts', 'names.ts', 'namespace.ts', 'diagnostics.ts'],
+  ['options.ts', 'main-script.ts', 'names.ts', 'namespace.ts', 'diagnostics.ts', 'timers.ts'],
   ['native.ts'],
   ['lock/'],
   ['http/'],

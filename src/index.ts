@@ -3,17 +3,17 @@ export { Locked, type LockedOptions } from './decorators/locked.js';
 export { type DualMethodDecorator } from './decorators/method-decorator.js';
 export { type LockMessage } from './diagnostics.js';
 export { SemlockError, type SemlockErrorCode, type SystemError } from './errors.js';
-export { type OrphanedMessage } from './http/orphan.js';
-export { fileLock } from './http/file-lock.js';
+export { type OrphanedMessage } from './http/node/exchange.js';
+export { fileLock } from './http/node/file-lock.js';
 export {
   type BusyInfo,
   type FileLockOptions,
   type HttpLockOptions,
   type LockModeOption,
   type LockName,
-} from './http/http-options.js';
-export { type LockedRequest, type Middleware, type Next } from './http/http-types.js';
-export { locked, type LockedHandler } from './http/locked.js';
+} from './http/node/options.js';
+export { type LockedRequest, type Middleware, type Next } from './http/node/types.js';
+export { locked, type LockedHandler } from './http/node/locked.js';
 export { type Held, type LockMode } from './lock/held.js';
 export { Lock, type LockOptions } from './lock/lock.js';
 export { type GrantedLock } from './lock/granted-lock.js';

@@ -88,9 +88,11 @@ export function text(fallback?: string): OptionRule<string | undefined> {
   return { accepts: 'a non-empty string', fallback, test: (value) => typeof value === 'string' && value !== '' };
 }
 
-/** `true` or `false`; without a fallback, because absent is a third case where this is used. */
-export function flag(): OptionRule<boolean | undefined> {
-  return { accepts: 'true or false', fallback: undefined, test: (value) => typeof value === 'boolean' };
+/** `true` or `false`. Without a fallback, absent is a third case. */
+export function flag(): OptionRule<boolean | undefined>;
+export function flag(fallback: boolean): OptionRule<boolean>;
+export function flag(fallback?: boolean): OptionRule<boolean | undefined> {
+  return { accepts: 'true or false', fallback, test: (value) => typeof value === 'boolean' };
 }
 
 /** One of a few words. */

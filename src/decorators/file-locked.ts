@@ -4,9 +4,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { finished } from 'node:stream';
 
-import { fileLock } from '../http/file-lock.js';
-import type { FileLockOptions, LockName } from '../http/http-options.js';
-import { isThenable, type DefaultRequest, type DefaultResponse, type Middleware } from '../http/http-types.js';
+import { isThenable } from '../http/core/guard.js';
+import { fileLock } from '../http/node/file-lock.js';
+import type { FileLockOptions, LockName } from '../http/node/options.js';
+import type { DefaultRequest, DefaultResponse, Middleware } from '../http/node/types.js';
 import { methodDecorator, type DualMethodDecorator } from './method-decorator.js';
 
 /**

@@ -12,7 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Response } from 'express';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
-import { fileLock } from '../../../src/http/file-lock.js';
+import { fileLock } from '../../../src/http/node/file-lock.js';
 import { Lock } from '../../../src/lock/lock.js';
 import { deferred, type Deferred } from '../../support/deferred.js';
 import { express5App, frameworks, type Framework, type Handler } from '../../support/http-frameworks.js';

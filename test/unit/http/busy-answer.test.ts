@@ -5,8 +5,8 @@ import { Agent, request as send } from 'node:http';
 import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 
-import { fileLock } from '../../../src/http/file-lock.js';
-import type { FileLockOptions } from '../../../src/http/http-options.js';
+import { fileLock } from '../../../src/http/node/file-lock.js';
+import type { FileLockOptions } from '../../../src/http/node/options.js';
 import type { LockStore } from '../../../src/lock/store.js';
 import { express5App, type Handler } from '../../support/http-frameworks.js';
 import { listen, RawClient } from '../../support/http-server.js';

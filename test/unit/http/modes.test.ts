@@ -3,8 +3,8 @@
 import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 
-import { fileLock } from '../../../src/http/file-lock.js';
-import type { FileLockOptions } from '../../../src/http/http-options.js';
+import { fileLock } from '../../../src/http/node/file-lock.js';
+import type { FileLockOptions } from '../../../src/http/node/options.js';
 import type { LockMode } from '../../../src/lock/held.js';
 import { Lock } from '../../../src/lock/lock.js';
 import { deferred } from '../../support/deferred.js';

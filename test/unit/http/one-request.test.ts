@@ -3,8 +3,8 @@
 import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 
-import { fileLock } from '../../../src/http/file-lock.js';
-import { locked } from '../../../src/http/locked.js';
+import { fileLock } from '../../../src/http/node/file-lock.js';
+import { locked } from '../../../src/http/node/locked.js';
 import { Lock } from '../../../src/lock/lock.js';
 import { deferred } from '../../support/deferred.js';
 import { express5App, type Handler } from '../../support/http-frameworks.js';

@@ -2,8 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 
-import { fileLock } from '../../../src/http/file-lock.js';
-import { locked } from '../../../src/http/locked.js';
+import { fileLock } from '../../../src/http/node/file-lock.js';
+import { locked } from '../../../src/http/node/locked.js';
 import { threadStore, type LockStore, type StoreRequest } from '../../../src/lock/store.js';
 import { failure } from '../../support/failure.js';
 

@@ -4,7 +4,7 @@ import express from 'express';
 import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 
-import { fileLock } from '../../../src/http/file-lock.js';
+import { fileLock } from '../../../src/http/node/file-lock.js';
 import { frameworks, type Handler } from '../../support/http-frameworks.js';
 import { scratchNamespace } from '../../support/shm.js';
 

@@ -6,8 +6,8 @@ import connect from 'connect';
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import { describe, expectTypeOf, it } from 'vitest';
 
-import { fileLock } from '../../../src/http/file-lock.js';
-import { locked } from '../../../src/http/locked.js';
+import { fileLock } from '../../../src/http/node/file-lock.js';
+import { locked } from '../../../src/http/node/locked.js';
 import type { Held } from '../../../src/lock/held.js';
 
 describe('The types of the HTTP forms', () => {

@@ -1,17 +1,14 @@
 // What becomes of a request that finds its lock held elsewhere and may wait for it.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { EventEmitter } from 'node:events';
-import { IncomingMessage, type ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { SemlockError } from '../../../src/errors.js';
-import { fileLock } from '../../../src/http/file-lock.js';
-import type { FileLockOptions } from '../../../src/http/http-options.js';
-import { locked } from '../../../src/http/locked.js';
-import { waitInTurn } from '../../../src/http/wait-in-turn.js';
+import { fileLock } from '../../../src/http/node/file-lock.js';
+import type { FileLockOptions } from '../../../src/http/node/options.js';
+import { locked } from '../../../src/http/node/locked.js';
 import type { Held } from '../../../src/lock/held.js';
 import { Lock } from '../../../src/lock/lock.js';
 import type { LockStore, StoreWait } from '../../../src/lock/store.js';
@@ -319,12 +316,23 @@ describe('A handler that throws after its request has waited', () => {
 describe('A request that is granted its lock when its client has left, which it was not told of', () => {
   it('leaves the news of a death to the next holder', async () => {
     const holder = await startHolder('file', { namespace });
-    const res = Object.assign(new EventEmitter(), { writableEnded: true });
-    const end = waitInTurn(new IncomingMessage(new Socket()), res as unknown as ServerResponse, file, undefined, LONG);
+    const { send, served, noticesLeaving } = await serve(guardWith(), {
+      before: (req, _res, next) => (req.url === '/slow' ? undefined : next()),
+    });
+    const client = await send('/slow');
+    await send('/pipelined', client); // learns nothing of the end of its connection
+    client.leave();
+    await noticesLeaving('/pipelined');
+    const granted = new Promise((resolve) => {
+      subscribe('semlock:waited', resolve);
+      onTestFinished(() => void unsubscribe('semlock:waited', resolve));
+    });
     await holder.die();
+    await granted;
+    await new Promise(setImmediate);
 
-    expect(await end).toBe('left');
     const next = file.tryAcquire();
+    expect(served).toEqual([]);
     expect(next?.abandoned).toBe(true);
     next?.release();
   });

@@ -61,7 +61,7 @@ describe('the direction of imports', () => {
   it.each([
     ['example-app/x.js', '../src/lock/lock.js'],
     ['example-app/x.js', '../dist/index.js'],
-    ['example-app/routes/x.ts', '../../src/http/file-lock.js'],
+    ['example-app/routes/x.ts', '../../src/http/node/file-lock.js'],
     ['test/package/x.ts', '../../dist/index.js'],
   ])('%s may not import %s: it uses the package by its name', async (file, imported) => {
     const code = `export * from '${imported}';\n`;

@@ -7,7 +7,7 @@
 
 import type { IncomingMessage } from 'node:http';
 
-import type { LockableRequest } from './http-types.js';
+import type { LockableRequest } from './types.js';
 
 /** Behind the accessor. */
 const locks = new WeakMap<object, unknown>();

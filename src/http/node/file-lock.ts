@@ -2,9 +2,10 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { SemlockError } from '../errors.js';
-import { checkLockName } from '../names.js';
-import type { RequestHold } from './hold-until-done.js';
+import { SemlockError } from '../../errors.js';
+import { checkLockName } from '../../names.js';
+import { isThenable } from '../core/guard.js';
+import type { RequestHold } from '../core/request-hold.js';
 import {
   parseFileLockOptions,
   type AnyFileLockOptions,
@@ -12,21 +13,25 @@ import {
   type FileLockConfig,
   type FileLockOptions,
   type LockName,
-} from './http-options.js';
-import { isThenable, type DefaultRequest, type DefaultResponse, type Middleware, type Next } from './http-types.js';
-import { lockGate } from './lock-gate.js';
+} from './options.js';
+import { makePass } from './pass.js';
+import type { DefaultRequest, DefaultResponse, Middleware, Next } from './types.js';
 
 const OWNER = 'fileLock()';
 
 /**
- * A middleware that holds a lock from here until the response is over. A request that finds it held elsewhere waits in
- * turn for `waitMs`, which by default is not at all, and is then answered: 503 `busy`, with `Retry-After`; its handler
- * does not run. Nor does that of a client that leaves while its request waits. With the mode `'shared'` requests that only
- * read pass together.
+ * A middleware that holds a lock from here until the handler has given its whole answer. A request that finds it held
+ * elsewhere waits in turn for `waitMs`, which by default is not at all, and is then answered: 503 `busy`, with
+ * `Retry-After`; its handler does not run. Nor does that of a client that leaves while its request waits. With the mode
+ * `'shared'` requests that only read pass together.
+ *
+ * The lock is free before the last byte of the answer can be read, so a client that sends one request after the other is
+ * never told busy by itself. What a handler still does after `res.end()`, until it returns or awaits, is covered.
  *
  * A client that disconnects does not release the lock, because its handler still works. It is released when the
- * handler ends the response, when a stream piped into the response is torn down, or by `req.lock.release()`; and after
- * `orphanAfterMs`, with a warning (`SEMLOCK_ORPHANED`) and a message on the diagnostics channel `semlock:orphaned`.
+ * handler ends the response or destroys it, when a stream piped into the response is torn down, or by
+ * `req.lock.release()`; and after `orphanAfterMs`, with a warning (`SEMLOCK_ORPHANED`) and a message on the diagnostics
+ * channel `semlock:orphaned`. A client that does nothing for `stallMs`, though it is waited for, is disconnected.
  *
  * One request never blocks itself: where it meets a lock that it holds, it passes. Errors go to `next` with a `status`:
  * 503 when the lock cannot be had, 500 when its name or mode cannot be made, or when the request holds the lock shared
@@ -57,7 +62,7 @@ export function fileLock(nameOrOptions?: AnyLockName | AnyFileLockOptions, optio
   const { name, ...config } = isName(nameOrOptions)
     ? withName(nameOrOptions, options)
     : parseFileLockOptions(OWNER, onlyOne(nameOrOptions, options));
-  const pass = lockGate(OWNER, name, config, goOn);
+  const pass = makePass(OWNER, name, config, goOn);
 
   return function fileLockMiddleware(req, res, next) {
     return pass(req, res, next) as ReturnType<Middleware>;

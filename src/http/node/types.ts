@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 /** @ts-ignore -- Without the types of Express, which nobody needs to have, both are `any`. */
 import type { Request, Response } from 'express';
 
-import type { Held } from '../lock/held.js';
+import type { Held } from '../core/locks.js';
 
 /**
  * The request that callbacks are given, unless they say otherwise: route methods of Express infer nothing here. Its
@@ -45,9 +45,4 @@ declare global {
       lock?: Held;
     }
   }
-}
-
-/** Whether a handler's result is a promise, of whatever make. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 }

@@ -2,18 +2,19 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { describe } from '../errors.js';
-import { checkLockName } from '../names.js';
-import type { RequestHold } from './hold-until-done.js';
+import { describe } from '../../errors.js';
+import { checkLockName } from '../../names.js';
+import { isThenable } from '../core/guard.js';
+import type { RequestHold } from '../core/request-hold.js';
 import {
   parseHttpLockOptions,
   type AnyHttpLockOptions,
   type AnyLockName,
   type HttpLockOptions,
   type LockName,
-} from './http-options.js';
-import { isThenable, type DefaultRequest, type DefaultResponse, type LockedRequest, type Next } from './http-types.js';
-import { lockGate, type Enter } from './lock-gate.js';
+} from './options.js';
+import { makePass, type Enter } from './pass.js';
+import type { DefaultRequest, DefaultResponse, LockedRequest, Next } from './types.js';
 
 const OWNER = 'locked()';
 
@@ -25,11 +26,12 @@ export type LockedHandler<
 
 /**
  * Wraps a handler so that it holds a lock from its call until the promise it returns has settled, be the response over
- * before or after, and no less where the request holds that lock already. For a handler that returns no promise the lock is held as by {@link fileLock}, until the response
- * is over. Whatever is left to a stream when the promise settles is not protected: `await pipeline(file, res)`.
+ * before or after, and no less where the request holds that lock already. For a handler that returns no promise the lock
+ * is held as by {@link fileLock}, until the answer is given. Whatever is left to a stream when the promise settles is not
+ * protected: `await pipeline(file, res)`. A handler that answers and works on has a client that may meet its own lock.
  *
- * When the client has disconnected, the promise counts all the same, but for no longer than `orphanAfterMs`. In all
- * else, the answer `busy` included, it is as {@link fileLock}.
+ * When the client has disconnected, the promise counts all the same, without a limit unless `orphanAfterMs` is given. In
+ * all else, the answer `busy` included, it is as {@link fileLock}.
  *
  * An error, thrown or a rejection, goes to `next`, in Express 4 and Connect too. Where there is no `next`, as in
  * `http.createServer(locked(…))`, an error is thrown, or rejects the promise that the wrapped handler returns, as if the
@@ -56,7 +58,7 @@ export function locked(name: AnyLockName, handler: AnyHandler, options?: AnyHttp
   if (typeof handler !== 'function') {
     throw new TypeError(`${OWNER}: the handler must be a function, but ${describe(handler)} was given`);
   }
-  const pass = lockGate(OWNER, name, parseHttpLockOptions(OWNER, options), runUnderLock(handler));
+  const pass = makePass(OWNER, name, parseHttpLockOptions(OWNER, options), runUnderLock(handler));
 
   return function lockedHandler(req: IncomingMessage, res: ServerResponse, next: Next = raise): unknown {
     return pass(req, res, next);

@@ -1,0 +1,195 @@
+// A request and response of node:http or node:http2, whatever framework stands on them.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+import { Exchange } from '../core/exchange.js';
+import type { OrphanedMessage as AnyOrphanedMessage } from '../core/orphan.js';
+import type { RequestHold } from '../core/request-hold.js';
+import { afterCall, onEndWithoutClient } from './response-calls.js';
+import { shared } from './shared.js';
+import { SocketGate, type Gated } from './socket-gate.js';
+
+/** What subscribers of the diagnostics channel `semlock:orphaned` are given of requests of node:http. */
+export interface OrphanedMessage extends AnyOrphanedMessage {
+  /** The request of the client that left. */
+  readonly req: IncomingMessage;
+  /** Its response, which the handler has not ended. */
+  readonly res: ServerResponse;
+}
+
+/** The exchange of a request: the one that it holds locks in, or a new one. */
+export function exchangeOf(req: IncomingMessage, res: ServerResponse): Exchange {
+  return (shared.exchanges.get(req) as Exchange | undefined) ?? new NodeExchange(req, res);
+}
+
+class NodeExchange extends Exchange implements Gated {
+  readonly response: ServerResponse;
+  readonly #req: IncomingMessage;
+  #gate: SocketGate | undefined;
+  /** How many bytes the connection had sent before the answer. */
+  #sentBefore = 0;
+  #answerLength: number | undefined;
+  /** How many bytes of the body the handler has given; counted with HTTP/2 alone. */
+  #given = 0;
+  #endIsNoticed = false;
+  #closed = false;
+  #stopWatching: (() => void) | undefined;
+
+  constructor(req: IncomingMessage, res: ServerResponse) {
+    super();
+    this.#req = req;
+    this.response = res;
+  }
+
+  override add(hold: RequestHold): void {
+    super.add(hold);
+    shared.exchanges.set(this.#req, this);
+  }
+
+  isOver(): boolean {
+    const res = this.response;
+    // A response that waits for an earlier one of its connection (pipelining) learns nothing of the socket's end.
+    return res.writableEnded || res.destroyed || isDead(this.#req.socket);
+  }
+
+  onLeave(leave: () => void): () => void {
+    const res = this.response;
+    // A pipelined response that waits for an earlier one emits nothing when its client leaves. It keeps its place until
+    // it is granted the lock, and gives it back at once.
+    // Nor does Node.js notice that a client leaves while it does not read the connection, because what it has read of
+    // the body is more than it may buffer.
+    res.once('close', leave);
+    return () => res.off('close', leave);
+  }
+
+  title(): string {
+    return `${this.#req.method ?? ''} ${this.#req.url ?? ''}`;
+  }
+
+  details(): { req: IncomingMessage; res: ServerResponse } {
+    return { req: this.#req, res: this.response };
+  }
+
+  disconnect(): void {
+    if (this.#gate !== undefined) this.#gate.disconnect();
+    else if (isHttp2(this.#req)) (this.response as unknown as { stream: Socket }).stream.destroy();
+    else this.#req.socket.destroy();
+  }
+
+  taken(): number | undefined {
+    const sink = isHttp2(this.#req) ? (this.response as unknown as { stream?: Socket }).stream : this.#req.socket;
+    if (sink === undefined || !(sink.writableLength > 0)) return undefined;
+    // What was given to the operating system but for what this has not taken: bytes of one large write count, too.
+    const { bytesWritten, writeQueueSize } = handleOf(this.#req.socket);
+    const taken = bytesWritten! - writeQueueSize!;
+    return Number.isNaN(taken) ? undefined : taken;
+  }
+
+  sent(): number | undefined {
+    const req = this.#req;
+    const waitedFor =
+      !req.complete &&
+      !req.destroyed &&
+      req.readableLength === 0 &&
+      (req.readableFlowing === true || req.listenerCount('readable') > 0);
+    return waitedFor ? handleOf(req.socket).bytesRead : undefined;
+  }
+
+  connectionClosed(byHandler: boolean): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.response.writableEnded) this.tell('answered');
+    else if (byHandler) this.tell('given up');
+    else {
+      this.tell('left');
+      onEndWithoutClient(this.#req, this.response, () => this.tell('given up'));
+    }
+  }
+
+  protected isAnswered(): boolean {
+    const res = this.response;
+    return res.writableEnded || (res.headersSent && this.#bodyIsGiven());
+  }
+
+  protected holdBack(): void {
+    const { socket } = this.response;
+    if (socket !== null && socket === this.#req.socket && this.#req.httpVersionMajor === 1) this.#takeGate(socket);
+    else this.#noticeEnd();
+  }
+
+  protected letOut(done: boolean): void {
+    this.#gate?.letOut();
+    if (!done) return;
+    this.#gate?.forget(this);
+    this.#stopWatching?.();
+  }
+
+  /** The gate tells of the end of the connection, and of the answer. */
+  protected watch(): void {
+    if (this.#gate !== undefined) return;
+    const [{ socket }, res] = [this.#req, this.response];
+    const closed = () => this.connectionClosed(false);
+    res.prependListener('close', closed);
+    if (isHttp2(this.#req) || res.socket !== null) return;
+    // A pipelined response gets the connection when the earlier ones are out. Until then it emits nothing, not even when
+    // the connection closes.
+    const takeGate = (assigned: Socket) => this.#takeGate(assigned);
+    res.once('socket', takeGate);
+    socket.on('close', closed);
+    this.#stopWatching = () => {
+      socket.off('close', closed);
+      res.off('socket', takeGate);
+    };
+  }
+
+  #takeGate(socket: Socket): void {
+    this.#gate ??= SocketGate.of(socket);
+    this.#gate.holdBack(this);
+    this.#sentBefore = this.#gate.bytesWritten;
+  }
+
+  /**
+   * Where no gate is: with HTTP/2, which sends nothing before the running code has returned; while a response waits for
+   * its turn on the connection, and a lock is not held for that; and for what only looks like a response.
+   */
+  #noticeEnd(): void {
+    if (this.#endIsNoticed) return;
+    this.#endIsNoticed = true;
+    const settle = () => this.settle();
+    afterCall(this.response, 'end', settle);
+    if (!isHttp2(this.#req)) return;
+    afterCall(this.response, 'writeHead', settle);
+    afterCall(this.response, 'flushHeaders', settle);
+    afterCall(this.response, 'write', settle, (chunk) => (this.#given += Buffer.byteLength(chunk as string | Buffer)));
+  }
+
+  /** An answer of known length is over with its last byte, also when res.end() was not called yet. */
+  #bodyIsGiven(): boolean {
+    const [gate, req, res] = [this.#gate, this.#req, this.response as ServerResponse & { _header?: string | null }];
+    if (isHttp2(req))
+      return this.#given >= (this.#answerLength ??= bodyLength(req, res, res.getHeader('content-length')));
+    if (gate === undefined || typeof res._header !== 'string') return false;
+    this.#answerLength ??=
+      res._header.length + bodyLength(req, res, /^content-length: *(\d+)/im.exec(res._header)?.[1]);
+    return gate.bytesWritten - this.#sentBefore >= this.#answerLength;
+  }
+}
+
+function bodyLength({ method }: IncomingMessage, { statusCode }: ServerResponse, header: unknown): number {
+  if (method === 'HEAD' || statusCode === 204 || statusCode === 304) return 0;
+  return header === undefined ? Infinity : Number(header);
+}
+
+function isDead(socket: Socket | undefined): boolean {
+  return socket?.destroyed === true;
+}
+
+function isHttp2({ httpVersionMajor }: IncomingMessage): boolean {
+  return httpVersionMajor === 2;
+}
+
+/** What libuv has counted. Undocumented; where it is missing, a client counts as one that moves. */
+function handleOf(socket: Socket): { bytesRead?: number; bytesWritten?: number; writeQueueSize?: number } {
+  return (socket as unknown as { _handle?: object | null })._handle ?? {};
+}

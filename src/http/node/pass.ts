@@ -1,0 +1,78 @@
+// A guard before (req, res, next): what both HTTP forms of node:http share. They differ in what they call behind it.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { asHttpError, Busy, isThenable, makeGuard, type Admission } from '../core/guard.js';
+import type { RequestHold } from '../core/request-hold.js';
+import { busyResponder } from './busy-response.js';
+import { exchangeOf } from './exchange.js';
+import type { AnyLockName, HttpLockConfig } from './options.js';
+import { setLockOf } from './request-lock.js';
+import type { Next } from './types.js';
+
+/** Calls the handler. `hold` has been entered for it, and has to be left; `undefined` when the request was skipped. */
+export type Enter = (req: IncomingMessage, res: ServerResponse, next: Next, hold: RequestHold | undefined) => unknown;
+
+/** Runs a request past the lock; gives what the handler gave, or a promise of it. */
+export type Pass = (req: IncomingMessage, res: ServerResponse, next: Next) => unknown;
+
+/** Makes what stands before `enter`. Busy is answered here; `next` is given the error when the lock cannot be had. */
+export function makePass(owner: string, name: AnyLockName, config: HttpLockConfig, enter: Enter): Pass {
+  const admit = makeGuard(owner, name, config);
+  const onBusy = config.onBusy ?? busyResponder(config);
+
+  return function pass(req, res, next) {
+    let admission: Admission | Promise<Admission>;
+    try {
+      admission = admit(req, exchangeOf(req, res));
+    } catch (error) {
+      return next(error);
+    }
+    return isThenable(admission) ? passLater(req, res, next, admission) : goOn(req, res, next, admission);
+  };
+
+  async function passLater(req: IncomingMessage, res: ServerResponse, next: Next, pending: PromiseLike<Admission>) {
+    let admission: Admission;
+    try {
+      admission = await pending;
+    } catch (error) {
+      return next(error);
+    }
+    return goOn(req, res, next, admission);
+  }
+
+  function goOn(req: IncomingMessage, res: ServerResponse, next: Next, admission: Admission): unknown {
+    if (admission === 'left') return undefined;
+    if (admission === 'skipped') return enter(req, res, next, undefined);
+    if (admission instanceof Busy) return refuse(req, res, next, admission.name);
+    try {
+      setLockOf(req, admission);
+    } catch (error) {
+      admission.leave();
+      return next(asHttpError(owner, error, 500));
+    }
+    admission.exchange.enter();
+    try {
+      return enter(req, res, next, admission);
+    } finally {
+      admission.exchange.exit();
+    }
+  }
+
+  function refuse(req: IncomingMessage, res: ServerResponse, next: Next, lockName: string): unknown {
+    try {
+      const answered: unknown = onBusy(req, res, next, { name: lockName });
+      return isThenable(answered) ? refuseLater(next, answered) : undefined;
+    } catch (error) {
+      return next(asHttpError(owner, error, 500));
+    }
+  }
+
+  async function refuseLater(next: Next, answered: PromiseLike<unknown>) {
+    try {
+      await answered;
+    } catch (error) {
+      next(asHttpError(owner, error, 500));
+    }
+  }
+}
