@@ -1,28 +1,28 @@
 // The one direction in which the parts of `src` import each other:
 //
-//     errors ← options, names ← native ← lock ← http ← decorators
+//     errors ← options, names ← addon ← native ← lock ← http ← decorators
 //                                            ↖ cli
 //
 // A part imports from its own layer and from those before it, nothing from those after it, and nobody imports index.ts,
-// which only exports. What a layer needs from a later one is in the wrong place, or is passed in. Only native.ts loads
+// which only exports. What a layer needs from a later one is in the wrong place, or is passed in. Only addon.ts loads
 // the addon.
 
 const layers = [
-  ['errors.ts'],
+  ['errors.ts', 'version.ts'],
   ['options.ts', 'main-script.ts', 'names.ts', 'namespace.ts', 'diagnostics.ts', 'timers.ts'],
+  ['addon.ts'],
   ['native.ts'],
   ['lock/'],
   ['http/'],
   ['decorators/'],
 ];
-const upToLock = layers.slice(0, 4).flat();
+const upToLock = layers.slice(0, 5).flat();
 
 /** Every file and folder (with a slash) of `src`. */
 export const parts = [...layers.flat(), 'cli/', 'index.ts'];
 
 const loaders = [
-  { name: 'node-gyp-build', message: 'Only src/native.ts loads the addon.' },
-  { name: 'node:module', importNames: ['createRequire'], message: 'Only src/native.ts loads the addon.' },
+  { name: 'node:module', importNames: ['createRequire'], message: 'Only src/addon.ts loads the addon.' },
 ];
 
 /** ESLint configurations that hold each part of `src` to the order. */
@@ -42,7 +42,7 @@ function mayImport(part, allowed) {
       'no-restricted-imports': [
         'error',
         {
-          paths: part === 'native.ts' ? [] : loaders,
+          paths: part === 'addon.ts' ? [] : loaders,
           patterns: [
             {
               regex: `^${srcFolder}(${forbidden.join('|')})`,

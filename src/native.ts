@@ -1,10 +1,9 @@
-// The one place that loads the addon and knows its functions. Numbers that the functions of semaphores return are
+// The one place that knows the addon's functions. Numbers that the functions of semaphores return are
 // results when 0 or more, and negated errnos when less.
 
 import { constants } from 'node:os';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 
+import { loadAddon } from './addon.js';
 import { SemlockError, systemError, type SemlockErrorCode } from './errors.js';
 
 /** A native object of this thread's environment. */
@@ -141,17 +140,7 @@ function load(): NativeAddon {
     const message = `semlock needs Linux (glibc or musl, x64 or arm64); ${process.platform} ${process.arch} is not supported`;
     throw withoutStack(new SemlockError('ERR_SEMLOCK_PLATFORM', message));
   }
-  const require = createRequire(import.meta.url);
-  const findAddon = require('node-gyp-build') as (root: string) => NativeAddon;
-  const root = fileURLToPath(new URL('..', import.meta.url));
-  try {
-    return findAddon(root);
-  } catch (cause) {
-    const message =
-      `semlock has no compiled addon for ${process.platform} ${process.arch}: with python3, make and g++ installed, ` +
-      `run "npx node-gyp rebuild" in ${root}`;
-    throw withoutStack(new SemlockError('ERR_SEMLOCK_ADDON', message, { cause: withoutStack(cause) }));
-  }
+  return loadAddon() as NativeAddon;
 }
 
 /** For errors of an import that nobody catches: where in this file they were thrown helps nobody to solve them. */

@@ -2,9 +2,8 @@
 // The semlock command. Each of its commands is loaded when it is called, so that help needs no addon, and an addon that
 // is missing is told in one sentence.
 
-import { readFileSync } from 'node:fs';
-
 import { SemlockError } from '../errors.js';
+import { VERSION } from '../version.js';
 import { EXIT, HELP, parseArguments, UsageError } from './usage.js';
 
 type Command = (args: string[]) => number | Promise<number>;
@@ -23,11 +22,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(EXIT.unavailable);
 });
 
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  process.exitCode = report(error);
-}
+process.exitCode = EXIT.unavailable; // unless it comes to an end
+void main(process.argv.slice(2))
+  .catch(report)
+  .then((exitCode) => {
+    process.exitCode = exitCode;
+  });
 
 async function main([name, ...args]: string[]): Promise<number> {
   if (name === undefined) throw new UsageError(`a command is missing: ${NAMES}`);
@@ -43,13 +43,8 @@ function about(args: string[]): number {
     args,
     options: { help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } },
   });
-  process.stdout.write(values.help === true ? HELP : `${version()}\n`);
+  process.stdout.write(values.help === true ? HELP : `${VERSION}\n`);
   return 0;
-}
-
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 function report(error: unknown): number {

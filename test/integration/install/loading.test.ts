@@ -1,13 +1,13 @@
-// Where the addon cannot be loaded, importing the package fails with a code and one sentence that says what to do.
+// Where the addon cannot be loaded, using the package fails with a code and one sentence that says what to do.
 
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
-import { runModule } from '../../support/run-program.js';
+import { runModule, runProgram } from '../../support/run-program.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -24,61 +24,120 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(app, { recursive: true }));
 
-/** Imports the package in a process of its own and gives the error. */
-function importError(prepare = '') {
+/** Uses the package in a process of its own and gives the error. */
+function errorOfUse(prepare = '', nodeOptions: string[] = []) {
   const source = `
     ${prepare}
-    const error = await import('semlock').then(() => ({ message: 'imported' }), (error) => error);
-    const { name, code, message, cause } = error;
+    const use = async () => {
+      const { Lock } = await import('semlock');
+      new Lock('loading').tryAcquire().release();
+      return { message: 'works' };
+    };
+    const { name, code, message, cause } = await use().catch((error) => error);
     console.log(JSON.stringify({ name, code, message, cause: cause?.message }));
   `;
-  const { stdout, stderr, status } = runModule(source, [], { cwd: app });
+  const args = [...nodeOptions, '--no-warnings', '--input-type=module', '--eval', source];
+  const { stdout, stderr, status } = runProgram(process.execPath, args, { cwd: app });
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   return JSON.parse(stdout) as { name: string; code: string; message: string; cause?: string };
 }
 
+/** Puts this in the place of the addon while a test runs. */
+function withAddon(content: string | Buffer): void {
+  const release = join(installed, 'build/Release');
+  mkdirSync(release, { recursive: true });
+  onTestFinished(() => rmSync(join(installed, 'build'), { recursive: true }));
+  writeFileSync(join(release, 'semlock.node'), content);
+}
+
 /** One sentence is one line, without a trace. */
 const oneSentence = expect.stringMatching(/^semlock [^\n]+$/);
+const builtAddon = () => readFileSync(`${root}build/Release/semlock.node`);
 
 describe('without a compiled addon', () => {
   it('the error says how to compile it', () => {
-    const error = importError();
+    const error = errorOfUse();
     expect(error).toMatchObject({ name: 'SemlockError', code: 'ERR_SEMLOCK_ADDON', message: oneSentence });
-    expect(error.message).toContain('with python3, make and g++ installed, run "npx node-gyp rebuild" in');
+    expect(error.message).toContain('with python3, make and g++ installed, run "npm install --no-save node-gyp');
     expect(error.message).toContain(installed);
-    expect(error.cause).toMatch(/No native build was found/);
   });
 
   it('a program that does not catch it ends with that sentence, and without a trace', () => {
-    const { stderr, status } = runModule("await import('semlock');", [], { cwd: app });
+    const { stderr, status } = runModule("new (await import('semlock')).Lock('x').tryAcquire();", [], { cwd: app });
     expect(status).toBe(1);
     expect(stderr).toContain('SemlockError: semlock has no compiled addon');
     expect(stderr).not.toMatch(/^\s+at /m);
   });
 
   it('the same package works once the addon is there', () => {
-    const release = join(installed, 'build/Release');
-    cpSync(`${root}build/Release/semlock.node`, join(release, 'semlock.node'));
-    expect(importError().message).toBe('imported');
-    rmSync(join(installed, 'build'), { recursive: true });
+    withAddon(builtAddon());
+    expect(errorOfUse().message).toBe('works');
   });
+});
 
-  it('an addon that is broken is told with its cause', () => {
-    const release = join(installed, 'build/Release');
-    mkdirSync(release, { recursive: true });
-    writeFileSync(join(release, 'semlock.node'), 'not a library');
-    expect(importError()).toMatchObject({
+describe('an addon that cannot be loaded is told with the cause', () => {
+  it('no library', () => {
+    withAddon('not a library');
+    expect(errorOfUse()).toMatchObject({
       code: 'ERR_SEMLOCK_ADDON',
-      message: oneSentence,
+      message: expect.stringMatching(/^semlock cannot load its addon .*semlock\.node: it is damaged, or for another/),
       cause: expect.stringContaining('semlock.node'),
     });
-    rmSync(join(installed, 'build'), { recursive: true });
+  });
+
+  it('one for another processor', () => {
+    const other = builtAddon();
+    other.writeUInt16LE(other.readUInt16LE(18) === 183 ? 62 : 183, 18); // the machine in an ELF header
+    withAddon(other);
+    expect(errorOfUse().message).toMatch(/it is damaged, or for another processor/);
+  });
+
+  it('one that needs a newer C library', () => {
+    // A version that is asked for is found by its hash, and told by its name: both are changed.
+    const newer = builtAddon();
+    for (const [from, to] of [
+      [Buffer.from('GLIBC_2.14\0'), Buffer.from('GLIBC_2.99\0')],
+      [elfHash('GLIBC_2.14'), elfHash('GLIBC_2.99')],
+    ] as const) {
+      for (let at = newer.indexOf(from); at >= 0; at = newer.indexOf(from, at + 1)) to.copy(newer, at);
+    }
+    withAddon(newer);
+    expect(errorOfUse().message).toMatch(/the system's C library is too old \(.*GLIBC_2\.99/);
+  });
+
+  it('a process that may not load addons', () => {
+    withAddon(builtAddon());
+    expect(errorOfUse('', ['--no-addons']).message).toMatch(/start it without --no-addons/);
+  });
+});
+
+function elfHash(name: string): Buffer {
+  let hash = 0;
+  for (const byte of Buffer.from(name)) {
+    hash = (hash << 4) + byte;
+    hash = (hash ^ ((hash & 0xf0000000) >>> 24)) & 0x0fffffff;
+  }
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(hash);
+  return bytes;
+}
+
+describe('in one file with the app', () => {
+  it('the error names the option of each bundler that leaves semlock out', () => {
+    const bundle = join(app, 'bundle');
+    cpSync(join(installed, 'dist'), bundle, { recursive: true });
+    onTestFinished(() => rmSync(bundle, { recursive: true }));
+    const source = `(async () => new (require('./bundle/index.js')).Lock('x').tryAcquire())().catch((e) => console.log(e.message));`;
+    const { stdout } = runProgram(process.execPath, ['--eval', source], { cwd: app });
+    expect(stdout).toMatch(
+      /mark semlock as external \(esbuild: --external:semlock; webpack: .*; Rollup: .*; Vite: .*; ncc: /,
+    );
   });
 });
 
 describe('on another platform', () => {
   it.each(['win32', 'darwin'])('%s, the error names the platforms that work', (platform) => {
-    expect(importError(`Object.defineProperty(process, 'platform', { value: '${platform}' });`)).toMatchObject({
+    expect(errorOfUse(`Object.defineProperty(process, 'platform', { value: '${platform}' });`)).toMatchObject({
       name: 'SemlockError',
       code: 'ERR_SEMLOCK_PLATFORM',
       message: expect.stringMatching(new RegExp(`^semlock needs Linux [^\\n]+; ${platform} \\w+ is not supported$`)),

@@ -1,0 +1,112 @@
+// Finds the compiled addon and loads it, or says what stands in the way. In the package the addon lies beside this
+// folder. An app that was bundled into one file has no package around this code: then the addon may lie beside the
+// bundle, or in the package that is still installed.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+
+import { SemlockError } from './errors.js';
+import { VERSION } from './version.js';
+
+/** Where ES modules are made of this code, as bundlers do, there is no __dirname. */
+const here: string = typeof __dirname === 'string' ? __dirname : dirname(process.argv[1] ?? join(process.cwd(), '_'));
+
+/** The addon's exports; throws `ERR_SEMLOCK_ADDON` in one sentence. */
+export function loadAddon(): unknown {
+  const file = findAddon();
+  try {
+    // Not by `require`, which bundlers would follow; and not by process.dlopen, which would load it twice.
+    return createRequire(file)(file);
+  } catch (cause) {
+    throw failure(`cannot load its addon ${file}: ${reasonOf(cause)}`, cause);
+  }
+}
+
+function findAddon(): string {
+  const libc = libcOfThisProcess();
+  const binary = `${process.platform}-${process.arch}/semlock.${libc}.node`;
+  const candidates = [...besideThisFolder(`${process.arch} ${libc}`), join(here, 'prebuilds', binary)];
+  const installed = installedPackage();
+  if (installed !== undefined) candidates.push(join(installed, 'prebuilds', binary));
+  const found = candidates.find((file) => existsSync(file));
+  if (found !== undefined) return resolve(found);
+
+  if (!isPackage(join(here, '..'))) {
+    throw failure(
+      `was bundled into ${here}, and its compiled addon was not: mark semlock as external (esbuild: --external:semlock; ` +
+        "webpack: externals: { semlock: 'commonjs semlock' }; Rollup: external: ['semlock']; Vite: " +
+        "ssr: { external: ['semlock'] }; ncc: --external semlock) and install it there, or copy the folder " +
+        'node_modules/semlock/prebuilds beside the bundle',
+    );
+  }
+  throw failure(
+    `has no compiled addon for ${process.platform} ${process.arch} (${libc}): with python3, make and g++ installed, run ` +
+      `"npm install --no-save node-gyp node-addon-api && npx node-gyp rebuild -C ${join(here, '..')}"`,
+  );
+}
+
+/** Written out, so that tools which trace the files of an app find them all. The first one is of a local build. */
+function besideThisFolder(machine: string): string[] {
+  if (typeof __dirname !== 'string') return [];
+  const packed: Record<string, string> = {
+    'x64 glibc': `${__dirname}/../prebuilds/linux-x64/semlock.glibc.node`,
+    'x64 musl': `${__dirname}/../prebuilds/linux-x64/semlock.musl.node`,
+    'arm64 glibc': `${__dirname}/../prebuilds/linux-arm64/semlock.glibc.node`,
+    'arm64 musl': `${__dirname}/../prebuilds/linux-arm64/semlock.musl.node`,
+  };
+  const built = isPackage(join(__dirname, '..')) ? [join(__dirname, '..', 'build', 'Release', 'semlock.node')] : [];
+  return packed[machine] === undefined ? built : [...built, packed[machine]];
+}
+
+/** The folder of this very version of the package, if it is installed where this code runs. */
+function installedPackage(): string | undefined {
+  try {
+    const folder = dirname(createRequire(join(here, '_')).resolve('semlock/package.json'));
+    return isPackage(folder) ? folder : undefined;
+  } catch {
+    return undefined; // it is not
+  }
+}
+
+function isPackage(folder: string): boolean {
+  try {
+    const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Record<string, unknown>;
+    return name === 'semlock' && version === VERSION;
+  } catch {
+    return false; // nobody's folder, or not to be read
+  }
+}
+
+function libcOfThisProcess(): 'glibc' | 'musl' {
+  try {
+    return readFileSync('/proc/self/maps', 'latin1').includes('/ld-musl-') ? 'musl' : 'glibc';
+  } catch {
+    return 'glibc';
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  if (code === 'ERR_DLOPEN_DISABLED') {
+    return 'this process may not load addons; start it without --no-addons, or with --allow-addons besides --permission';
+  }
+  if (code === 'ERR_ACCESS_DENIED') return 'this process may not read it; allow that with --allow-fs-read';
+  // What the system's loader says in the first line: a symbol or a library that is missing, or another architecture.
+  const [said = ''] = message.split('\n');
+  if (/GLIBC/.test(said)) return `the system's C library is too old (${said})`;
+  // glibc passes over a file for another processor, and then says that there is none.
+  if (/ELF|file too short|Exec format|semlock[.\w]*\.node: cannot open shared object/.test(said))
+    return `it is damaged, or for another processor (${said})`;
+  if (/Operation not permitted|failed to map segment/.test(said)) return `the system does not let it run (${said})`;
+  return said;
+}
+
+/** Nobody is helped by where in this file it was thrown, and an import that nobody catches prints it. */
+function failure(what: string, cause?: unknown): SemlockError {
+  const error = new SemlockError('ERR_SEMLOCK_ADDON', `semlock ${what}`, { cause });
+  for (const each of [error, cause]) {
+    if (each instanceof Error) each.stack = `${each.name}: ${each.message}`;
+  }
+  return error;
+}
