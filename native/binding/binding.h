@@ -13,6 +13,7 @@
 #define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -93,12 +94,14 @@ class Args {
     napi_get_value_bool(env_, values_[index], &value);
     return value;
   }
-  // 0, which no acquisition has, for what is no token.
-  uint64_t Token(size_t index) const {
+  // Of a wait or a watch; 0, which none has, for what is no number.
+  int64_t Id(size_t index) const {
     int64_t value = 0;
     napi_get_value_int64(env_, values_[index], &value);
-    return value > 0 ? static_cast<uint64_t>(value) : 0;
+    return value;
   }
+  // 0, which no acquisition has, for what is no token.
+  uint64_t Token(size_t index) const { return static_cast<uint64_t>(std::max(Id(index), int64_t{0})); }
   std::string Text(size_t index) const {
     size_t length = 0;
     if (napi_get_value_string_utf8(env_, values_[index], nullptr, 0, &length) != napi_ok) return {};

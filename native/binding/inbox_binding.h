@@ -1,13 +1,12 @@
-// An inbox that the event loop of Node.js polls, and that tells JavaScript what has come.
+// An inbox that the event loop polls, and that tells JavaScript what has come.
 
 #pragma once
-
-#include <uv.h>
 
 #include <memory>
 
 #include "../core/inbox.h"
 #include "lock_binding.h"
+#include "readiness.h"
 
 namespace semlock {
 
@@ -21,12 +20,15 @@ class LoopInbox {
   Inbox& inbox() const { return *inbox_; }
   // Whether it keeps the event loop running: as long as somebody waits.
   void KeepAlive(bool alive);
+  // Opens another pipe where other code has closed ours. To be called before something waits.
+  SysError Renew();
 
  private:
   LoopInbox(napi_env env, Locks* locks, std::shared_ptr<LockTable> table, WaitService& service)
       : env_(env), locks_(locks), table_(std::move(table)), service_(service) {}
-  static void OnReadable(uv_poll_t* poll, int status, int events);
-  static void Close(napi_async_cleanup_hook_handle hook, void* self);
+  SysError Watch();
+  static void Wake(napi_env env, napi_value, void* self, void*);
+  void Close();
   void TellJavaScript();
   // Of so many events, which are in `locks_->events`.
   void Call(size_t count);
@@ -36,7 +38,8 @@ class LoopInbox {
   const std::shared_ptr<LockTable> table_;
   WaitService& service_;
   std::unique_ptr<Inbox> inbox_;
-  uv_poll_t poll_;
+  std::unique_ptr<Readiness> readiness_;  // of the inbox's descriptor
+  napi_threadsafe_function wake_ = nullptr;
   napi_async_context context_ = nullptr;
   napi_async_cleanup_hook_handle hook_ = nullptr;
 };

@@ -32,12 +32,12 @@ napi_value LockWait(napi_env env, napi_callback_info info) {
   WaitRef wait;
   SysError error;
   LoopInbox* inbox = lock == nullptr ? nullptr : locks.InboxOf(env, lock->table(), &error);
-  const int32_t id = WaitService::NewId();
+  const int64_t id = WaitService::NewId();
   const Outcome outcome =
       inbox == nullptr ? Outcome::kNotHeld : lock->Enqueue(ModeOf(args.Int(1)), id, &grant, &wait, &error);
   if (outcome != Outcome::kQueued) return Int(env, locks.Return(outcome, grant, error));
   inbox->service().Wait(id, *lock, wait, &inbox->inbox());
-  locks.result[0] = id;
+  locks.result[0] = static_cast<double>(id);
   return Int(env, kResultQueued);
 }
 
@@ -50,7 +50,7 @@ napi_value LockCancel(napi_env env, napi_callback_info info) {
   LoopInbox* inbox = lock == nullptr ? nullptr : locks.FindInbox(*lock->table());
   if (inbox == nullptr) return Int(env, kResultDelivered);
   Grant grant;
-  switch (inbox->service().Cancel(args.Int(1), &grant)) {
+  switch (inbox->service().Cancel(args.Id(1), &grant)) {
     case WaitService::Cancelled::kYes:
       lock->Settle();
       return Int(env, kResultBusy);
@@ -107,9 +107,9 @@ napi_value LockWatch(napi_env env, napi_callback_info info) {
   LoopInbox* inbox = lock == nullptr ? nullptr : locks.InboxOf(env, lock->table(), &locks.error);
   if (inbox == nullptr) return Int(env, kResultError);
   const Grant held{static_cast<uint32_t>(args.Int(1)), args.Token(2), false};
-  const int32_t id = WaitService::NewId();
+  const int64_t id = WaitService::NewId();
   inbox->service().Watch(id, *lock, held, &inbox->inbox());
-  return Int(env, id);
+  return Napi::Number::New(env, static_cast<double>(id));
 }
 
 // lockUnwatch(handle, id)
@@ -118,7 +118,7 @@ napi_value LockUnwatch(napi_env env, napi_callback_info info) {
   Locks& locks = args.Data<Locks>();
   LockRecord* lock = locks.handles.Get(args.Int(0));
   LoopInbox* inbox = lock == nullptr ? nullptr : locks.FindInbox(*lock->table());
-  if (inbox != nullptr) inbox->service().Unwatch(args.Int(1));
+  if (inbox != nullptr) inbox->service().Unwatch(args.Id(1));
   return nullptr;
 }
 
@@ -141,7 +141,11 @@ LoopInbox* Locks::FindInbox(const LockTable& table) const {
 
 LoopInbox* Locks::InboxOf(napi_env env, const std::shared_ptr<LockTable>& table, SysError* failure) {
   LoopInbox* inbox = FindInbox(*table);
-  if (inbox != nullptr || on_events == nullptr) return inbox;
+  if (inbox != nullptr) {
+    *failure = inbox->Renew();
+    return *failure ? nullptr : inbox;
+  }
+  if (on_events == nullptr) return nullptr;
   inbox = LoopInbox::Open(env, this, table, failure);
   if (inbox != nullptr) inboxes.push_back(inbox);
   return inbox;

@@ -5,9 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "crash_points.h"
 
 namespace semlock {
+namespace {
 
 // For reading too: a pipe that has a reader raises no SIGPIPE, and one that has a writer is never at its end.
 int OpenPipe(const std::string& path) {
@@ -15,45 +18,69 @@ int OpenPipe(const std::string& path) {
 }
 
 // Whole or not at all, as for all that is shorter than a page. EAGAIN: full.
-void WriteMessage(int fd, int32_t message) {
+void WriteMessage(int fd, int64_t message) {
   [[maybe_unused]] const ssize_t written = write(fd, &message, sizeof(message));
 }
 
-SysError Inbox::Open(const Membership& member, uint16_t thread, std::unique_ptr<Inbox>* inbox) {
+}  // namespace
+
+SysError Inbox::Open(const Membership& member, uint16_t thread, std::function<void()> wake,
+                     std::unique_ptr<Inbox>* inbox) {
   std::unique_ptr<Inbox> made(new Inbox);
-  const std::string path = member.InboxPath(SlotOf(member.slot().tag()), thread);
-  unlink(path.c_str());  // of the slot's last process
-  if (mkfifo(path.c_str(), 0600) == 0) {
-    CRASH_POINT(inbox_made);
-    made->read_fd_ = made->write_fd_ = OpenPipe(path);
-    made->path_ = path;
-  }
-  if (made->read_fd_ < 0) {
-    int ends[2];
-    if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return {"pipe", errno};
-    made->read_fd_ = ends[0];
-    made->write_fd_ = ends[1];
-  }
+  made->path_ = member.InboxPath(SlotOf(member.slot().tag()), thread);
+  made->wake_ = std::move(wake);
+  if (SysError error = made->Reopen()) return error;
   *inbox = std::move(made);
   return {};
 }
 
-Inbox::~Inbox() {
-  Unlink();
-  if (read_fd_ >= 0) close(read_fd_);
-  if (write_fd_ >= 0 && write_fd_ != read_fd_) close(write_fd_);
+SysError Inbox::Reopen() {
+  std::lock_guard<std::mutex> guard(mutex_);
+  unlink(path_.c_str());  // our last one, or that of the slot's last process
+  write_.Close();
+  named_ = mkfifo(path_.c_str(), 0600) == 0;
+  if (named_) CRASH_POINT(inbox_made);
+  if (named_ && read_.Adopt(OpenPipe(path_))) return {};
+  int ends[2];
+  if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return {"pipe", errno};
+  read_.Adopt(ends[0]);
+  write_.Adopt(ends[1]);
+  return {};
 }
 
 void Inbox::Unlink() {
-  if (!path_.empty()) unlink(path_.c_str());
-  path_.clear();
+  if (std::exchange(named_, false)) unlink(path_.c_str());
 }
 
-size_t Inbox::Read(int32_t* messages, size_t room) const {
-  const ssize_t length = read(read_fd_, messages, room * sizeof(int32_t));  // EAGAIN: nothing has come
-  return length < 0 ? 0 : static_cast<size_t>(length) / sizeof(int32_t);
+size_t Inbox::Read(int64_t* messages, size_t room) const {
+  if (!IsIntact()) return 0;
+  const ssize_t length = read(read_.fd(), messages, room * sizeof(*messages));  // EAGAIN: nothing has come
+  return length < 0 ? 0 : static_cast<size_t>(length) / sizeof(*messages);
 }
 
-void Inbox::Post(int32_t message) const { WriteMessage(write_fd_, message); }
+void Inbox::Post(int64_t message) const {
+  std::lock_guard<std::mutex> guard(mutex_);
+  const OwnFile& end = write_.IsOpen() ? write_ : read_;
+  if (end.IsIntact()) WriteMessage(end.fd(), message);
+  if (!read_.IsIntact() || !end.IsIntact()) wake_();
+}
+
+void Outbox::Post(uint32_t slot, uint16_t thread, int64_t message) {
+  const uint32_t to = slot << 16 | thread;
+  // Whoever has it may not be running, and this may be under a latch.
+  std::unique_lock<std::mutex> guard(mutex_, std::try_to_lock);
+  if (!guard.owns_lock()) {
+    OwnFile once;
+    if (once.Adopt(OpenPipe(member_.InboxPath(slot, thread)))) WriteMessage(once.fd(), message);
+    return;
+  }
+  Pipe& pipe = pipes_[(slot + thread) % kKeptOpen];
+  // An inbox is never renamed: as long as it has a name, that is the path at which it was opened.
+  if (pipe.to != to || !pipe.file.IsLinked()) {
+    pipe.to = to;
+    if (!pipe.file.Adopt(OpenPipe(member_.InboxPath(slot, thread)))) return;
+  }
+  WriteMessage(pipe.file.fd(), message);
+}
 
 }  // namespace semlock

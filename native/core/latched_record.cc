@@ -174,7 +174,7 @@ bool LatchedRecord::Sweep() {
   return slot_lost;
 }
 
-bool LatchedRecord::Enqueue(Mode mode, uint16_t thread, int32_t id, WaitRef* ref) {
+bool LatchedRecord::Enqueue(Mode mode, uint16_t thread, int64_t id, WaitRef* ref) {
   // A permit is an entry, and there are as many as permits; readers need one each.
   if (mode == Mode::kShared && record_.held.load() + record_.waiting.load() >= record_.entry_room) return false;
   Waiter* waiter = FreeWaiter(&ref->number, kGrantedDead);
@@ -281,7 +281,7 @@ void LatchedRecord::HandOn() {
   }
 }
 
-void LatchedRecord::Tell(Tag tag, uint16_t thread, int32_t id) {
+void LatchedRecord::Tell(Tag tag, uint16_t thread, int64_t id) {
   if (told_count_ == kToldAtOnce) TellAll();
   told_[told_count_++] = {static_cast<uint16_t>(SlotOf(tag)), thread, id};
 }

@@ -24,9 +24,9 @@ struct WaitRef {
 };
 
 // The id of a wait that blocks its thread.
-inline constexpr int32_t kBlocking = 0;
+inline constexpr int64_t kBlocking = 0;
 // In place of an id: one of the permits that the thread watches may have been stolen.
-inline constexpr int32_t kTheft = -1;
+inline constexpr int64_t kTheft = -1;
 
 class LatchedRecord {
  public:
@@ -50,7 +50,7 @@ class LatchedRecord {
   bool Steal(uint16_t thread, Grant* grant);
   // Puts the caller's thread at the end of the queue; its inbox is sent `id` when it is granted. False: no room for one
   // more waiter, or for its entry later.
-  bool Enqueue(Mode mode, uint16_t thread, int32_t id, WaitRef* ref);
+  bool Enqueue(Mode mode, uint16_t thread, int64_t id, WaitRef* ref);
 
   // Posts until table and semaphore agree, where nobody else may have taken the permit.
   void PostMissing();
@@ -67,7 +67,7 @@ class LatchedRecord {
   static constexpr uint32_t kAskedAtOnce = 16;
 
   bool GrantNow(Mode mode, uint16_t thread, Grant* grant);
-  void Tell(Tag tag, uint16_t thread, int32_t id);
+  void Tell(Tag tag, uint16_t thread, int64_t id);
   bool CanTake(Mode mode) const;
   bool TakePermit(Mode mode);
   void WriteEntry(Entry& entry, Mode mode, Tag tag, uint32_t pid, uint16_t thread, uint64_t token);
@@ -85,7 +85,7 @@ class LatchedRecord {
   struct Told {
     uint16_t slot;
     uint16_t thread;
-    int32_t id;
+    int64_t id;
   };
   uint32_t told_count_ = 0;
   Told told_[kToldAtOnce];  // the first told_count_ are set

@@ -114,9 +114,9 @@ struct Waiter {
   std::atomic<Mode> mode;
   std::atomic<uint8_t> state;  // a WaitState
   std::atomic<uint8_t> abandoned;
-  std::atomic<int32_t> id;  // what its thread's inbox is told; 0 for one that blocks, and sleeps on the slot's futex
+  std::atomic<int64_t> id;  // what its thread's inbox is told; 0 for one that blocks, and sleeps on the slot's futex
 };
-static_assert(sizeof(Waiter) == 48);
+static_assert(sizeof(Waiter) == 56);
 
 enum class State : uint32_t {
   kFree = 0,       // fresh memory reads as this

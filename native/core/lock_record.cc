@@ -129,7 +129,7 @@ Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error) {
   });
 }
 
-Outcome LockRecord::Enqueue(Mode mode, int32_t id, Grant* grant, WaitRef* wait, SysError* error) {
+Outcome LockRecord::Enqueue(Mode mode, int64_t id, Grant* grant, WaitRef* wait, SysError* error) {
   return Retry(error, [&](bool remembered) {
     LatchedRecord under(*table_, record(), semaphore_);
     if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;

@@ -39,7 +39,7 @@ class LockRecord {
   // reason.
   Outcome TryAcquire(Mode mode, Grant* grant, SysError* error);
   // As TryAcquire, but kQueued in place of kBusy; then the thread's inbox is sent `id` when the wait is granted.
-  Outcome Enqueue(Mode mode, int32_t id, Grant* grant, WaitRef* wait, SysError* error);
+  Outcome Enqueue(Mode mode, int64_t id, Grant* grant, WaitRef* wait, SysError* error);
   // Takes it from whoever has it, and overtakes the queue. kBusy when a foreign program has it.
   Outcome Steal(Grant* grant, SysError* error);
   // Never waits for another process longer than a latch's bound, and is never lost: kDone or kNotHeld (or kEnded).

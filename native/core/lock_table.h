@@ -8,9 +8,9 @@
 #include <string>
 #include <utility>
 
+#include "inbox.h"
 #include "layout.h"
 #include "membership.h"
-#include "outbox.h"
 #include "sys_error.h"
 
 namespace semlock {

@@ -111,16 +111,16 @@ void WaitService::Stop() {
   Withdraw(nullptr);
 }
 
-int32_t WaitService::NewId() {
-  static std::atomic<uint32_t> last{0};
-  return static_cast<int32_t>(last++ % INT32_MAX) + 1;  // never kBlocking, kTheft, or an error to JavaScript
+int64_t WaitService::NewId() {
+  static std::atomic<int64_t> last{0};
+  return ++last;  // never kBlocking, kTheft, or an error to JavaScript; nor used twice, in whatever time
 }
 
-void WaitService::Wait(int32_t id, LockRecord lock, const WaitRef& wait, const Inbox* inbox) {
+void WaitService::Wait(int64_t id, LockRecord lock, const WaitRef& wait, const Inbox* inbox) {
   Add(id, Pending{std::move(lock), inbox, false, wait, {}});
 }
 
-void WaitService::Watch(int32_t id, LockRecord lock, const Grant& held, const Inbox* inbox) {
+void WaitService::Watch(int64_t id, LockRecord lock, const Grant& held, const Inbox* inbox) {
   const WaitRef record{lock.record_index(), 0, 0};
   Add(id, Pending{std::move(lock), inbox, true, record, held});
   // A thief that came before this did not know whom to tell.
@@ -131,7 +131,7 @@ void WaitService::GiveBackLater(LockRecord lock, const WaitRef& wait) {
   Add(NewId(), Pending{std::move(lock), nullptr, false, wait, {}});
 }
 
-void WaitService::Add(int32_t id, Pending pending) {
+void WaitService::Add(int64_t id, Pending pending) {
   const int64_t round = MonotonicNs() + (pending.watch ? kWatchNs : kRoundNs);
   bool sooner;
   {
@@ -151,7 +151,7 @@ void WaitService::Remove(PendingMap::iterator found) {
 
 void WaitService::Take(const Inbox& inbox, std::vector<WaitEvent>* events) {
   LockTable& table = *state_->table;
-  int32_t messages[256];
+  int64_t messages[256];
   size_t count;
   bool thefts = false;
   do {
@@ -181,7 +181,7 @@ void WaitService::TakeThefts(const Inbox& inbox, std::vector<WaitEvent>* events)
   }
 }
 
-WaitService::Cancelled WaitService::Cancel(int32_t id, Grant* grant) {
+WaitService::Cancelled WaitService::Cancel(int64_t id, Grant* grant) {
   std::lock_guard<std::mutex> guard(state_->mutex);
   const auto found = state_->pending.find(id);
   if (found == state_->pending.end() || found->second->watch) return Cancelled::kTaken;
@@ -198,7 +198,7 @@ WaitService::Cancelled WaitService::Cancel(int32_t id, Grant* grant) {
   return result;
 }
 
-void WaitService::Unwatch(int32_t id) {
+void WaitService::Unwatch(int64_t id) {
   std::lock_guard<std::mutex> guard(state_->mutex);
   const auto found = state_->pending.find(id);
   if (found != state_->pending.end()) Remove(found);
@@ -208,7 +208,7 @@ void WaitService::Forget(const Inbox* inbox) { Withdraw(inbox); }
 
 // At once, so that what was granted is not taken for what its thread held as it ended. Of all threads without `inbox`.
 void WaitService::Withdraw(const Inbox* inbox) {
-  std::vector<int32_t> left;
+  std::vector<int64_t> left;
   for (bool again : {false, true}) {
     Unfinished work;
     {

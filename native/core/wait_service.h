@@ -18,7 +18,7 @@ namespace semlock {
 
 // What became of a wait, or of a permit that its holder watches.
 struct WaitEvent {
-  int32_t id = 0;
+  int64_t id = 0;
   bool stolen = false;  // a watched permit is gone; else the grant of a wait
   Grant grant;
 };
@@ -30,13 +30,13 @@ class WaitService {
   // For the end of the process: no thread of ours runs after this.
   static void StopAll();
   // For a wait or a watch, unique in this process.
-  static int32_t NewId();
+  static int64_t NewId();
 
   // Waits on behalf of the thread with that inbox, until Take() gives the grant. `lock` is a copy for this service, and
   // `wait` was put into its queue under that id.
-  void Wait(int32_t id, LockRecord lock, const WaitRef& wait, const Inbox* inbox);
+  void Wait(int64_t id, LockRecord lock, const WaitRef& wait, const Inbox* inbox);
   // Watches until Take() tells that this permit was stolen.
-  void Watch(int32_t id, LockRecord lock, const Grant& held, const Inbox* inbox);
+  void Watch(int64_t id, LockRecord lock, const Grant& held, const Inbox* inbox);
   // Gives back what is going to be granted to a wait that nobody has an interest in any more.
   void GiveBackLater(LockRecord lock, const WaitRef& wait);
   // What the messages in an inbox are about. Each event comes once.
@@ -48,8 +48,8 @@ class WaitService {
     kOnItsWay,  // a grant is being written; it will be given back without anybody's doing
     kTaken,     // Take() gave its event, or there is no such wait
   };
-  Cancelled Cancel(int32_t id, Grant* grant);
-  void Unwatch(int32_t id);
+  Cancelled Cancel(int64_t id, Grant* grant);
+  void Unwatch(int64_t id);
   // For the end of a thread with an inbox: nothing comes there after this, and its waits are withdrawn or given back.
   void Forget(const Inbox* inbox);
 
@@ -57,13 +57,13 @@ class WaitService {
   struct Pending;
   struct State;
   struct Unfinished;
-  using PendingMap = std::map<int32_t, std::shared_ptr<Pending>>;
+  using PendingMap = std::map<int64_t, std::shared_ptr<Pending>>;
   explicit WaitService(std::shared_ptr<LockTable> table);
   SysError Start();
   static void* Main(void* service);
   void Run();
   void GoRound(std::unique_lock<std::mutex>* guard);
-  void Add(int32_t id, Pending pending);
+  void Add(int64_t id, Pending pending);
   void Remove(PendingMap::iterator found);
   void Withdraw(const Inbox* inbox);
   bool GiveUp(PendingMap::iterator at, Unfinished* work);

@@ -146,12 +146,15 @@ static WaitService& Service() {
 // Stands in for an event loop of Node.js.
 class Loop {
  public:
-  explicit Loop(uint16_t thread) { CHECK(!Inbox::Open(Table()->member(), thread, &inbox_)); }
+  explicit Loop(uint16_t thread) {
+    CHECK(!Inbox::Open(
+        Table()->member(), thread, [] {}, &inbox_));
+  }
   ~Loop() { Service().Forget(inbox_.get()); }
   const Inbox* inbox() const { return inbox_.get(); }
 
   // The event of that id, once it is there.
-  semlock::WaitEvent EventOf(int32_t id) {
+  semlock::WaitEvent EventOf(int64_t id) {
     CHECK(Eventually([&] {
       pollfd waiting{inbox_->fd(), POLLIN, 0};
       if (events_.count(id) == 0) poll(&waiting, 1, 100);
@@ -162,15 +165,15 @@ class Loop {
     }));
     return events_[id];
   }
-  Grant GrantOf(int32_t id) { return EventOf(id).grant; }
+  Grant GrantOf(int64_t id) { return EventOf(id).grant; }
 
  private:
   std::unique_ptr<Inbox> inbox_;
-  std::map<int32_t, semlock::WaitEvent> events_;
+  std::map<int64_t, semlock::WaitEvent> events_;
 };
 
 // Stands in the queue of "a" behind the holder; a wait of that id.
-static WaitRef Queue(Lock& lock, int32_t id = semlock::kBlocking) {
+static WaitRef Queue(Lock& lock, int64_t id = semlock::kBlocking) {
   Grant grant;
   WaitRef wait;
   SysError error;
@@ -187,7 +190,7 @@ TEST("no permit is lost between grants and the cancellations that meet them") {
       Grant grant;
       WaitRef wait;
       SysError error;
-      const int32_t id = WaitService::NewId();
+      const int64_t id = WaitService::NewId();
       const Outcome outcome = (*lock).Enqueue(Mode::kExclusive, id, &grant, &wait, &error);
       bool held = outcome == Outcome::kDone;
       if (outcome == Outcome::kQueued) {
@@ -341,7 +344,7 @@ TEST("an environment that ends leaves the queue, and its grants to those behind"
   Lock waiter("a", {}, 2);
   {
     Loop loop(2);
-    const int32_t id = WaitService::NewId();
+    const int64_t id = WaitService::NewId();
     const WaitRef wait = Queue(waiter, id);
     Service().Wait(id, *waiter, wait, loop.inbox());
   }
@@ -385,7 +388,7 @@ TEST("a grant whose message was lost is found nevertheless, and told once") {
   CHECK(holder.TryAcquire());
   Lock waiter("a", {}, 2);
   Loop loop(2);
-  const int32_t id = WaitService::NewId();
+  const int64_t id = WaitService::NewId();
   const WaitRef wait = Queue(waiter, id);
   Service().Wait(id, *waiter, wait, loop.inbox());
   CHECK(unlink(Table()->member().InboxPath(semlock::SlotOf(Table()->slot().tag()), 2).c_str()) == 0);
@@ -402,7 +405,7 @@ TEST("an inbox that nobody empties keeps nobody from handing on") {
   Lock holder("a");
   CHECK(holder.TryAcquire());
   Lock waiter("a", {}, 2);
-  const int32_t id = WaitService::NewId();
+  const int64_t id = WaitService::NewId();
   const WaitRef wait = Queue(waiter, id);
   Service().Wait(id, *waiter, wait, loop.inbox());
   const int64_t start = semlock::MonotonicNs();
@@ -415,16 +418,17 @@ TEST("an inbox that nobody empties keeps nobody from handing on") {
 // The inbox of a thread of this process, and what is posted to it.
 static std::unique_ptr<Inbox> OpenInbox(uint16_t thread) {
   std::unique_ptr<Inbox> inbox;
-  CHECK(!Inbox::Open(Table()->member(), thread, &inbox));
+  CHECK(!Inbox::Open(
+      Table()->member(), thread, [] {}, &inbox));
   return inbox;
 }
-static int32_t MessageIn(const Inbox& inbox) {
-  int32_t message = 0;
+static int64_t MessageIn(const Inbox& inbox) {
+  int64_t message = 0;
   return inbox.Read(&message, 1) == 1 ? message : 0;
 }
 
 TEST("a message goes to the thread that has the number now") {
-  for (int32_t message = 1; message <= 3; ++message) {
+  for (int64_t message = 1; message <= 3; ++message) {
     const std::unique_ptr<Inbox> inbox = OpenInbox(2);
     Table()->outbox().Post(OwnSlot(), 2, message);
     CHECK(MessageIn(*inbox) == message);
@@ -434,7 +438,7 @@ TEST("a message goes to the thread that has the number now") {
 TEST("messages to more threads than pipes are kept open for arrive") {
   std::vector<std::unique_ptr<Inbox>> inboxes;
   for (uint16_t thread = 1; thread <= 40; ++thread) inboxes.push_back(OpenInbox(thread));
-  for (int32_t round = 1; round <= 3; ++round) {
+  for (int64_t round = 1; round <= 3; ++round) {
     for (uint16_t thread = 1; thread <= 40; ++thread) Table()->outbox().Post(OwnSlot(), thread, round);
     for (const auto& inbox : inboxes) CHECK(MessageIn(*inbox) == round);
   }
@@ -467,7 +471,7 @@ TEST("who watches its permit is told of a theft, also of one before it watched")
     Lock robbed("a", {}, 2);
     CHECK(robbed.TryAcquire());
     Loop loop(2);
-    const int32_t id = WaitService::NewId();
+    const int64_t id = WaitService::NewId();
     if (!before) Service().Watch(id, *robbed, robbed.grant(), loop.inbox());
     Lock thief("a", {}, 3);
     Grant grant;
@@ -504,7 +508,7 @@ TEST("what an environment is granted as it ends is no news of a death") {
   Lock waiter("a", {}, 2);
   {
     Loop loop(2);
-    const int32_t id = WaitService::NewId();
+    const int64_t id = WaitService::NewId();
     const WaitRef wait = Queue(waiter, id);
     Service().Wait(id, *waiter, wait, loop.inbox());
     CHECK(holder.Release());
@@ -539,4 +543,44 @@ TEST("settling a lock whose record is another one's by now leaves that one alone
   stale.Settle();
   CHECK(record.entry.tag != 0);
   CHECK(Lock(Table()->NameOf(record)).Available() == 1 && Lock("first").Available() == 1);
+}
+
+TEST("an inbox whose descriptor became another file's leaves that file alone, and goes on with another pipe") {
+  int woken = 0;
+  std::unique_ptr<Inbox> inbox;
+  CHECK(!Inbox::Open(
+      Table()->member(), 2, [&woken] { ++woken; }, &inbox));
+  const int number = inbox->fd();
+  CHECK(close(number) == 0);
+  char path[] = "/tmp/semlock-test-XXXXXX";
+  CHECK(mkstemp(path) == number && write(number, "12345678", 8) == 8 && lseek(number, 0, SEEK_SET) == 0);
+  inbox->Post(1);
+  CHECK(woken == 1 && !inbox->IsIntact() && MessageIn(*inbox) == 0);
+  struct stat info;
+  CHECK(fstat(number, &info) == 0 && info.st_size == 8 && lseek(number, 0, SEEK_CUR) == 0);
+
+  CHECK(!inbox->Reopen() && inbox->IsIntact() && inbox->fd() != number);
+  inbox->Post(2);
+  Table()->outbox().Post(OwnSlot(), 2, 3);
+  CHECK(MessageIn(*inbox) == 2 && MessageIn(*inbox) == 3 && woken == 1);
+  inbox.reset();
+  CHECK(fstat(number, &info) == 0 && S_ISREG(info.st_mode));
+  CHECK(unlink(path) == 0 && close(number) == 0);
+}
+
+TEST("a wait after more than 2^32 others is told of its grant, and only of its own") {
+  Loop loop(2);
+  Lock holder("a");
+  CHECK(holder.TryAcquire());
+  Lock early("a", {}, 2);
+  Lock late("a", {}, 2);
+  const int64_t first = WaitService::NewId();
+  const int64_t second = first + (int64_t{1} << 32);
+  Service().Wait(first, *early, Queue(early, first), loop.inbox());
+  Service().Wait(second, *late, Queue(late, second), loop.inbox());
+  CHECK(holder.Release());
+  const Grant grant = loop.GrantOf(first);
+  CHECK((*early).Release(grant.entry, grant.token) == Outcome::kDone);
+  const Grant after = loop.GrantOf(second);
+  CHECK(after.token > grant.token && (*late).Release(after.entry, after.token) == Outcome::kDone);
 }

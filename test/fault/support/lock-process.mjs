@@ -3,6 +3,7 @@
 // Usage: fork it with the addon's path as its argument; lock-process.ts is its other half.
 
 import { spawn } from 'node:child_process';
+import { closeSync, openSync, readdirSync, readlinkSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
@@ -71,6 +72,30 @@ const calls = {
   available: (lock) => addon.lockAvailable(open(lock)),
   query: (namespace) => addon.lockQuery(namespaceId(namespace)),
   arm: (step, signal, count) => addon.faultArm(step, signal, count),
+  /**
+   * As code that closes what is not its own: closes all pipes to inboxes, and opens files until one has the number of
+   * each. Their names.
+   */
+  takeInboxes(folder) {
+    const isInbox = (fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).includes('.inbox-');
+      } catch {
+        return false; // that of the folder itself, which is closed by now
+      }
+    };
+    const numbers = readdirSync('/proc/self/fd').map(Number).filter(isInbox);
+    for (const number of numbers) closeSync(number);
+    const files = [];
+    while (numbers.length > 0) {
+      const path = `${folder}/${files.length}`;
+      const number = openSync(path, 'w+');
+      if (numbers.includes(number)) numbers.splice(numbers.indexOf(number), 1);
+      writeSync(number, 'precious');
+      files.push(path);
+    }
+    return files;
+  },
   exit: (code) => process.exit(code),
   throwUncaught: () => void setImmediate(() => { throw new Error('on purpose'); }), // prettier-ignore
   /** Another program, which lives on after this process; its pid. */
