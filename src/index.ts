@@ -1,7 +1,7 @@
 export { FileLocked } from './decorators/file-locked.js';
 export { Locked, type LockedOptions } from './decorators/locked.js';
 export { type DualMethodDecorator } from './decorators/method-decorator.js';
-export { type LockMessage } from './diagnostics.js';
+export { type LockMessage, type LostMessage } from './observe/channels.js';
 export { SemlockError, type SemlockErrorCode, type SystemError } from './errors.js';
 export { type OrphanedMessage } from './http/node/exchange.js';
 export { fileLock } from './http/node/file-lock.js';
@@ -14,23 +14,28 @@ export {
 } from './http/node/options.js';
 export { type LockedRequest, type Middleware, type Next } from './http/node/types.js';
 export { locked, type LockedHandler } from './http/node/locked.js';
-export { type Held, type LockMode } from './lock/held.js';
-export { Lock, type LockOptions } from './lock/lock.js';
-export { type GrantedLock } from './lock/granted-lock.js';
-export { createLocks, LockManager, locks, type LocksOptions, type QueryOptions } from './lock/lock-manager.js';
-export { type LockRequestOptions } from './lock/lock-request.js';
-export { type HeldLockInfo, type LockGap, type LockInfo, type LockManagerSnapshot } from './lock/lock-snapshot.js';
-export { type AcquireOptions, type AcquireSyncOptions, type TryOptions } from './lock/named-lock.js';
-export { NamedSemaphore, type NamedSemaphoreOptions } from './lock/named-semaphore.js';
-export { RLock, type RLockOptions, type RLockSyncOptions } from './lock/rlock.js';
-export { Semaphore, type SemaphoreOptions } from './lock/semaphore.js';
+export { setDefaultStore } from './default-store.js';
+export { type Held, type Hold } from './hold.js';
+export { Lock, type LockOptions } from './lock.js';
+export { NamedSemaphore, type NamedSemaphoreOptions } from './primitives/named-semaphore.js';
+export { ThreadLock } from './primitives/thread-lock.js';
+export { RLock, type RLockOptions, type RLockSyncOptions } from './reentrant-lock.js';
+export { Semaphore, type SemaphoreOptions } from './semaphore.js';
 export {
-  processStore,
-  threadStore,
+  type Grant,
+  type HeldLockInfo,
+  type LockGap,
+  type LockId,
+  type LockInfo,
+  type LockManagerSnapshot,
+  type LockMode,
   type LockStore,
+  type StoreAbilities,
   type StoreLock,
-  type StoreRequest,
-  type StoreTry,
-  type StoreWait,
-} from './lock/store.js';
-export { ThreadLock } from './lock/thread-lock.js';
+  type Want,
+} from './store.js';
+export { type AcquireOptions, type AcquireSyncOptions, type TryOptions } from './stored-lock.js';
+export { memoryStore } from './stores/memory/memory-store.js';
+export { processStore } from './stores/process/process-store.js';
+export { createLocks, LockManager, locks, type LocksOptions, type QueryOptions } from './web-locks/lock-manager.js';
+export { type LockRequestOptions } from './web-locks/lock-request.js';

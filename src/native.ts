@@ -1,5 +1,6 @@
-// The one place that knows the addon's functions. Numbers that the functions of semaphores return are
-// results when 0 or more, and negated errnos when less.
+// The one place that knows the addon's functions. The addon is loaded when the first lock of this machine is used, so that
+// to import semlock is possible everywhere. Numbers that the functions of semaphores return are results when 0 or more,
+// and negated errnos when less.
 
 import { constants } from 'node:os';
 
@@ -113,31 +114,50 @@ export interface HolderReport extends ClientReport {
 const { EAGAIN, EDEADLK, EEXIST, ENOENT, EOVERFLOW } = constants.errno;
 export { EAGAIN, EDEADLK, EOVERFLOW };
 
-export const native: NativeAddon = load();
-
-// Of the hot calls, as constants: each look into `native` costs V8 5 ns. And they have no arguments, since the addon
-// has to call Node.js to read one.
-export const { lockResult } = native;
-const { lockTryAcquire, lockRelease, lockArguments } = native;
-
-/** The number of an entry, {@link BUSY}, or less: then `lockError` throws what is wrong. */
-export function tryAcquire(handle: Handle, mode: NativeMode): number {
-  lockArguments[0] = handle;
-  lockArguments[1] = mode;
-  return lockTryAcquire();
+/** The addon, loaded when it is first needed. */
+export function addon(): NativeAddon {
+  return loaded ?? bind(load());
 }
 
+let loaded: NativeAddon | undefined;
+
+// The hot calls. Whoever has a handle may call them: then the addon is loaded. They are closures over constants, because
+// each look into an object or a variable costs V8 some nanoseconds; and the calls into the addon have no arguments, since
+// it has to call Node.js to read one.
+
+/** The number of an entry, {@link BUSY}, or less: then `lockError` throws what is wrong. */
+export let tryAcquire: (handle: Handle, mode: NativeMode) => number;
 /** Whether it was held, and is not any more. */
-export function release(handle: Handle, entry: number, token: number): boolean {
-  lockArguments[0] = handle;
-  lockArguments[1] = entry;
-  lockArguments[2] = token;
-  return lockRelease() === 1;
+export let release: (handle: Handle, entry: number, token: number) => boolean;
+/** The token of the entry that was given last. */
+export let lastToken: () => number;
+/** Whether its holder before died. */
+export let lastAbandoned: () => boolean;
+
+function bind(native: NativeAddon): NativeAddon {
+  const { lockResult, lockTryAcquire, lockRelease, lockArguments } = native;
+  tryAcquire = (handle, mode) => {
+    lockArguments[0] = handle;
+    lockArguments[1] = mode;
+    return lockTryAcquire();
+  };
+  release = (handle, entry, token) => {
+    lockArguments[0] = handle;
+    lockArguments[1] = entry;
+    lockArguments[2] = token;
+    return lockRelease() === 1;
+  };
+  lastToken = () => lockResult[0]!;
+  lastAbandoned = () => lockResult[1] !== 0;
+  return (loaded = native);
 }
 
 function load(): NativeAddon {
   if (process.platform !== 'linux') {
-    const message = `semlock needs Linux (glibc or musl, x64 or arm64); ${process.platform} ${process.arch} is not supported`;
+    const message =
+      `locks between processes of one machine need Linux (glibc or musl, x64 or arm64), and this is ${process.platform} ` +
+      `${process.arch}; what works here, as option "store" or by setDefaultStore(), is memoryStore(), whose locks are ` +
+      'those of one thread, and any store on a server';
     throw withoutStack(new SemlockError('ERR_SEMLOCK_PLATFORM', message));
   }
   return loadAddon() as NativeAddon;

@@ -1,7 +1,7 @@
 // `semlock ls`: who holds which lock, and who waits for it.
 
-import { locks, type QueryOptions } from '../lock/lock-manager.js';
-import type { HeldLockInfo, LockGap, LockInfo, LockManagerSnapshot } from '../lock/lock-snapshot.js';
+import type { HeldLockInfo, LockGap, LockInfo, LockManagerSnapshot } from '../store.js';
+import { locks, type QueryOptions } from '../web-locks/lock-manager.js';
 import { columns, duration, printable } from './text.js';
 import { COMMON_OPTIONS, HELP, namespaceFrom, parseArguments, UsageError } from './usage.js';
 

@@ -1,10 +1,10 @@
 // `semlock run`: a command under a lock, for shell scripts and cron jobs, as flock(1) does it.
 
-import { decline, type Held } from '../lock/held.js';
-import { locks } from '../lock/lock-manager.js';
-import { MAX_TIMER_MS, NamedLock } from '../lock/named-lock.js';
-import { MAX_PERMITS } from '../lock/semaphore.js';
 import { SemlockError } from '../errors.js';
+import type { Hold } from '../hold.js';
+import { MAX_PERMITS } from '../semaphore.js';
+import { MAX_TIMER_MS, StoredLock } from '../stored-lock.js';
+import { locks } from '../web-locks/lock-manager.js';
 import { exitCodeOf, runCommand } from './child.js';
 import { duration, printable } from './text.js';
 import { COMMON_OPTIONS, EXIT, HELP, namespaceFrom, parseArguments, UsageError } from './usage.js';
@@ -52,21 +52,21 @@ export async function run(args: string[]): Promise<number> {
   if (typeof held === 'string') return exitCodeOf(held);
   try {
     const { exitCode, started } = await runCommand(file, rest, environment(held));
-    if (!started) decline(held);
+    if (!started) held.decline();
     return exitCode;
   } finally {
     held.release();
   }
 }
 
-/** The command is told what a program learns from its `Held`, and not what was told to one above this. */
-function environment({ abandoned }: Held): NodeJS.ProcessEnv {
+/** The command is told what a program learns from its `Hold`, and not what was told to one above this. */
+function environment({ abandoned }: Hold): NodeJS.ProcessEnv {
   return { ...process.env, SEMLOCK_ABANDONED: abandoned ? '1' : undefined };
 }
 
 function makeLock(name: string, options: { namespace: string; permits: number; posixName: string | undefined }) {
   try {
-    return new NamedLock('run', name, options);
+    return new StoredLock('run', name, options);
   } catch (error) {
     if (error instanceof SemlockError && error.code === 'ERR_SEMLOCK_NAME') throw new UsageError(error.message);
     throw error;
@@ -80,7 +80,7 @@ function wholeNumber(option: string, text: string, min: number, max: number): nu
 }
 
 /** Says by whom it is held, as far as that is known and still so. */
-async function busySentence({ name, namespace }: NamedLock): Promise<string> {
+async function busySentence({ name, namespace }: StoredLock): Promise<string> {
   const { held } = await locks.query({ namespace });
   const holders = held
     .filter((each) => each.name === name)

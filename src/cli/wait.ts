@@ -1,18 +1,19 @@
 // The wait for a lock. A signal ends it as it would end any program, but in an orderly way: nothing is left of it, and
 // those behind it in the queue are served at once.
 
-import type { Held, LockMode } from '../lock/held.js';
-import { isTimeout, type NamedLock } from '../lock/named-lock.js';
+import type { Hold } from '../hold.js';
+import type { LockMode } from '../store.js';
+import { isTimeout, type StoredLock } from '../stored-lock.js';
 
 /** Signals that end a program which does not ask for them. */
 const ENDING = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const;
 
 /** Gives the permit, `'busy'` when the time is over, or the signal that ended the wait. */
 export async function waitFor(
-  lock: NamedLock,
+  lock: StoredLock,
   mode: LockMode,
   timeoutMs: number,
-): Promise<Held | 'busy' | NodeJS.Signals> {
+): Promise<Hold | 'busy' | NodeJS.Signals> {
   const ended = new AbortController();
   const end = (signal: NodeJS.Signals) => ended.abort(signal);
   for (const signal of ENDING) process.on(signal, end);

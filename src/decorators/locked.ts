@@ -1,12 +1,12 @@
 // A lock around a method: one line above it instead of a try and a finally inside it.
 
 import { SemlockError } from '../errors.js';
-import type { LockMode } from '../lock/held.js';
-import { KeyedLocks } from '../lock/keyed-locks.js';
-import type { LockOptions } from '../lock/lock.js';
-import { MAX_TIMER_MS, NamedLock } from '../lock/named-lock.js';
-import { MAX_PERMITS } from '../lock/semaphore.js';
-import { flag, integer, oneOf, optionError, optionParser, text, type Parsed } from '../options.js';
+import { KeyedLocks } from '../keyed-locks.js';
+import { lockRules, type LockOptions } from '../lock.js';
+import { integer, oneOf, optionError, optionParser, type Parsed } from '../options.js';
+import { MAX_PERMITS } from '../semaphore.js';
+import type { LockMode } from '../store.js';
+import { MAX_TIMER_MS, StoredLock } from '../stored-lock.js';
 import { methodDecorator, type DualMethodDecorator, type Method } from './method-decorator.js';
 
 /** Options of {@link Locked}. */
@@ -23,12 +23,10 @@ export interface LockedOptions extends LockOptions {
 }
 
 const lockedRules = {
+  ...lockRules,
   permits: integer(1, MAX_PERMITS, 1),
   mode: oneOf<LockMode>(['exclusive', 'shared'], 'exclusive'),
   waitMs: integer(0, MAX_TIMER_MS, 0),
-  namespace: text(),
-  posixName: text(),
-  foreign: flag(),
 };
 const parseLockedOptions = optionParser<LockedOptions>()(lockedRules);
 
@@ -67,7 +65,7 @@ export function Locked<Owner, Leading extends unknown[]>(
   }
   const lockFor = lockFinder(name as string | NameFunction, lockOptions);
   const how = mode === 'exclusive' ? undefined : { mode };
-  const waitFor = (lock: NamedLock) => (waitMs === 0 ? refuse(lock) : lock.acquire({ mode, timeoutMs: waitMs }));
+  const waitFor = (lock: StoredLock) => (waitMs === 0 ? refuse(lock) : lock.acquire({ mode, timeoutMs: waitMs }));
 
   return methodDecorator('@Locked()', (method) => {
     refuseGenerator(method);
@@ -85,7 +83,7 @@ export function Locked<Owner, Leading extends unknown[]>(
   });
 }
 
-function refuse({ name }: NamedLock): never {
+function refuse({ name }: StoredLock): never {
   throw new SemlockError('ERR_SEMLOCK_BUSY', `the lock "${name}" is held elsewhere`, { lockName: name });
 }
 
@@ -95,14 +93,14 @@ type NameFunction = (this: unknown, ...args: unknown[]) => string;
 /** Gives the lock of each call. A fixed name has one lock, which is made here and now. */
 function lockFinder(name: string | NameFunction, options: LockSettings) {
   if (typeof name !== 'function') {
-    const lock = new NamedLock('@Locked()', name, options);
+    const lock = new StoredLock('@Locked()', name, options);
     return () => lock;
   }
   if (options.posixName !== undefined) {
     throw optionError('@Locked()', 'posixName', options.posixName, 'absent where a function makes the name');
   }
-  const eachOptions = { ...options, named: options.foreign === true };
-  const locks = new KeyedLocks((text) => new NamedLock('@Locked()', text, eachOptions));
+  const eachOptions = { ...options, keyed: true };
+  const locks = new KeyedLocks((text) => new StoredLock('@Locked()', text, eachOptions));
   return (owner: unknown, args: unknown[]) => locks.get(name.apply(owner, args));
 }
 

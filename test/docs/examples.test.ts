@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
-import { NamedSemaphore } from '../../src/lock/named-semaphore.js';
+import { NamedSemaphore } from '../../src/primitives/named-semaphore.js';
 import { runProgram } from '../support/run-program.js';
 import { scratchSemaphore } from '../support/semaphore-name.js';
 import { codeBlocks, type CodeBlock } from './code-blocks.js';

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 
 import { onTestFinished } from 'vitest';
 
-import type { LockOptions } from '../../src/lock/lock.js';
-import type { SemaphoreOptions } from '../../src/lock/semaphore.js';
+import type { LockOptions } from '../../src/lock.js';
+import type { SemaphoreOptions } from '../../src/semaphore.js';
 
 const HOLDER = fileURLToPath(new URL('holder.mjs', import.meta.url));
 

@@ -6,7 +6,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import connect from 'connect';
 import express from 'express';
 
-import type { Held } from '../../src/lock/held.js';
+import type { Held } from '../../src/hold.js';
 
 const express4 = createRequire(import.meta.url)('express4') as typeof express;
 

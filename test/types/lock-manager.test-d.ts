@@ -1,6 +1,6 @@
 // What the compiler makes of requests: the type of their result, and whether the lock can be null.
 
-import { createLocks, locks, LockManager, RLock, type GrantedLock, type Held, type LockManagerSnapshot } from 'semlock';
+import { createLocks, locks, LockManager, RLock, type Hold, type LockManagerSnapshot } from 'semlock';
 import { describe, expectTypeOf, it } from 'vitest';
 
 describe('locks.request()', () => {
@@ -11,12 +11,12 @@ describe('locks.request()', () => {
   });
 
   it('gives a lock to the callback; null too, where it does not wait', () => {
-    void locks.request('x', (lock) => expectTypeOf(lock).toEqualTypeOf<GrantedLock>());
-    void locks.request('x', { steal: true }, (lock) => expectTypeOf(lock).toEqualTypeOf<GrantedLock>());
-    void locks.request('x', { ifAvailable: true }, (lock) => expectTypeOf(lock).toEqualTypeOf<GrantedLock | null>());
+    void locks.request('x', (lock) => expectTypeOf(lock).toEqualTypeOf<Hold>());
+    void locks.request('x', { steal: true }, (lock) => expectTypeOf(lock).toEqualTypeOf<Hold>());
+    void locks.request('x', { ifAvailable: true }, (lock) => expectTypeOf(lock).toEqualTypeOf<Hold | null>());
     const ifAvailable = Math.random() > 0.5;
-    void locks.request('x', { ifAvailable }, (lock) => expectTypeOf(lock).toEqualTypeOf<GrantedLock | null>());
-    expectTypeOf<GrantedLock>().toExtend<AsyncDisposable>();
+    void locks.request('x', { ifAvailable }, (lock) => expectTypeOf(lock).toEqualTypeOf<Hold | null>());
+    expectTypeOf<Hold>().toExtend<AsyncDisposable>();
   });
 
   it('refuses wrong arguments', () => {
@@ -39,7 +39,7 @@ it('managers are made by createLocks() alone', () => {
 
 it('reentrant locks are held exclusively', () => {
   const lock = new RLock('x');
-  expectTypeOf(lock.tryAcquire()).toEqualTypeOf<Held | null>();
+  expectTypeOf(lock.tryAcquire()).toEqualTypeOf<Hold | null>();
   expectTypeOf(lock.run(() => 7)).toEqualTypeOf<Promise<number>>();
   // @ts-expect-error -- Nor can they be shared.
   void lock.acquire({ mode: 'shared' });

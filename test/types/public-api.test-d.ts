@@ -11,7 +11,7 @@ import {
   SemlockError,
   ThreadLock,
   type FileLockOptions,
-  type Held,
+  type Hold,
   type LockStore,
   type SemlockErrorCode,
   type SystemError,
@@ -33,6 +33,7 @@ describe('errors', () => {
       | 'ERR_SEMLOCK_FORKED'
       | 'ERR_SEMLOCK_GATE'
       | 'ERR_SEMLOCK_LAYOUT'
+      | 'ERR_SEMLOCK_LOST'
       | 'ERR_SEMLOCK_MISMATCH'
       | 'ERR_SEMLOCK_NAMESPACE'
       | 'ERR_SEMLOCK_NAME'
@@ -43,6 +44,7 @@ describe('errors', () => {
       | 'ERR_SEMLOCK_OVERFLOW'
       | 'ERR_SEMLOCK_PLATFORM'
       | 'ERR_SEMLOCK_SLOT_LOST'
+      | 'ERR_SEMLOCK_STORE'
       | 'ERR_SEMLOCK_SYSTEM'
       | 'ERR_SEMLOCK_TABLE_LOST'
       | 'ERR_SEMLOCK_TIMEOUT'
@@ -66,14 +68,14 @@ describe('errors', () => {
 describe('locks', () => {
   it('give what is held, or null, which has to be looked at', () => {
     const held = new Lock('ledger', { namespace: 'bank', posixName: '/ledger', foreign: true }).tryAcquire();
-    expectTypeOf(held).toEqualTypeOf<Held | null>();
-    expectTypeOf(new Semaphore('slots', { permits: 2 }).tryAcquire()).toEqualTypeOf<Held | null>();
-    expectTypeOf(new ThreadLock('here').tryAcquire()).toEqualTypeOf<Held | null>();
+    expectTypeOf(held).toEqualTypeOf<Hold | null>();
+    expectTypeOf(new Semaphore('slots', { permits: 2 }).tryAcquire()).toEqualTypeOf<Hold | null>();
+    expectTypeOf(new ThreadLock('here').tryAcquire()).toEqualTypeOf<Hold | null>();
     // @ts-expect-error -- It may be null.
     held.release();
-    expectTypeOf<Held['release']>().returns.toBeBoolean();
-    expectTypeOf<Held['token']>().toBeNumber();
-    expectTypeOf<Held>().toExtend<Disposable & AsyncDisposable>();
+    expectTypeOf<Hold['release']>().returns.toBeBoolean();
+    expectTypeOf<Hold['token']>().toBeNumber();
+    expectTypeOf<Hold>().toExtend<Disposable & AsyncDisposable>();
   });
 
   it('run work and give its result, out of its promise', () => {
@@ -94,10 +96,17 @@ describe('locks', () => {
   });
 
   it('come from a store that anybody can write', () => {
-    const store: LockStore = { open: (name) => new ThreadLock(name) };
+    const store: LockStore = {
+      name: 'mine',
+      can: { sync: false, wait: true, share: false, steal: false, permits: false },
+      open: ({ name }) => ({
+        acquire: ({ waitMs, signal }) => Promise.resolve({ token: 1, abandoned: false, id: [name, waitMs, signal] }),
+        release: ({ token, id }, unused) => Promise.resolve(token === 1 && id !== undefined && !unused),
+        onLost: (_grant, tell) => tell('a reason'),
+      }),
+    };
     expectTypeOf(fileLock({ store })).toBeFunction();
-    const waiting: LockStore = { open: (name) => new Lock(name), canWait: true, canShare: true };
-    expectTypeOf(fileLock({ store: waiting })).toBeFunction();
+    expectTypeOf(new Lock('ledger', { store })).toExtend<Lock>();
   });
 });
 

@@ -6,15 +6,14 @@ import { checkLockName } from '../../names.js';
 import { defaultNamespace } from '../../namespace.js';
 import type { Exchange } from './exchange.js';
 import {
-  decline,
   KeyedLocks,
   storeIdentity,
   tryNow,
   waitInTurn,
-  type Held,
+  StoredLock,
+  type Hold,
   type LockIdentity,
   type LockMode,
-  type StoreLock,
 } from './locks.js';
 import { isMode, type GuardConfig } from './options.js';
 import { RequestHold } from './request-hold.js';
@@ -59,7 +58,6 @@ export function makeGuard<Request>(
   const targetOf = targetFinder(name, config.skip);
   const modeOf = modeFinder(owner, config.mode);
   const lockNamed = lockFinder(owner, name, namespace, config);
-  const identityOfStore = storeIdentity(store);
 
   return function admit(req, exchange) {
     const target = attempt(owner, 500, targetOf, req);
@@ -82,15 +80,15 @@ export function makeGuard<Request>(
     if (exchange.isOver()) return gone(exchange);
 
     const mode = attempt(owner, 500, modeOf, req);
-    const identity: LockIdentity = { store: identityOfStore, namespace, name: target };
+    const identity: LockIdentity = { store: storeIdentity(store), namespace, name: target };
     const mine = exchange.find(identity);
     if (mine !== undefined) {
       if (mine.mode === 'shared' && mode === 'exclusive') throw asHttpError(owner, upgrade(owner, target), 500);
       return mine.enter();
     }
 
-    let lock: StoreLock;
-    let held: Held | null;
+    let lock: StoredLock;
+    let held: Hold | null;
     try {
       lock = lockNamed(target);
       held = tryNow(lock, mode);
@@ -98,19 +96,19 @@ export function makeGuard<Request>(
       throw asHttpError(owner, error, isNameError(error) ? 500 : 503);
     }
     if (held !== null) return new RequestHold(exchange, identity, held, config).enter();
-    return waitMs === 0 ? new Busy(target) : admitInTurn(exchange, identity, lock, mode);
+    return waitMs === 0 && lock.isSync ? new Busy(target) : admitInTurn(exchange, identity, lock, mode);
   }
 
   /** A handler that nobody waits for any more must not take the lock from those who are still there. */
   async function admitInTurn(
     exchange: Exchange,
     identity: LockIdentity,
-    lock: StoreLock,
+    lock: StoredLock,
     mode: LockMode,
   ): Promise<Admission> {
     const left = new AbortController();
     const stay = exchange.onLeave(() => left.abort());
-    let held: Held | null;
+    let held: Hold | null;
     try {
       held = await waitInTurn(lock, mode, waitMs, left.signal);
     } catch (error) {
@@ -120,7 +118,7 @@ export function makeGuard<Request>(
       stay();
     }
     if (exchange.isOver()) {
-      if (held !== null) decline(held);
+      if (held !== null) held.decline();
       return gone(exchange);
     }
     if (held === null) return new Busy(identity.name);
@@ -139,13 +137,13 @@ function lockFinder<Request>(
   name: NameOption<Request>,
   namespace: string,
   { store, permits }: GuardConfig<Request>,
-): (name: string) => StoreLock {
-  const request = { namespace, permits, keyed: typeof name === 'function' };
+): (name: string) => StoredLock {
+  const options = { store, namespace, permits };
   if (typeof name === 'string') {
-    const lock = store.open(name, request);
+    const lock = new StoredLock(owner, name, options);
     return () => lock;
   }
-  const locks = new KeyedLocks((text) => store.open(text, request));
+  const locks = new KeyedLocks((text) => new StoredLock(owner, text, { ...options, keyed: true }));
   return (text) => {
     checkLockName(owner, text);
     return locks.get(text);

@@ -2,7 +2,7 @@
 
 import { SemlockError } from '../../errors.js';
 import { callback, flag, integer, optionError, text, type OptionRule, type Parsed } from '../../options.js';
-import { MAX_PERMITS, MAX_TIMER_MS, processStore, type LockMode, type LockStore } from './locks.js';
+import { MAX_PERMITS, MAX_TIMER_MS, storeOption, type LockMode, type LockStore } from './locks.js';
 
 /** How a lock is taken: alike for all requests, or as a function says of each. */
 export type ModeOption<Request> = LockMode | ((req: Request) => LockMode);
@@ -46,7 +46,7 @@ export interface GuardOptions<Request> {
   stallMs?: number;
   /** How long a request may hold the lock before its client is disconnected, with a warning. Default: for ever. */
   maxHoldMs?: number;
-  /** Where the locks come from. Default {@link processStore}: locks between processes. */
+  /** Where the locks live. Default: between all processes of this machine, or what `setDefaultStore()` says. */
   store?: LockStore;
 }
 
@@ -56,12 +56,6 @@ const MODES: readonly unknown[] = ['exclusive', 'shared'] satisfies LockMode[];
 export function isMode(value: unknown): value is LockMode {
   return MODES.includes(value);
 }
-
-const lockStore: OptionRule<LockStore> = {
-  accepts: 'a store: an object with the method open()',
-  fallback: processStore,
-  test: (value) => typeof (value as Partial<LockStore> | null)?.open === 'function',
-};
 
 /** The rules of {@link GuardOptions}, for requests of one kind. */
 export function guardRules<Request>() {
@@ -83,7 +77,7 @@ export function guardRules<Request>() {
     endsWithClient: flag(false),
     stallMs: integer(0, MAX_TIMER_MS, 30_000),
     maxHoldMs: integer(1, MAX_TIMER_MS),
-    store: lockStore,
+    store: storeOption,
   };
 }
 
@@ -92,10 +86,10 @@ export type GuardConfig<Request> = Parsed<ReturnType<typeof guardRules<Request>>
 
 /** What the store cannot do, or several permits contradict, is said now and not to the first client. */
 export function checkAbilities<Request>(owner: string, { store, permits, mode, waitMs }: GuardConfig<Request>): void {
-  if (waitMs > 0 && store.canWait !== true) {
+  if (waitMs > 0 && store?.can.wait === false) {
     throw optionError(owner, 'waitMs', waitMs, '0 or absent with a store that cannot wait');
   }
-  if (mode !== 'exclusive' && store.canShare !== true) {
+  if (mode !== 'exclusive' && store?.can.share === false) {
     throw optionError(owner, 'mode', mode, `'exclusive' or absent with a store that cannot share`);
   }
   if (mode !== 'exclusive' && permits > 1) {

@@ -1,7 +1,7 @@
 // What is said when a lock is taken from a handler that did not end after its client had gone. Its work may still be
 // going on, so this must not pass in silence.
 
-import { channels, lockMessage, since, type LockMessage } from '../../diagnostics.js';
+import { channels, lockMessage, since, type LockMessage } from '../../observe/channels.js';
 import type { RequestHold } from './request-hold.js';
 
 /** What subscribers of the diagnostics channel `semlock:orphaned` are given. */

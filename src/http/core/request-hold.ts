@@ -1,7 +1,8 @@
 // When a request is done with a lock. The end of the connection is not the end of the request: a client that disconnects
 // does not stop the handler, and the file is still being processed.
 
-import { holdBegins } from '../../diagnostics.js';
+import type { SemlockError } from '../../errors.js';
+import { holdBegins } from '../../observe/channels.js';
 import { clearTimeout, setTimeout } from '../../timers.js';
 import type { Exchange } from './exchange.js';
 import type { Held, LockIdentity, LockMode } from './locks.js';
@@ -58,6 +59,10 @@ export class RequestHold implements Held {
     return this.#held.signal;
   }
 
+  get lost(): SemlockError | undefined {
+    return this.#held.lost;
+  }
+
   get released(): boolean {
     return this.#released;
   }
@@ -78,7 +83,7 @@ export class RequestHold implements Held {
 
   [Symbol.asyncDispose](): Promise<void> {
     this.release();
-    return Promise.resolve();
+    return this.#held[Symbol.asyncDispose]();
   }
 
   /** Another one comes behind a guard of this lock, who has to say what ends that. */

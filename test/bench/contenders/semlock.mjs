@@ -2,9 +2,10 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import { Lock, NamedSemaphore, processStore, Semaphore } from '../../../dist/index.js';
-import { KeyedLocks } from '../../../dist/lock/keyed-locks.js';
-import { native } from '../../../dist/native.js';
+import { Lock, NamedSemaphore, Semaphore } from '../../../dist/index.js';
+import { KeyedLocks } from '../../../dist/keyed-locks.js';
+import { addon } from '../../../dist/native.js';
+import { StoredLock } from '../../../dist/stored-lock.js';
 
 const HOT_KEYS = 16;
 /** How many names a turn of the event loop opens. */
@@ -59,9 +60,9 @@ export const uncontended = {
 
   nativeCalls: ({ namespace }) => {
     const name = `/${namespace}`;
-    const handle = native.semOpen(name, 2, 0o600, 1);
-    native.semUnlink(name);
-    const { semTryWait, semPost } = native;
+    const handle = addon().semOpen(name, 2, 0o600, 1);
+    addon().semUnlink(name);
+    const { semTryWait, semPost } = addon();
     return (count) => {
       for (let i = 0; i < count; i++) {
         if (semTryWait(handle) !== 0) throw new Error('the semaphore was not free');
@@ -105,7 +106,7 @@ function tryPairs(lock) {
 }
 
 function keyedLocks(namespace) {
-  return new KeyedLocks((name) => processStore.open(name, { namespace, permits: 1, keyed: true }));
+  return new KeyedLocks((name) => new StoredLock('bench', name, { namespace, permits: 1, keyed: true }));
 }
 
 function scratchSemaphore(namespace) {

@@ -2,8 +2,8 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import { processStore } from '../../../dist/index.js';
-import { KeyedLocks } from '../../../dist/lock/keyed-locks.js';
+import { StoredLock } from '../../../dist/stored-lock.js';
+import { KeyedLocks } from '../../../dist/keyed-locks.js';
 import { inTrial, now } from '../harness/in-trial.mjs';
 import { sharedBytes } from '../harness/shared-memory.mjs';
 
@@ -11,7 +11,7 @@ import { sharedBytes } from '../harness/shared-memory.mjs';
 const TURN = 64;
 
 await inTrial(async ({ names, kept, pairs, place }) => {
-  const open = (name) => processStore.open(name, { namespace: place.namespace, permits: 1, keyed: true });
+  const open = (name) => new StoredLock('bench', name, { namespace: place.namespace, permits: 1, keyed: true });
   const order = shuffled(names);
   const all = order.map((i) => `file:${i}`);
   const before = process.memoryUsage.rss();

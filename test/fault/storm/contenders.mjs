@@ -4,8 +4,8 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { NamedLock } from '../../../dist/lock/named-lock.js';
-import { NamedSemaphore } from '../../../dist/lock/named-semaphore.js';
+import { StoredLock } from '../../../dist/stored-lock.js';
+import { NamedSemaphore } from '../../../dist/primitives/named-semaphore.js';
 
 /** `readers`: some take it in shared mode. `stolen`: thieves take it from whoever has it. */
 const FORMS = [
@@ -27,12 +27,12 @@ export function contenders(kind, namespace) {
 }
 
 function tableLock(namespace, { name, permits, named }) {
-  const lock = new NamedLock('storm', name, { namespace, permits, named });
+  const lock = new StoredLock('storm', name, { namespace, permits, keyed: !named });
   return {
     tryAcquire: (mode) => lock.tryAcquire({ mode }),
     acquire: (options) => lock.acquire(options),
     acquireSync: (options) => lock.acquireSync(options),
-    steal: () => lock.steal(),
+    steal: () => new Promise((...settle) => lock.request({ mode: 'exclusive', steal: true }, false, ...settle)),
     unlink: () => {},
   };
 }

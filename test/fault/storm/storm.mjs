@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-import { snapshot } from '../../../dist/lock/lock-snapshot.js';
+import { snapshot } from '../../../dist/stores/process/query.js';
 import { contenders } from './contenders.mjs';
 import { oracle, STUCK_MS, tallies } from './oracle.mjs';
 
@@ -99,7 +99,7 @@ export async function storm({ kind, seconds }) {
     const had = countPermits(lock);
     return had === lock.permits ? [] : [`${lock.name}: ${had}`];
   });
-  const { held, pending } = snapshot(namespace);
+  const { held, pending } = snapshot({ namespace });
   for (const lock of locks) lock.unlink();
   return {
     kills,
@@ -118,7 +118,7 @@ function chooseVictim(workers, locks, namespace) {
   const pids = {
     holders: () => locks.flatMap(({ number }) => oracle.holders(number)),
     waiters: () =>
-      locks.flatMap(({ name }) => snapshot(namespace).pending.find((wait) => wait.name === name)?.pid ?? []),
+      locks.flatMap(({ name }) => snapshot({ namespace }).pending.find((wait) => wait.name === name)?.pid ?? []),
     others: () => [],
   };
   const as = any(Object.keys(pids));

@@ -46,7 +46,7 @@ const roles = {
 
   async steal() {
     const lock = locks.find(({ stolen }) => stolen);
-    const held = lock.steal();
+    const held = await lock.steal();
     if (held !== null) await hold(lock, 'exclusive', held, 'stole');
     await sleep(Math.random() * 10);
   },

@@ -4,11 +4,11 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import { KeyedLocks } from '../../../dist/lock/keyed-locks.js';
-import { processStore } from '../../../dist/lock/store.js';
+import { KeyedLocks } from '../../../dist/keyed-locks.js';
+import { StoredLock } from '../../../dist/stored-lock.js';
 
 const [namespace, prefix, count] = process.argv.slice(2);
-const open = (keyed) => (name) => processStore.open(name, { namespace, permits: 1, keyed });
+const open = (keyed) => (name) => new StoredLock('test', name, { namespace, permits: 1, keyed });
 const locks = new KeyedLocks(open(true));
 const fixed = open(false)('fixed');
 const [hotName, PAIRS] = [`${prefix}hot`, 20];

@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-import type { LockMode } from '../../../src/lock/held.js';
+import type { LockMode } from '../../../src/store.js';
 import type { LockReport } from '../../../src/native.js';
 import { eventually } from './eventually.js';
 

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
-import { Lock } from '../../../src/lock/lock.js';
-import { createLocks } from '../../../src/lock/lock-manager.js';
-import { NamedSemaphore } from '../../../src/lock/named-semaphore.js';
+import { Lock } from '../../../src/lock.js';
+import { createLocks } from '../../../src/web-locks/lock-manager.js';
+import { NamedSemaphore } from '../../../src/primitives/named-semaphore.js';
 import { startHolder } from '../../support/holder.js';
 import { scratchSemaphore } from '../../support/semaphore-name.js';
 import { scratchNamespace } from '../../support/shm.js';

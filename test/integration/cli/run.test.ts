@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
-import { Lock } from '../../../src/lock/lock.js';
-import { NamedSemaphore } from '../../../src/lock/named-semaphore.js';
+import { Lock } from '../../../src/lock.js';
+import { NamedSemaphore } from '../../../src/primitives/named-semaphore.js';
 import { startHolder } from '../../support/holder.js';
 import { backingFile, scratchSemaphore } from '../../support/semaphore-name.js';
 import { filesOf, scratchNamespace, tableOf } from '../../support/shm.js';

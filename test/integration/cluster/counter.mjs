@@ -5,7 +5,7 @@ import cluster from 'node:cluster';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 
-import { fileLock, processStore, threadStore } from 'semlock';
+import { fileLock, memoryStore, processStore } from 'semlock';
 
 const WORKERS = 4;
 const [file, kind] = process.argv.slice(2);
@@ -18,7 +18,7 @@ if (cluster.isPrimary) {
   for (let started = 0; started < WORKERS; started++) cluster.fork();
   process.once('SIGTERM', () => cluster.disconnect());
 } else {
-  const lock = fileLock('counter', { store: kind === 'thread' ? threadStore : processStore });
+  const lock = fileLock('counter', { store: kind === 'thread' ? memoryStore() : processStore });
   const server = createServer((req, res) => {
     res.setHeader('X-Worker', process.pid);
     lock(req, res, (error) => void count(res, error));

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
-import { Lock } from '../../../src/lock/lock.js';
+import { Lock } from '../../../src/lock.js';
 import { scratchNamespace } from '../../support/shm.js';
 
 const SERVER = fileURLToPath(new URL('waiting.mjs', import.meta.url));

@@ -13,7 +13,7 @@ import type { Response } from 'express';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
-import { Lock } from '../../../src/lock/lock.js';
+import { Lock } from '../../../src/lock.js';
 import { deferred, type Deferred } from '../../support/deferred.js';
 import { express5App, frameworks, type Framework, type Handler } from '../../support/http-frameworks.js';
 import { listen, RawClient } from '../../support/http-server.js';

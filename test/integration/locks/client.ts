@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 import { onTestFinished } from 'vitest';
 
-import type { LockManagerSnapshot } from '../../../src/lock/lock-snapshot.js';
+import type { LockManagerSnapshot } from '../../../src/store.js';
 import { deferred } from '../../support/deferred.js';
 
 const CLIENT = fileURLToPath(new URL('client.mjs', import.meta.url));

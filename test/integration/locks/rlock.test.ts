@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest';
 
-import { RLock } from '../../../src/lock/rlock.js';
+import { RLock } from '../../../src/reentrant-lock.js';
 import { startHolder } from '../../support/holder.js';
 import { startProbe } from '../../support/probe.js';
 import { scratchNamespace } from '../../support/shm.js';

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { expect, it, describe } from 'vitest';
 
-import { createLocks } from '../../../src/lock/lock-manager.js';
+import { createLocks } from '../../../src/web-locks/lock-manager.js';
 import { scratchNamespace } from '../../support/shm.js';
 import { startClient, type Client, type RemoteOptions, type RemoteRequest } from './client.js';
 

@@ -12,8 +12,8 @@ import { fileURLToPath } from 'node:url';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { Lock } from '../../../src/lock/lock.js';
-import { NamedSemaphore } from '../../../src/lock/named-semaphore.js';
+import { Lock } from '../../../src/lock.js';
+import { NamedSemaphore } from '../../../src/primitives/named-semaphore.js';
 import { startHolder } from '../../support/holder.js';
 import { scratchSemaphore } from '../../support/semaphore-name.js';
 import { scratchNamespace } from '../../support/shm.js';

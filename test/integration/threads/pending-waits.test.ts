@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
-import { Lock } from '../../../src/lock/lock.js';
-import { locks } from '../../../src/lock/lock-manager.js';
+import { Lock } from '../../../src/lock.js';
+import { locks } from '../../../src/web-locks/lock-manager.js';
 import { runModule } from '../../support/run-program.js';
 import { scratchNamespace } from '../../support/shm.js';
 

@@ -6,7 +6,8 @@ import express, { type ErrorRequestHandler } from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { FileLocked } from '../../../src/decorators/file-locked.js';
-import { Lock } from '../../../src/lock/lock.js';
+import { Lock } from '../../../src/lock.js';
+import { fakeStore } from '../../support/fake-store.js';
 import { deferred } from '../../support/deferred.js';
 import { failure } from '../../support/failure.js';
 import { scratchNamespace } from '../../support/shm.js';
@@ -158,13 +159,11 @@ describe(`@FileLocked(), compiled to the ${flavour} flavour`, () => {
     class Reports {
       @FileLocked({
         namespace,
-        store: {
-          open: () => ({
-            tryAcquire() {
-              throw new Error('the store is down');
-            },
-          }),
-        },
+        store: fakeStore({
+          trySync() {
+            throw new Error('the store is down');
+          },
+        }),
       })
       create(_res: ServerResponse): void {
         throw new Error('was called');

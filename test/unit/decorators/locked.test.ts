@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { Locked } from '../../../src/decorators/locked.js';
-import { Lock } from '../../../src/lock/lock.js';
-import { Semaphore } from '../../../src/lock/semaphore.js';
+import { Lock } from '../../../src/lock.js';
+import { Semaphore } from '../../../src/semaphore.js';
 import { deferred } from '../../support/deferred.js';
 import { scratchNamespace } from '../../support/shm.js';
 import { flavour, type AnyDecorator } from './flavour.js';

@@ -7,11 +7,11 @@ import { describe, expect, it } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
 import type { FileLockOptions } from '../../../src/http/node/options.js';
-import type { LockStore } from '../../../src/lock/store.js';
+import { fakeStore } from '../../support/fake-store.js';
 import { express5App, type Handler } from '../../support/http-frameworks.js';
 import { listen, RawClient } from '../../support/http-server.js';
 
-const taken: LockStore = { open: () => ({ tryAcquire: () => null }) };
+const taken = fakeStore({ trySync: () => null });
 
 function busyApp(options: FileLockOptions = {}) {
   return express5App(fileLock({ store: taken, name: 'report', ...options }) as Handler, () => {

@@ -8,7 +8,7 @@ import type { SemlockError } from '../../../src/errors.js';
 import { fileLock } from '../../../src/http/node/file-lock.js';
 import type { FileLockOptions } from '../../../src/http/node/options.js';
 import { locked } from '../../../src/http/node/locked.js';
-import { Lock } from '../../../src/lock/lock.js';
+import { Lock } from '../../../src/lock.js';
 import { express5App, type Handler } from '../../support/http-frameworks.js';
 import { scratchNamespace } from '../../support/shm.js';
 

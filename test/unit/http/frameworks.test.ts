@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
 import { locked } from '../../../src/http/node/locked.js';
-import { Lock } from '../../../src/lock/lock.js';
+import { Lock } from '../../../src/lock.js';
+import { fakeStore } from '../../support/fake-store.js';
 import { deferred } from '../../support/deferred.js';
 import { frameworks, type Handler } from '../../support/http-frameworks.js';
 import { listen, RawClient } from '../../support/http-server.js';
@@ -101,13 +102,11 @@ describe.each(cases)('$form in $name', ({ app, guard, form }) => {
   });
 
   it('gives the error handler an error with a status when the lock cannot be had', async () => {
-    const broken = {
-      open: () => ({
-        tryAcquire: () => {
-          throw new Error('store down');
-        },
-      }),
-    };
+    const broken = fakeStore({
+      trySync: () => {
+        throw new Error('store down');
+      },
+    });
     let ran = false;
     const handler: Handler = () => (ran = true);
     const options = { namespace, store: broken };

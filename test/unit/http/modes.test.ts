@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
 import type { FileLockOptions } from '../../../src/http/node/options.js';
-import type { LockMode } from '../../../src/lock/held.js';
-import { Lock } from '../../../src/lock/lock.js';
+import type { LockMode } from '../../../src/store.js';
+import { Lock } from '../../../src/lock.js';
 import { deferred } from '../../support/deferred.js';
 import { express5App, type Handler } from '../../support/http-frameworks.js';
 import { listen, RawClient } from '../../support/http-server.js';

@@ -1,36 +1,44 @@
 // A middleware with a misread option would protect nothing: whatever is wrong is refused when it is made.
 
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+
 import { describe, expect, it } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
 import { locked } from '../../../src/http/node/locked.js';
-import { threadStore, type LockStore, type StoreRequest } from '../../../src/lock/store.js';
+import type { LockId } from '../../../src/store.js';
+import { fakeStore } from '../../support/fake-store.js';
 import { failure } from '../../support/failure.js';
 
 const handler = () => undefined;
+const unable = fakeStore({ trySync: () => null }, { wait: false, share: false });
 
 /** A store that tells what it is asked for. */
 function recordingStore() {
-  const asked: [string, StoreRequest][] = [];
-  const store: LockStore = {
-    open: (name, request) => {
-      asked.push([name, request]);
-      return { tryAcquire: () => null };
-    },
-  };
+  const asked: LockId[] = [];
+  const store = fakeStore((id) => {
+    asked.push(id);
+    return { trySync: () => null };
+  });
   return { store, asked };
 }
 
 describe('fileLock()', () => {
   it('needs no arguments, and asks for one lock', () => {
     const { store, asked } = recordingStore();
-    fileLock({ store });
-    fileLock(undefined, { store, namespace: 'n' });
-    fileLock('reports', { store, namespace: 'n', permits: 3 });
+    const onBusy = handler;
+    const forms = [
+      fileLock({ store, onBusy }),
+      fileLock(undefined, { store, onBusy, namespace: 'n' }),
+      fileLock('reports', { store, onBusy, namespace: 'n', permits: 3 }),
+    ];
+    const req = new IncomingMessage(new Socket());
+    for (const form of forms) void form(req, new ServerResponse(req), handler);
 
-    expect(asked[0]).toMatchObject(['default', { permits: 1, keyed: false }]);
-    expect(asked[1]).toEqual(['default', { namespace: 'n', permits: 1, keyed: false }]);
-    expect(asked[2]).toEqual(['reports', { namespace: 'n', permits: 3, keyed: false }]);
+    expect(asked[0]).toMatchObject({ name: 'default', permits: 1, keyed: false });
+    expect(asked[1]).toMatchObject({ name: 'default', namespace: 'n', permits: 1, keyed: false });
+    expect(asked[2]).toMatchObject({ name: 'reports', namespace: 'n', permits: 3, keyed: false });
     expect(fileLock()).toBeTypeOf('function');
   });
 
@@ -46,9 +54,9 @@ describe('fileLock()', () => {
     [{ mode: 'read' }, `option "mode" must be 'exclusive' or 'shared', or a function`],
     [{ mode: 'shared', permits: 2 }, `option "mode" must be 'exclusive' or absent with 2 permits`],
     [{ mode: () => 'shared', permits: 2 }, `option "mode" must be 'exclusive' or absent with 2 permits`],
-    [{ store: threadStore, waitMs: 5 }, 'option "waitMs" must be 0 or absent with a store that cannot wait'],
-    [{ store: threadStore, mode: 'shared' }, `option "mode" must be 'exclusive' or absent with a store that cannot`],
-    [{ store: threadStore, mode: () => 'shared' }, `option "mode" must be 'exclusive' or absent with a store`],
+    [{ store: unable, waitMs: 5 }, 'option "waitMs" must be 0 or absent with a store that cannot wait'],
+    [{ store: unable, mode: 'shared' }, `option "mode" must be 'exclusive' or absent with a store that cannot`],
+    [{ store: unable, mode: () => 'shared' }, `option "mode" must be 'exclusive' or absent with a store`],
     [{ name: '' }, 'option "name" must be a non-empty string, or a function'],
     [{ name: 5 }, 'option "name" must be'],
     [{ namespace: '' }, 'option "namespace" must be a non-empty string'],
@@ -88,7 +96,7 @@ describe('fileLock()', () => {
   });
 
   it('takes what says nothing new with a store that neither waits nor shares', () => {
-    expect(fileLock({ store: threadStore, waitMs: 0, mode: 'exclusive' })).toBeTypeOf('function');
+    expect(fileLock({ store: unable, waitMs: 0, mode: 'exclusive' })).toBeTypeOf('function');
   });
 
   it('takes undefined for absent', () => {

@@ -8,7 +8,7 @@ import { describe, expectTypeOf, it } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
 import { locked } from '../../../src/http/node/locked.js';
-import type { Held } from '../../../src/lock/held.js';
+import type { Held } from '../../../src/hold.js';
 
 describe('The types of the HTTP forms', () => {
   it('fit where Express, Connect and node:http take a handler', () => {

@@ -6,9 +6,9 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
-import type { Held } from '../../../src/lock/held.js';
-import { Lock } from '../../../src/lock/lock.js';
-import { Semaphore } from '../../../src/lock/semaphore.js';
+import type { Held } from '../../../src/hold.js';
+import { Lock } from '../../../src/lock.js';
+import { Semaphore } from '../../../src/semaphore.js';
 import { failure } from '../../support/failure.js';
 import { startHolder } from '../../support/holder.js';
 import { scratchNamespace } from '../../support/shm.js';

@@ -5,11 +5,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
-import { channels, type LockMessage } from '../../../src/diagnostics.js';
-import { Lock } from '../../../src/lock/lock.js';
+import { channels, type LockMessage } from '../../../src/observe/channels.js';
+import { Lock } from '../../../src/lock.js';
 import { startHolder } from '../../support/holder.js';
 import { runModule } from '../../support/run-program.js';
 import { scratchNamespace } from '../../support/shm.js';
+import { steal } from '../../support/steal.js';
 
 const namespace = scratchNamespace();
 type Kind = keyof typeof channels;
@@ -136,22 +137,24 @@ describe('Observers are told', () => {
     ]);
   });
 
-  it('that a lock was stolen, once', () => {
+  it('that a lock was stolen, once', async () => {
     const lock = freshLock();
-    const told = observe('stolen', 'released');
+    const told = observe('lost', 'released');
     const robbed = lock.tryAcquire()!;
-    const thief = lock.steal()!;
+    const thief = (await steal(lock))!;
     expect(robbed.signal.aborted).toBe(true);
     robbed.release();
-    expect(told).toEqual([{ kind: 'stolen', ...about(lock), token: robbed.token, durationMs: some }]);
+    expect(told).toEqual([
+      { kind: 'lost', ...about(lock), token: robbed.token, durationMs: some, reason: robbed.lost },
+    ]);
 
     thief.release();
-    expect(told).toMatchObject([{ kind: 'stolen' }, { kind: 'released', token: thief.token }]);
+    expect(told).toMatchObject([{ kind: 'lost' }, { kind: 'released', token: thief.token }]);
   });
 
   it('that another process stole a lock, at once, with nothing else to notice it by', async () => {
     const lock = freshLock();
-    const told = observe('stolen');
+    const told = observe('lost');
     const robbed = lock.tryAcquire()!;
     const { stderr } = runModule(
       `import { createLocks } from 'semlock';
@@ -160,16 +163,21 @@ describe('Observers are told', () => {
       [lock.name, namespace],
     );
     expect(stderr).toBe('');
-    await expect.poll(() => told).toEqual([{ kind: 'stolen', ...about(lock), token: robbed.token, durationMs: some }]);
+    await expect
+      .poll(() => told)
+      .toMatchObject([{ kind: 'lost', ...about(lock), token: robbed.token, durationMs: some }]);
+    expect(told).toMatchObject([{ reason: { code: 'ERR_SEMLOCK_LOST' } }]);
   });
 
-  it('that a lock was stolen, at the latest when its late release changes nothing', () => {
+  it('that a lock was stolen, at the latest when its late release changes nothing', async () => {
     const lock = freshLock();
     const robbed = lock.tryAcquire()!;
-    using _thief = lock.steal()!;
+    using _thief = (await steal(lock))!;
     const told = observe();
     robbed.release();
-    expect(told).toEqual([{ kind: 'stolen', ...about(lock), token: robbed.token, durationMs: undefined }]);
+    expect(told).toEqual([
+      { kind: 'lost', ...about(lock), token: robbed.token, durationMs: undefined, reason: robbed.lost },
+    ]);
     expect(robbed.signal.aborted).toBe(true);
   });
 });

@@ -7,19 +7,21 @@ import { runInNewContext } from 'node:vm';
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
-import { KeyedLocks } from '../../../src/lock/keyed-locks.js';
-import { NamedLock } from '../../../src/lock/named-lock.js';
-import { native, type Handle } from '../../../src/native.js';
+import { KeyedLocks } from '../../../src/keyed-locks.js';
+import { StoredLock } from '../../../src/stored-lock.js';
+import { addon, type Handle } from '../../../src/native.js';
 import { scratchNamespace } from '../../support/shm.js';
+import { steal } from '../../support/steal.js';
 
 const namespace = scratchNamespace();
-const open = (name: string) => new NamedLock('test', name, { namespace, permits: 1, named: false });
-const use = (lock: NamedLock) => lock.tryAcquire()?.release();
+const open = (name: string) => new StoredLock('test', name, { namespace, permits: 1, keyed: true });
+const use = (lock: StoredLock) => lock.tryAcquire()?.release();
 const numbers = (count: number) => Array.from({ length: count }, (_, number) => number);
 
 /** From now on notes what is opened in the addon, and is still open. */
 function watchHandles(): ReadonlySet<Handle> {
   const handles = new Set<Handle>();
+  const native = addon();
   const { lockOpen, lockClose } = native;
   vi.spyOn(native, 'lockOpen').mockImplementation((...lock) => {
     const handle = lockOpen(...lock);
@@ -35,7 +37,7 @@ function watchHandles(): ReadonlySet<Handle> {
 }
 
 /** Uses so many other names that none of the earlier ones is kept. */
-function crowdOut(locks: KeyedLocks<NamedLock>): void {
+function crowdOut(locks: KeyedLocks<StoredLock>): void {
   for (const number of numbers(8)) use(locks.get(`other ${number}`));
 }
 
@@ -46,7 +48,7 @@ describe('The lock objects of computed names', () => {
     const opened: string[] = [];
     const locks = new KeyedLocks((name) => {
       opened.push(name);
-      return { tryAcquire: () => null };
+      return { close: () => undefined };
     }, 2);
     for (const name of ['a', 'b', 'a', 'c', 'a', 'b']) locks.get(name);
 
@@ -120,10 +122,11 @@ describe('The lock objects of computed names', () => {
     expect(held?.release()).toBe(true);
   });
 
-  it('tell of a theft, also when they were closed before anybody knew of it', () => {
+  it('tell of a theft, also when they were closed before anybody knew of it', async () => {
     const locks = new KeyedLocks(open, 4);
     const robbed = locks.get('stolen').tryAcquire();
-    expect(open('stolen').steal()?.release()).toBe(true);
+    const thief = await steal(open('stolen'));
+    expect(thief?.release()).toBe(true);
     crowdOut(locks);
     const next = open('stolen').tryAcquire();
 

@@ -6,9 +6,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { describe, expect, it } from 'vitest';
 
-import { Lock } from '../../../src/lock/lock.js';
-import { createLocks } from '../../../src/lock/lock-manager.js';
-import { RLock } from '../../../src/lock/rlock.js';
+import { Lock } from '../../../src/lock.js';
+import { createLocks } from '../../../src/web-locks/lock-manager.js';
+import { RLock } from '../../../src/reentrant-lock.js';
 import { deferred } from '../../support/deferred.js';
 import { failure } from '../../support/failure.js';
 import { scratchNamespace } from '../../support/shm.js';
@@ -161,7 +161,7 @@ describe('what an async context has acquired', () => {
 
   it('is lost with a theft: the context takes the lock anew, when it can', async () => {
     const { name, lock } = makeLock();
-    await lock.run(async (held) => {
+    const robbed = lock.run(async (held) => {
       const lost = new Promise((resolve) => held.signal.addEventListener('abort', resolve));
       const goOn = deferred();
       const thief = createLocks({ namespace }).request(name, { steal: true }, () => goOn.promise);
@@ -172,6 +172,7 @@ describe('what an async context has acquired', () => {
       await thief;
       expect(await lock.run(({ token }) => token > held.token)).toBe(true);
     });
+    await expect(robbed).rejects.toMatchObject({ code: 'ERR_SEMLOCK_LOST', lockName: name });
   });
 });
 

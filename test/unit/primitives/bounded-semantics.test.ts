@@ -3,10 +3,10 @@
 
 import { describe, expect, it } from 'vitest';
 
-import { Lock } from '../../../src/lock/lock.js';
-import type { Held } from '../../../src/lock/held.js';
-import { Semaphore } from '../../../src/lock/semaphore.js';
-import { ThreadLock } from '../../../src/lock/thread-lock.js';
+import { Lock } from '../../../src/lock.js';
+import type { Held } from '../../../src/hold.js';
+import { Semaphore } from '../../../src/semaphore.js';
+import { ThreadLock } from '../../../src/primitives/thread-lock.js';
 import { failure } from '../../support/failure.js';
 import { scratchSemaphore } from '../../support/semaphore-name.js';
 import { scratchNamespace } from '../../support/shm.js';

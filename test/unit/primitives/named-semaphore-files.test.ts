@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 
 import { runModule, runProgram } from '../../support/run-program.js';
 import { backingFile, scratchSemaphore } from '../../support/semaphore-name.js';
-import { NamedSemaphore } from '../../../src/lock/named-semaphore.js';
+import { NamedSemaphore } from '../../../src/primitives/named-semaphore.js';
 
 const kinds: [string, (path: string) => void][] = [
   ['an empty file', (path) => writeFileSync(path, '')],

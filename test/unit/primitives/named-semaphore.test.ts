@@ -5,7 +5,7 @@ import { statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
 import { SemlockError } from '../../../src/errors.js';
-import { NamedSemaphore } from '../../../src/lock/named-semaphore.js';
+import { NamedSemaphore } from '../../../src/primitives/named-semaphore.js';
 import { failure } from '../../support/failure.js';
 import { runModule } from '../../support/run-program.js';
 import { backingFile, scratchSemaphore } from '../../support/semaphore-name.js';

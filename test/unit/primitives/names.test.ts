@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { Lock } from '../../../src/lock/lock.js';
+import { Lock } from '../../../src/lock.js';
 import { defaultNamespace } from '../../../src/namespace.js';
 import { checkPosixName, namespaceId } from '../../../src/names.js';
 import { runProgram } from '../../support/run-program.js';

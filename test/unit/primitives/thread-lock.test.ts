@@ -7,8 +7,8 @@ import { Worker } from 'node:worker_threads';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { Lock } from '../../../src/lock/lock.js';
-import { ThreadLock } from '../../../src/lock/thread-lock.js';
+import { Lock } from '../../../src/lock.js';
+import { ThreadLock } from '../../../src/primitives/thread-lock.js';
 import { scratchNamespace } from '../../support/shm.js';
 
 const user = fileURLToPath(new URL('fixtures/thread-lock-user.mjs', import.meta.url));

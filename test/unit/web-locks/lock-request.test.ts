@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 
-import { createLocks, LockManager } from '../../../src/lock/lock-manager.js';
+import { createLocks, LockManager } from '../../../src/web-locks/lock-manager.js';
 import { failure } from '../../support/failure.js';
 import { scratchNamespace } from '../../support/shm.js';
 

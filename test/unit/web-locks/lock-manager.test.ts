@@ -6,11 +6,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { describe, expect, it, vi } from 'vitest';
 
-import type { GrantedLock } from '../../../src/lock/granted-lock.js';
-import { Lock } from '../../../src/lock/lock.js';
-import { createLocks, locks as defaultLocks } from '../../../src/lock/lock-manager.js';
-import { Semaphore } from '../../../src/lock/semaphore.js';
-import { native } from '../../../src/native.js';
+import type { Hold } from '../../../src/hold.js';
+import { Lock } from '../../../src/lock.js';
+import { createLocks, locks as defaultLocks } from '../../../src/web-locks/lock-manager.js';
+import { Semaphore } from '../../../src/semaphore.js';
+import { addon } from '../../../src/native.js';
 import { deferred } from '../../support/deferred.js';
 import { startHolder } from '../../support/holder.js';
 import { scratchNamespace } from '../../support/shm.js';
@@ -22,7 +22,7 @@ const never = () => expect.unreachable('the callback was called');
 
 /** Requests the lock and holds it until told otherwise. */
 async function take(name: string, options: { mode?: 'exclusive' | 'shared'; steal?: true; permits?: number } = {}) {
-  const [granted, end] = [deferred<GrantedLock>(), deferred<string>()];
+  const [granted, end] = [deferred<Hold>(), deferred<string>()];
   const done = locks.request(name, options as object, (lock) => {
     granted.resolve(lock!);
     return end.promise;
@@ -252,7 +252,7 @@ describe('a request that is aborted when it was granted, and before its callback
 describe('a lock that cannot be watched for a theft', () => {
   it('is not kept, and the callback is not called', async () => {
     const name = fresh();
-    vi.spyOn(native, 'lockWatch').mockImplementationOnce(() => {
+    vi.spyOn(addon(), 'lockWatch').mockImplementationOnce(() => {
       throw new Error('no descriptor left');
     });
 
@@ -265,13 +265,13 @@ describe('steal', () => {
   it.each([false, true])('rejects who has not begun yet, whether or not (%s) somebody listens', async (listens) => {
     const name = fresh();
     const listener = () => undefined;
-    if (listens) subscribe('semlock:stolen', listener);
+    if (listens) subscribe('semlock:lost', listener);
     const robbed = locks.request(name, () => 'resolved');
     const thief = locks.request(name, { steal: true }, () => 'stole');
 
     await expect(robbed).rejects.toMatchObject({ name: 'AbortError' });
     expect(await thief).toBe('stole');
-    unsubscribe('semlock:stolen', listener);
+    unsubscribe('semlock:lost', listener);
   });
 
   it('grants a free lock', async () => {

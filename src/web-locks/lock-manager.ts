@@ -3,23 +3,24 @@
 // task queue", this calls the engine at once, whose latch puts the calls of all processes in order. Callbacks are
 // always called in a task of their own, as the specification has it.
 
-import { setImmediate as nextTask, setTimeout as sleep } from 'node:timers/promises';
-
+import { forgetAbort, onAbort } from '../abort.js';
+import { defaultStore, storeOption } from '../default-store.js';
+import { SemlockError } from '../errors.js';
+import type { Hold } from '../hold.js';
+import { KeyedLocks } from '../keyed-locks.js';
+import { checkPosixName } from '../names.js';
 import { defaultNamespace } from '../namespace.js';
-import { checkPosixName, namespaceId, posixNamespaceId } from '../names.js';
 import { optionError, optionParser, text } from '../options.js';
-import { forgetAbort, onAbort } from './abort.js';
-import { GrantedLock } from './granted-lock.js';
-import { decline, type Held } from './held.js';
-import { KeyedLocks } from './keyed-locks.js';
+import type { LockManagerSnapshot, LockStore } from '../store.js';
+import { StoredLock } from '../stored-lock.js';
 import { checkRequest, convertRequest, type LockRequest, type LockRequestOptions } from './lock-request.js';
-import { snapshot, type LockManagerSnapshot } from './lock-snapshot.js';
-import { NamedLock } from './named-lock.js';
 
 /** Options of {@link createLocks}. */
 export interface LocksOptions {
   /** Keeps the locks of one app apart from those of others. Default: `SEMLOCK_NAMESPACE`, or the app's folder. */
   namespace?: string;
+  /** Where the locks live. Default: between all processes of this machine, or what `setDefaultStore()` says. */
+  store?: LockStore;
 }
 
 /** Options of {@link LockManager.query}. */
@@ -30,14 +31,11 @@ export interface QueryOptions {
   posixName?: string;
 }
 
-const parseLocksOptions = optionParser<LocksOptions>()({ namespace: text() });
+const parseLocksOptions = optionParser<LocksOptions>()({ namespace: text(), store: storeOption });
 const parseQueryOptions = optionParser<QueryOptions>()({ namespace: text(), posixName: text() });
 
-/** How soon to try again to steal a lock while a process is stopped that is just changing it. */
-const STEAL_AGAIN_MS = 5;
-
 const INTERNAL = Symbol('internal');
-let makeManager: (namespace: string | undefined) => LockManager;
+let makeManager: (namespace: string | undefined, store: LockStore | undefined) => LockManager;
 
 /**
  * The Web Locks API of the web platform, between all processes of this user on this machine. {@link locks} is one, and
@@ -47,15 +45,17 @@ let makeManager: (namespace: string | undefined) => LockManager;
  */
 export class LockManager {
   readonly #namespace: string | undefined;
-  #locks: { namespace: string; opened: KeyedLocks<NamedLock> } | undefined;
+  readonly #chosenStore: LockStore | undefined;
+  #locks: { namespace: string; opened: KeyedLocks<StoredLock> } | undefined;
 
   static {
-    makeManager = (namespace) => new LockManager(INTERNAL, namespace);
+    makeManager = (namespace, store) => new LockManager(INTERNAL, namespace, store);
   }
 
-  private constructor(internal: typeof INTERNAL, namespace: string | undefined) {
+  private constructor(internal: typeof INTERNAL, namespace: string | undefined, store: LockStore | undefined) {
     if (internal !== INTERNAL) throw new TypeError('Illegal constructor: use createLocks()');
     this.#namespace = namespace;
+    this.#chosenStore = store;
   }
 
   /**
@@ -81,13 +81,13 @@ export class LockManager {
    * await locks.request('ledger', { mode: 'shared' }, () => readLedger());
    * ```
    */
-  request<T>(name: string, callback: (lock: GrantedLock) => T): Promise<Awaited<T>>;
+  request<T>(name: string, callback: (lock: Hold) => T): Promise<Awaited<T>>;
   request<T>(
     name: string,
     options: LockRequestOptions & { ifAvailable?: false },
-    callback: (lock: GrantedLock) => T,
+    callback: (lock: Hold) => T,
   ): Promise<Awaited<T>>;
-  request<T>(name: string, options: LockRequestOptions, callback: (lock: GrantedLock | null) => T): Promise<Awaited<T>>;
+  request<T>(name: string, options: LockRequestOptions, callback: (lock: Hold | null) => T): Promise<Awaited<T>>;
   request(name: unknown, optionsOrCallback: unknown, ...rest: unknown[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const request = convertRequest(name, optionsOrCallback, rest);
@@ -116,15 +116,22 @@ export class LockManager {
   query(options: QueryOptions = {}): Promise<LockManagerSnapshot> {
     return new Promise((resolve) => {
       const { namespace, posixName } = parseQueryOptions('locks.query()', options);
+      const store = this.#chosenStore ?? defaultStore();
+      if (store.query === undefined) {
+        throw new SemlockError('ERR_SEMLOCK_STORE', `the store "${store.name}" cannot say who holds its locks`);
+      }
       if (posixName === undefined) {
-        resolve(snapshot(namespaceId(namespace ?? this.#currentNamespace)));
+        resolve(store.query({ namespace: namespace ?? this.#currentNamespace }));
         return;
       }
       checkPosixName('locks.query()', posixName);
       if (namespace !== undefined) {
         throw optionError('locks.query()', 'namespace', namespace, 'absent with a posixName, which is in none');
       }
-      resolve(snapshot(posixNamespaceId(posixName)));
+      if (store.can.foreign !== true) {
+        throw optionError('locks.query()', 'posixName', posixName, `absent in the store "${store.name}"`);
+      }
+      resolve(store.query({ posixName }));
     });
   }
 
@@ -137,82 +144,79 @@ export class LockManager {
     return this.#namespace ?? defaultNamespace();
   }
 
-  #lock({ name, permits }: LockRequest): NamedLock {
+  #lock({ name, permits }: LockRequest): StoredLock {
     const namespace = this.#currentNamespace;
-    if (this.#locks?.namespace !== namespace) this.#locks = { namespace, opened: openedLocks(namespace) };
+    if (this.#locks?.namespace !== namespace)
+      this.#locks = { namespace, opened: openedLocks(namespace, this.#chosenStore) };
     return this.#locks.opened.get(`${permits} ${name}`);
   }
 }
 
 /** Keyed by permits and name. */
-function openedLocks(namespace: string): KeyedLocks<NamedLock> {
+function openedLocks(namespace: string, store: LockStore | undefined): KeyedLocks<StoredLock> {
   return new KeyedLocks((key) => {
     const [permits] = key.split(' ', 1) as [string];
-    const options = { namespace, permits: Number(permits), named: false, allowEmptyName: true };
-    return new NamedLock('locks.request()', key.slice(permits.length + 1), options);
+    const options = { namespace, store, permits: Number(permits), keyed: true, allowEmptyName: true };
+    return new StoredLock('locks.request()', key.slice(permits.length + 1), options);
   });
 }
 
-/** Asks the engine at once, so that requests are in the order of the calls. */
-function serve(lock: NamedLock, request: LockRequest, resolve: Resolve, reject: Reject): void {
-  const { signal, callback } = request;
+/**
+ * Asks the store at once, so that requests are in the order of the calls. Callbacks come in the order of the grants: the
+ * task of each is made when it is granted.
+ */
+function serve(lock: StoredLock, request: LockRequest, resolve: Resolve, reject: Reject): void {
+  const { signal, callback, mode, steal, ifAvailable, timeoutMs } = request;
   if (signal !== undefined) onAbort(signal, request, reject);
-  const waitEnds = (): void => {
+  const fail = (error: unknown): void => {
     if (signal !== undefined) forgetAbort(signal, request);
-  };
-  const task = nextTask();
-  const grant = acquire(lock, request);
-
-  const call = async (): Promise<void> => {
-    const held = await grant;
-    await task;
-    waitEnds();
-    if (signal?.aborted === true) {
-      if (held !== null) decline(held);
-    } else if (held === null) resolve(promised(() => callback(null)));
-    else hold(held, callback, resolve, reject);
-  };
-  call().catch((error: unknown) => {
-    waitEnds();
     reject(error);
-  });
-}
-
-async function acquire(lock: NamedLock, request: LockRequest): Promise<Held | null> {
-  const { mode, ifAvailable, steal, signal, timeoutMs } = request;
-  if (ifAvailable) return lock.tryAcquire({ mode });
-  if (!steal) return lock.acquireInOrder({ mode, signal, timeoutMs });
-  for (;;) {
-    const held = lock.steal();
-    if (held !== null) return held;
-    await sleep(STEAL_AGAIN_MS);
+  };
+  const call = (hold: Hold | null): void => {
+    if (signal !== undefined) forgetAbort(signal, request);
+    if (signal?.aborted === true) hold?.decline();
+    else if (hold === null) resolve(promised(() => callback(null)));
+    else keep(hold, callback, resolve, fail);
+  };
+  try {
+    const want = { mode, steal, signal, ownPlace: true, waitMs: ifAvailable ? 0 : timeoutMs };
+    lock.request(want, ifAvailable, (hold) => void setImmediate(call, hold), fail);
+  } catch (error) {
+    fail(error);
   }
 }
 
 type Resolve = (result: unknown) => void;
 type Reject = (reason: unknown) => void;
 
-/** Until the callback's result has settled. The request settles after the release, unless the lock was stolen before. */
-function hold(held: Held, callback: LockRequest['callback'], resolve: Resolve, reject: Reject): void {
-  const signal = signalOf(held);
-  if (signal.aborted) reject(signal.reason);
-  else onAbort(signal, held, reject);
-  const waiting = promised(() => callback(new GrantedLock(held)));
+/** Until the callback's result has settled. The request settles after the release, unless the lock was lost before. */
+function keep(hold: Hold, callback: LockRequest['callback'], resolve: Resolve, reject: Reject): void {
+  const signal = signalOf(hold, reject);
+  if (signal === undefined) return;
+  const lost = (): void => reject(new DOMException(hold.lost?.message, { name: 'AbortError', cause: hold.lost }));
+  if (signal.aborted) lost();
+  else onAbort(signal, hold, lost);
+  const waiting = promised(() => callback(hold));
   const done = (): void => {
-    held.release(); // rejects the request if it finds the lock stolen
-    forgetAbort(signal, held);
-    resolve(waiting);
+    const answer = hold.giveBack(); // rejects the request if it finds the lock lost
+    const settle = (): void => {
+      forgetAbort(signal, hold);
+      resolve(waiting);
+    };
+    if (typeof answer === 'boolean') settle();
+    else void answer.then(settle);
   };
   waiting.then(done, done);
 }
 
-/** Where it cannot be watched for a theft, as without a descriptor left, the lock is not kept either. */
-function signalOf(held: Held): AbortSignal {
+/** Where it cannot be watched for a loss, as without a descriptor left, the lock is not kept either. */
+function signalOf(hold: Hold, reject: Reject): AbortSignal | undefined {
   try {
-    return held.signal;
+    return hold.signal;
   } catch (error) {
-    decline(held);
-    throw error;
+    hold.decline();
+    reject(error);
+    return undefined;
   }
 }
 
@@ -232,7 +236,8 @@ function promised(call: () => unknown): Promise<unknown> {
  * ```
  */
 export function createLocks(options?: LocksOptions): LockManager {
-  return makeManager(parseLocksOptions('createLocks()', options).namespace);
+  const { namespace, store } = parseLocksOptions('createLocks()', options);
+  return makeManager(namespace, store);
 }
 
 /** Locks of the default namespace by the Web Locks API: `navigator.locks` of the web platform, for processes. */

@@ -1,8 +1,9 @@
 // The lock that does not reach beyond its process, so that the difference can be seen and tested.
 
+import { Hold, type HoldSubject } from '../hold.js';
 import { checkLockName } from '../names.js';
-import { EAGAIN, failureOf, native, type Handle } from '../native.js';
-import { HeldOnce, type Held } from './held.js';
+import { addon, EAGAIN, failureOf, type Handle } from '../native.js';
+import type { Grant } from '../store.js';
 
 /**
  * A lock of this process alone: an unnamed semaphore, `sem_init(…, 0, 1)`, in its memory. It is what `threading.Lock`
@@ -14,64 +15,36 @@ import { HeldOnce, type Held } from './held.js';
 export class ThreadLock {
   /** The name as it was given. */
   readonly name: string;
+  readonly #subject: HoldSubject;
   #handle: Handle | undefined;
 
   /** @throws {@link SemlockError} `ERR_SEMLOCK_NAME` unless `name` is a non-empty string. */
   constructor(name: string) {
     checkLockName('new ThreadLock()', name);
     this.name = name;
+    const opened = {
+      release: ({ id }: Grant) => addon().threadPost(id as Handle) === 0,
+      onLost: () => undefined, // nobody can steal it
+      lock: this, // keeps the handle alive
+    };
+    this.#subject = { name, namespace: '', quiet: true, opened };
   }
 
   /** Takes the lock if it is free, and returns at once: `null` when a thread of this process holds it. */
-  tryAcquire(): Held | null {
+  tryAcquire(): Hold | null {
     const handle = (this.#handle ??= open(this, this.name));
-    const token = native.threadTryWait(handle);
-    if (token > 0) return new ThreadHeld(this, handle, token);
+    const token = addon().threadTryWait(handle);
+    if (token > 0) return new Hold(this.#subject, 'exclusive', { id: handle, token, abandoned: false });
     if (token === -EAGAIN) return null;
     throw failureOf(-token, 'sem_trywait', this.name);
   }
 }
 
-class ThreadHeld extends HeldOnce {
-  readonly mode = 'exclusive';
-  readonly token: number;
-  readonly abandoned = false;
-  readonly #lock: ThreadLock; // keeps the handle alive
-  readonly #handle: Handle;
-  #signal: AbortSignal | undefined;
-  #released = false;
-
-  constructor(lock: ThreadLock, handle: Handle, token: number) {
-    super();
-    this.token = token;
-    this.#lock = lock;
-    this.#handle = handle;
-  }
-
-  get name(): string {
-    return this.#lock.name;
-  }
-
-  get released(): boolean {
-    return this.#released;
-  }
-
-  /** Never aborts: nobody can steal it. */
-  get signal(): AbortSignal {
-    return (this.#signal ??= new AbortController().signal);
-  }
-
-  protected giveBack(): boolean {
-    this.#released = true;
-    return native.threadPost(this.#handle) === 0;
-  }
-}
-
 function open(owner: ThreadLock, name: string): Handle {
-  const handle = native.threadOpen(name);
+  const handle = addon().threadOpen(name);
   forgotten.register(owner, handle);
   return handle;
 }
 
 /** Frees the native handle of a lock that nobody refers to any more. */
-const forgotten = new FinalizationRegistry<Handle>((handle) => native.threadClose(handle));
+const forgotten = new FinalizationRegistry<Handle>((handle) => addon().threadClose(handle));

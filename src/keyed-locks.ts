@@ -1,13 +1,11 @@
 // The lock objects behind names that are made while the program runs. Opening one anew for each use would be slow, and
 // keeping all of them would let those who choose the names fill the memory.
 
-import { NamedLock } from './named-lock.js';
-
 /**
  * Keeps the locks that were used last, `capacity` at most and half of that at least. One that is dropped while it is
- * held stays held: its `Held` lives on, and the next object of that name is the same lock.
+ * held stays held: its `Hold` lives on, and the next object of that name is the same lock.
  */
-export class KeyedLocks<L extends object> {
+export class KeyedLocks<L extends Closable> {
   readonly #open: (name: string) => L;
   readonly #half: number;
   readonly #kept: Kept<L> = { recent: new Map(), older: new Map() };
@@ -23,7 +21,7 @@ export class KeyedLocks<L extends object> {
     const kept = this.#kept;
     const recent = kept.recent.get(name);
     if (recent !== undefined) return recent;
-    const lock = kept.older.get(name) ?? this.#opened(name);
+    const lock = kept.older.get(name) ?? this.#open(name);
     kept.older.delete(name);
     if (kept.recent.size >= this.#half) {
       closeAll(kept.older);
@@ -33,12 +31,11 @@ export class KeyedLocks<L extends object> {
     kept.recent.set(name, lock);
     return lock;
   }
+}
 
-  #opened(name: string): L {
-    const lock = this.#open(name);
-    if (lock instanceof NamedLock) lock.closeByHand();
-    return lock;
-  }
+/** A lock whose owner says when it is done with it. */
+interface Closable {
+  close(): void;
 }
 
 /** Two generations, so that a name that is in use costs one look and no change. */
@@ -48,14 +45,11 @@ interface Kept<L> {
 }
 
 /** For the caches that nobody refers to any more, as those of a middleware that was taken out of service. */
-const forgotten = new FinalizationRegistry<Kept<object>>(({ recent, older }) => {
+const forgotten = new FinalizationRegistry<Kept<Closable>>(({ recent, older }) => {
   closeAll(recent);
   closeAll(older);
 });
 
-/** Other locks than ours, such as those of a user's store, have nothing to close. */
-function closeAll(locks: Map<string, object>): void {
-  for (const lock of locks.values()) {
-    if (lock instanceof NamedLock) lock.close();
-  }
+function closeAll(locks: Map<string, Closable>): void {
+  for (const lock of locks.values()) lock.close();
 }

@@ -3,11 +3,11 @@
 // https://w3c.github.io/web-locks/#api-lock-manager-request
 
 import { describe } from '../errors.js';
+import type { Hold } from '../hold.js';
 import { integer, optionError, type OptionRule } from '../options.js';
-import type { GrantedLock } from './granted-lock.js';
-import type { LockMode } from './held.js';
-import { MAX_TIMER_MS } from './named-lock.js';
-import { MAX_PERMITS } from './semaphore.js';
+import { MAX_PERMITS } from '../semaphore.js';
+import type { LockMode } from '../store.js';
+import { MAX_TIMER_MS } from '../stored-lock.js';
 
 /**
  * Options of {@link LockManager.request}. `permits` and `timeoutMs` are not part of the Web Locks API; nor is any
@@ -35,7 +35,7 @@ export interface LockRequestOptions {
 /** A request with all its options, converted. */
 export interface LockRequest {
   readonly name: string;
-  readonly callback: (lock: GrantedLock | null) => unknown;
+  readonly callback: (lock: Hold | null) => unknown;
   readonly mode: LockMode;
   readonly ifAvailable: boolean;
   readonly steal: boolean;

@@ -1,7 +1,9 @@
 // Mutual exclusion between processes: one permit.
 
-import { flag, optionParser, text } from '../options.js';
-import { NamedLock } from './named-lock.js';
+import { storeOption } from './default-store.js';
+import { flag, optionParser, text } from './options.js';
+import type { LockStore } from './store.js';
+import { StoredLock } from './stored-lock.js';
 
 /** Options of {@link Lock}. */
 export interface LockOptions {
@@ -17,9 +19,13 @@ export interface LockOptions {
    * `false`. Then a permit that is missing without a known holder is left alone, because it may be theirs.
    */
   foreign?: boolean;
+  /** Where the lock lives. Default: between all processes of this machine, or what `setDefaultStore()` says. */
+  store?: LockStore;
 }
 
-const parseLockOptions = optionParser<LockOptions>()({ namespace: text(), posixName: text(), foreign: flag() });
+/** One rule for each of {@link LockOptions}. */
+export const lockRules = { namespace: text(), posixName: text(), foreign: flag(), store: storeOption };
+const parseLockOptions = optionParser<LockOptions>()(lockRules);
 
 /**
  * A lock that one holder at a time can have, in all processes of this user on this machine. The same name in the same
@@ -35,7 +41,7 @@ const parseLockOptions = optionParser<LockOptions>()({ namespace: text(), posixN
  * }
  * ```
  */
-export class Lock extends NamedLock {
+export class Lock extends StoredLock {
   /**
    * @param name - any non-empty string.
    * @throws {@link SemlockError} `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`.

@@ -1,10 +1,11 @@
 // Who has a reentrant lock in this thread, and how often: an async context, the thread as a whole, or whoever has the
-// `Held` in hand.
+// `Hold` in hand.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-import { SemlockError } from '../errors.js';
-import { HeldOnce, type Held, type LockMode } from './held.js';
+import { SemlockError } from './errors.js';
+import { Hold, type HoldSubject } from './hold.js';
+import type { Grant } from './store.js';
 
 /** What the current async context owns, by the keys of the locks. Contexts that are started inside of it inherit it. */
 const contexts = new AsyncLocalStorage<ReadonlyMap<string, Ownership>>();
@@ -14,15 +15,17 @@ const threadOwned = new Map<string, Ownership>();
 
 /** A lock that was acquired once and is taken again and again, until all of that is released. */
 export class Ownership {
-  readonly held: Held;
+  readonly hold: Hold;
   readonly #key: string;
   readonly #owner: 'context' | 'thread' | 'bearer';
+  readonly #subject: HoldSubject;
   #count = 0;
 
-  private constructor(key: string, held: Held, owner: 'context' | 'thread' | 'bearer') {
+  private constructor(key: string, hold: Hold, owner: 'context' | 'thread' | 'bearer') {
     this.#key = key;
-    this.held = held;
+    this.hold = hold;
     this.#owner = owner;
+    this.#subject = { name: hold.name, namespace: '', quiet: true, opened: this };
   }
 
   /** What the async context that calls this owns of that lock; nothing, if it was released or stolen. */
@@ -36,22 +39,22 @@ export class Ownership {
   }
 
   /** Calls `work` in a new async context that owns the lock. */
-  static inContext<T>(key: string, held: Held, work: (mine: Ownership) => T): T {
-    const mine = new Ownership(key, held, 'context');
+  static inContext<T>(key: string, hold: Hold, work: (mine: Ownership) => T): T {
+    const mine = new Ownership(key, hold, 'context');
     const others = [...(contexts.getStore() ?? [])].filter(([, { isOver }]) => !isOver);
     return contexts.run(new Map([...others, [key, mine]]), () => work(mine));
   }
 
   /** Makes this thread the owner. */
-  static inThread(key: string, held: Held): Ownership {
-    const mine = new Ownership(key, held, 'thread');
+  static inThread(key: string, hold: Hold): Ownership {
+    const mine = new Ownership(key, hold, 'thread');
     threadOwned.set(key, mine);
     return mine;
   }
 
-  /** Makes whoever has the `Held` the owner. Nobody else can take the lock again. */
-  static ofBearer(key: string, held: Held): Ownership {
-    return new Ownership(key, held, 'bearer');
+  /** Makes whoever has the `Hold` the owner. Nobody else can take the lock again. */
+  static ofBearer(key: string, hold: Hold): Ownership {
+    return new Ownership(key, hold, 'bearer');
   }
 
   /** Whether all that was entered has been left. */
@@ -60,66 +63,35 @@ export class Ownership {
   }
 
   /** Takes the lock once more. */
-  enter(): Held {
+  enter(): Hold {
     this.#count += 1;
-    return new ReentrantHeld(this);
+    return new Hold(this.#subject, this.hold.mode, this.hold);
   }
 
   /** Gives back what one {@link enter} took; the lock itself with the last one. */
-  leave(): boolean {
+  release(): boolean | Promise<boolean> {
+    this.#checkOwner();
     this.#count -= 1;
     if (this.#count > 0) return true;
     if (threadOwned.get(this.#key) === this) threadOwned.delete(this.#key);
-    return this.held.release();
+    return this.hold.giveBack();
+  }
+
+  onLost(_grant: Grant, tell: (why: string, cause?: unknown) => void): void {
+    const { signal } = this.hold;
+    const lost = () => tell('its owner has lost it', signal.reason);
+    if (signal.aborted) lost();
+    else signal.addEventListener('abort', lost, { once: true });
   }
 
   /** @throws {@link SemlockError} `ERR_SEMLOCK_NOT_OWNER` in another async context than the owner. */
-  checkOwner(): void {
+  #checkOwner(): void {
     if (this.#owner !== 'context' || contexts.getStore()?.get(this.#key) === this) return;
-    const message = `the lock "${this.held.name}" belongs to another async context, which alone can release it`;
-    throw new SemlockError('ERR_SEMLOCK_NOT_OWNER', message, { lockName: this.held.name });
+    const message = `the lock "${this.hold.name}" belongs to another async context, which alone can release it`;
+    throw new SemlockError('ERR_SEMLOCK_NOT_OWNER', message, { lockName: this.hold.name });
   }
 }
 
 function live(ownership: Ownership | undefined): Ownership | undefined {
-  return ownership === undefined || ownership.isOver || ownership.held.signal.aborted ? undefined : ownership;
-}
-
-class ReentrantHeld extends HeldOnce {
-  readonly mode: LockMode;
-  readonly token: number;
-  readonly abandoned: boolean;
-  readonly #ownership: Ownership;
-  #released = false;
-
-  constructor(ownership: Ownership) {
-    super();
-    const { mode, token, abandoned } = ownership.held;
-    this.mode = mode;
-    this.token = token;
-    this.abandoned = abandoned;
-    this.#ownership = ownership;
-  }
-
-  get name(): string {
-    return this.#ownership.held.name;
-  }
-
-  get signal(): AbortSignal {
-    return this.#ownership.held.signal;
-  }
-
-  get released(): boolean {
-    return this.#released;
-  }
-
-  override release(): boolean {
-    if (!this.#released) this.#ownership.checkOwner();
-    return super.release();
-  }
-
-  protected giveBack(): boolean {
-    this.#released = true;
-    return this.#ownership.leave();
-  }
+  return ownership === undefined || ownership.isOver || ownership.hold.signal.aborted ? undefined : ownership;
 }

@@ -2,7 +2,7 @@
 
 import { SemlockError } from '../errors.js';
 import { checkPosixName } from '../names.js';
-import { attempt, CREATE, EAGAIN, EOVERFLOW, failureOf, native, type Handle } from '../native.js';
+import { addon, attempt, CREATE, EAGAIN, EOVERFLOW, failureOf, type Handle } from '../native.js';
 import { integer, optionError, optionParser } from '../options.js';
 
 /** Options of {@link NamedSemaphore.create} and {@link NamedSemaphore.createExclusive}. */
@@ -15,10 +15,13 @@ export interface NamedSemaphoreOptions {
   maxValue?: number;
 }
 
-const maxValueRule = integer(0, native.semValueMax);
+/** Of Linux, glibc and musl. */
+const SEM_VALUE_MAX = 2 ** 31 - 1;
+
+const maxValueRule = integer(0, SEM_VALUE_MAX);
 const parseOpenOptions = optionParser<Pick<NamedSemaphoreOptions, 'maxValue'>>()({ maxValue: maxValueRule });
 const parseCreateOptions = optionParser<NamedSemaphoreOptions>()({
-  value: integer(0, native.semValueMax, 1),
+  value: integer(0, SEM_VALUE_MAX, 1),
   mode: integer(0, 0o777, 0o600),
   maxValue: maxValueRule,
 });
@@ -92,7 +95,7 @@ export class NamedSemaphore {
    */
   static unlink(name: string): void {
     checkPosixName('NamedSemaphore.unlink()', name);
-    attempt(name, () => native.semUnlink(name));
+    attempt(name, () => addon().semUnlink(name));
   }
 
   static #create(owner: string, name: string, create: 1 | 2, options: NamedSemaphoreOptions | undefined) {
@@ -105,8 +108,8 @@ export class NamedSemaphore {
 
   static #open(owner: string, name: string, create: 0 | 1 | 2, mode: number, value: number, maxValue?: number) {
     checkPosixName(owner, name);
-    const handle = attempt(name, () => native.semOpen(name, create, mode, value));
-    return new NamedSemaphore(name, handle, maxValue ?? native.semValueMax);
+    const handle = attempt(name, () => addon().semOpen(name, create, mode, value));
+    return new NamedSemaphore(name, handle, maxValue ?? SEM_VALUE_MAX);
   }
 
   /**
@@ -116,7 +119,7 @@ export class NamedSemaphore {
    * @throws {@link SemlockError} `ERR_SEMLOCK_CLOSED` after {@link close}.
    */
   tryWait(): boolean {
-    const result = native.semTryWait(this.#opened());
+    const result = addon().semTryWait(this.#opened());
     if (result === 0) return true;
     if (result === -EAGAIN) return false;
     throw failureOf(-result, 'sem_trywait', this.name);
@@ -130,9 +133,9 @@ export class NamedSemaphore {
   post(): void {
     const handle = this.#opened();
     const result =
-      this.#maxValue < native.semValueMax && native.semValue(handle) >= this.#maxValue
+      this.#maxValue < SEM_VALUE_MAX && addon().semValue(handle) >= this.#maxValue
         ? -EOVERFLOW
-        : native.semPost(handle);
+        : addon().semPost(handle);
     if (result !== 0) throw failureOf(-result, 'sem_post', this.name);
   }
 
@@ -142,12 +145,12 @@ export class NamedSemaphore {
    * @throws {@link SemlockError} `ERR_SEMLOCK_CLOSED` after {@link close}.
    */
   get value(): number {
-    return native.semValue(this.#opened());
+    return addon().semValue(this.#opened());
   }
 
   /** Lets go of the semaphore; its value and its name stay as they are. Closing again does nothing. */
   close(): void {
-    if (this.#handle !== undefined) native.semClose(this.#handle);
+    if (this.#handle !== undefined) addon().semClose(this.#handle);
     this.#handle = undefined;
   }
 

@@ -2,12 +2,22 @@
 // processes, so that processes take turns however many wait in each. Requests of the Web Locks API stand there
 // themselves, because that API promises the order of all requests, and shows them.
 
-import { attempt, BUSY, DELIVERED, native, QUEUED, type Handle, type NativeMode } from '../native.js';
-import { countWaiting, listen, unlisten } from './events.js';
+import {
+  addon,
+  attempt,
+  BUSY,
+  DELIVERED,
+  FIELDS_PER_EVENT,
+  lastAbandoned,
+  lastToken,
+  QUEUED,
+  type Handle,
+  type NativeMode,
+} from '../../native.js';
 
 /** What a wait asks for, and whom to tell. Exactly one of the two is called, once. */
 export interface WaitRequest {
-  readonly lock: { readonly name: string; readonly handle: Handle };
+  readonly lock: { readonly id: { readonly name: string }; readonly handle: Handle };
   readonly mode: NativeMode;
   /** Stands in the queue between processes by itself, not only when it is the head of its thread. */
   readonly ownPlace: boolean;
@@ -26,7 +36,7 @@ const queues = new Map<string, WaitQueue>();
 
 /** Whether others wait for that lock in this thread. */
 export function isWaitedFor(key: string): boolean {
-  return queues.get(key)?.hasRequests ?? false;
+  return queues.size > 0 && (queues.get(key)?.hasRequests ?? false);
 }
 
 /** Puts `request` at the end of the line. */
@@ -81,16 +91,16 @@ class WaitQueue {
     for (const next of this.#requests) {
       if (this.#places.has(next)) continue;
       if (!this.#mayTakePlace(next)) return;
-      const entry = native.lockWait(next.lock.handle, next.mode);
+      const entry = addon().lockWait(next.lock.handle, next.mode);
       if (entry === BUSY) {
         this.#tryLater();
         return;
       }
       if (entry === QUEUED) {
-        this.#awaitGrant(next, native.lockResult[0]!);
+        this.#awaitGrant(next, lastToken());
       } else {
         this.#remove(next);
-        if (entry >= 0) next.granted(entry, native.lockResult[0]!, native.lockResult[1] !== 0);
+        if (entry >= 0) next.granted(entry, lastToken(), lastAbandoned());
         else next.failed(lastError(next));
       }
     }
@@ -134,14 +144,59 @@ class WaitQueue {
 /** A grant that is there already, or on its way, is given back. */
 function withdraw(request: WaitRequest, id: number): void {
   unlisten(id);
-  if (native.lockCancel(request.lock.handle, id) !== DELIVERED) return;
-  listen(id, (entry, token, abandoned) => native.lockDecline(request.lock.handle, entry, token, abandoned));
+  if (addon().lockCancel(request.lock.handle, id) !== DELIVERED) return;
+  listen(id, (entry, token, abandoned) => addon().lockDecline(request.lock.handle, entry, token, abandoned));
 }
 
 function lastError({ lock }: WaitRequest): unknown {
   try {
-    return attempt(lock.name, () => native.lockError());
+    return attempt(lock.id.name, () => addon().lockError());
   } catch (error) {
     return error;
   }
+}
+
+// What the addon tells this thread: grants of its waits, and thefts of permits that it watches. They come in batches,
+// through an inbox that the event loop polls (native/core/inbox.h).
+
+/** Called once, with what became of a wait or a watched permit: {@link STOLEN}, or the entry that was granted. */
+type EventListener = (entry: number, token: number, abandoned: boolean) => void;
+
+const listeners = new Map<number, EventListener>();
+let subscribed = false;
+let waiting = 0;
+
+/** To be called before the addon is asked to wait or to watch. */
+export function subscribe(): void {
+  if (subscribed) return;
+  subscribed = true;
+  const { lockEvents } = addon();
+  addon().lockOnEvents((count) => {
+    // A copy, where a listener that runs the event loop itself could have the next events written over the rest.
+    const events = count === 1 ? lockEvents : lockEvents.slice(0, count * FIELDS_PER_EVENT);
+    for (let at = 0; at < count * FIELDS_PER_EVENT; at += FIELDS_PER_EVENT) {
+      const id = events[at]!;
+      const listener = listeners.get(id);
+      listeners.delete(id);
+      listener?.(events[at + 1]!, events[at + 2]!, events[at + 3] !== 0);
+    }
+  });
+}
+
+/** Has `listener` called with the event of that id. */
+export function listen(id: number, listener: EventListener): void {
+  listeners.set(id, listener);
+}
+
+/** For an event that will not come any more. */
+export function unlisten(id: number): void {
+  listeners.delete(id);
+}
+
+/** Somebody waits (+1), or does not any more (-1). As long as there is one, the event loop is kept running. */
+function countWaiting(change: 1 | -1): void {
+  subscribe();
+  const before = waiting;
+  waiting += change;
+  if ((before === 0) !== (waiting === 0)) addon().lockKeepAlive(waiting > 0);
 }

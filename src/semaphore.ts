@@ -1,8 +1,8 @@
 // A bounded number of holders between processes.
 
-import { flag, integer, optionError, optionParser, text } from '../options.js';
-import type { LockOptions } from './lock.js';
-import { NamedLock } from './named-lock.js';
+import { lockRules, type LockOptions } from './lock.js';
+import { integer, optionError, optionParser } from './options.js';
+import { StoredLock } from './stored-lock.js';
 
 /** Options of {@link Semaphore}. */
 export interface SemaphoreOptions extends LockOptions {
@@ -14,10 +14,8 @@ export interface SemaphoreOptions extends LockOptions {
 export const MAX_PERMITS = 1024;
 
 const parseSemaphoreOptions = optionParser<SemaphoreOptions>()({
+  ...lockRules,
   permits: integer(1, MAX_PERMITS),
-  namespace: text(),
-  posixName: text(),
-  foreign: flag(),
 });
 
 /**
@@ -31,7 +29,7 @@ const parseSemaphoreOptions = optionParser<SemaphoreOptions>()({
  * await thumbnails.run(() => renderThumbnail(file));
  * ```
  */
-export class Semaphore extends NamedLock {
+export class Semaphore extends StoredLock {
   /**
    * @param name - any non-empty string.
    * @throws {@link SemlockError} `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`.

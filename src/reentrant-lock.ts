@@ -1,10 +1,10 @@
 // A lock that its holder can take again, as code needs that takes a lock and calls other code that does the same.
 
-import { abortSignal, flag, integer, optionParser, text } from '../options.js';
-import type { Held } from './held.js';
-import type { LockOptions } from './lock.js';
-import { MAX_TIMER_MS, NamedLock } from './named-lock.js';
+import type { Hold } from './hold.js';
+import { lockRules, type LockOptions } from './lock.js';
+import { abortSignal, flag, integer, optionError, optionParser } from './options.js';
 import { Ownership } from './ownership.js';
+import { MAX_TIMER_MS, StoredLock } from './stored-lock.js';
 
 /** Options of {@link RLock.acquireSync}. */
 export interface RLockSyncOptions {
@@ -16,12 +16,14 @@ export interface RLockSyncOptions {
 export interface RLockOptions extends RLockSyncOptions {
   /** Ends the wait when it aborts. */
   signal?: AbortSignal;
+  /** Do not wait: `null` when the lock is neither free nor this caller's. Default `false`. Not for `run`. */
+  ifAvailable?: boolean;
 }
 
 const timeoutMs = integer(0, MAX_TIMER_MS);
-const parseMakeOptions = optionParser<LockOptions>()({ namespace: text(), posixName: text(), foreign: flag() });
+const parseMakeOptions = optionParser<LockOptions>()(lockRules);
 const parseSyncOptions = optionParser<RLockSyncOptions>()({ timeoutMs });
-const parseOptions = optionParser<RLockOptions>()({ timeoutMs, signal: abortSignal() });
+const parseOptions = optionParser<RLockOptions>()({ timeoutMs, signal: abortSignal(), ifAvailable: flag() });
 
 /**
  * A reentrant lock between processes: its owner can take it again at once, and it is free when all of that is released.
@@ -35,7 +37,7 @@ const parseOptions = optionParser<RLockOptions>()({ timeoutMs, signal: abortSign
  *   has ended keeps the lock only while it has taken it itself. What is started elsewhere is another context.
  * - {@link tryAcquire} and {@link acquireSync}, outside of such a callback: the thread. Release before the next `await`:
  *   whatever runs in the thread meanwhile is the owner too.
- * - {@link acquire}, outside of such a callback: whoever has the {@link Held}. A promise cannot mark the context that
+ * - {@link acquire}, outside of such a callback: whoever has the {@link Hold}. A promise cannot mark the context that
  *   awaits it, so nobody can take it again, and who tries waits for ever. Use `run` where the lock is taken again.
  *
  * What an async context has acquired, only that context can release: elsewhere `release()` throws
@@ -49,14 +51,14 @@ const parseOptions = optionParser<RLockOptions>()({ timeoutMs, signal: abortSign
  * ```
  */
 export class RLock {
-  readonly #lock: NamedLock;
+  readonly #lock: StoredLock;
 
   /**
    * @param name - any non-empty string.
    * @throws {@link SemlockError} `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`.
    */
   constructor(name: string, options?: LockOptions) {
-    this.#lock = new NamedLock('new RLock()', name, { ...parseMakeOptions('new RLock()', options), permits: 1 });
+    this.#lock = new StoredLock('new RLock()', name, { ...parseMakeOptions('new RLock()', options), permits: 1 });
   }
 
   /** The name as it was given. */
@@ -85,7 +87,7 @@ export class RLock {
    * @returns `null` when another has it.
    * @throws {@link SemlockError} as {@link Lock.tryAcquire}.
    */
-  tryAcquire(): Held | null {
+  tryAcquire(): Hold | null {
     return this.#again() ?? this.#forThread(this.#lock.tryAcquire());
   }
 
@@ -96,7 +98,7 @@ export class RLock {
    * @returns `null` when `timeoutMs` is over.
    * @throws {@link SemlockError} as {@link Lock.acquireSync}.
    */
-  acquireSync(options?: RLockSyncOptions): Held | null {
+  acquireSync(options?: RLockSyncOptions): Hold | null {
     const limits = parseSyncOptions('acquireSync()', options);
     return this.#again() ?? this.#forThread(this.#lock.acquireSync(limits));
   }
@@ -106,12 +108,17 @@ export class RLock {
    *
    * @throws {@link SemlockError} rejects as {@link Lock.acquire}.
    */
-  async acquire(options?: RLockOptions): Promise<Held> {
+  acquire(options: RLockOptions & { ifAvailable: true }): Promise<Hold | null>;
+  acquire(options?: RLockOptions & { ifAvailable?: false }): Promise<Hold>;
+  acquire(options?: RLockOptions): Promise<Hold | null>;
+  async acquire(options?: RLockOptions): Promise<Hold | null> {
     const limits = parseOptions('acquire()', options);
     limits.signal?.throwIfAborted();
     const key = this.#lock.key;
-    const mine = Ownership.ofContext(key) ?? Ownership.ofBearer(key, await this.#lock.acquire(limits));
-    return mine.enter();
+    const mine = Ownership.ofContext(key);
+    if (mine !== undefined) return mine.enter();
+    const hold = await this.#lock.acquire(limits);
+    return hold === null ? null : Ownership.ofBearer(key, hold).enter();
   }
 
   /**
@@ -121,31 +128,26 @@ export class RLock {
    * @returns what `work` returned.
    * @throws {@link SemlockError} rejects as {@link Lock.acquire}.
    */
-  async run<T>(work: (held: Held) => T | PromiseLike<T>, options?: RLockOptions): Promise<Awaited<T>> {
-    const limits = parseOptions('run()', options);
+  async run<T>(
+    work: (hold: Hold) => T | PromiseLike<T>,
+    options?: RLockOptions & { ifAvailable?: false },
+  ): Promise<Awaited<T>> {
+    const { ifAvailable, ...limits } = parseOptions('run()', options);
+    if (ifAvailable === true) throw optionError('run()', 'ifAvailable', true, 'absent: run() has nothing to call then');
     limits.signal?.throwIfAborted();
     const key = this.#lock.key;
     const mine = Ownership.ofContext(key);
-    if (mine !== undefined) return await runIn(mine, work);
-    return await Ownership.inContext(key, await this.#lock.acquire(limits), (fresh) => runIn(fresh, work));
+    if (mine !== undefined) return await mine.enter().during(work);
+    return await Ownership.inContext(key, await this.#lock.acquire(limits), (fresh) => fresh.enter().during(work));
   }
 
   /** For the synchronous calls. */
-  #again(): Held | undefined {
+  #again(): Hold | undefined {
     const key = this.#lock.key;
     return (Ownership.ofContext(key) ?? Ownership.ofThread(key))?.enter();
   }
 
-  #forThread(held: Held | null): Held | null {
-    return held === null ? null : Ownership.inThread(this.#lock.key, held).enter();
-  }
-}
-
-async function runIn<T>(mine: Ownership, work: (held: Held) => T | PromiseLike<T>): Promise<Awaited<T>> {
-  const held = mine.enter();
-  try {
-    return await work(held);
-  } finally {
-    held.release();
+  #forThread(hold: Hold | null): Hold | null {
+    return hold === null ? null : Ownership.inThread(this.#lock.key, hold).enter();
   }
 }

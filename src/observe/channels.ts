@@ -17,9 +17,15 @@ export interface LockMessage {
   readonly token: number | undefined;
   /**
    * In milliseconds, how long was waited for the lock (`acquired`, `busy`, `waited`, `abandoned`), or how long it was
-   * held (`released`, `orphaned`, `stolen`). `undefined` when nobody listened yet as that began.
+   * held (`released`, `orphaned`, `lost`). `undefined` when nobody listened yet as that began.
    */
   readonly durationMs: number | undefined;
+}
+
+/** What subscribers of the channel `semlock:lost` are given. */
+export interface LostMessage extends LockMessage {
+  /** Why, with the code `ERR_SEMLOCK_LOST`. */
+  readonly reason: Error;
 }
 
 /** All channels; the README says when each is told something. */
@@ -30,13 +36,15 @@ export const channels = {
   released: channel('semlock:released'),
   abandoned: channel('semlock:abandoned'),
   orphaned: channel('semlock:orphaned'),
-  stolen: channel('semlock:stolen'),
+  lost: channel('semlock:lost'),
 } as const;
 
 /** A lock, as messages call it. */
 export interface LockSubject {
   readonly name: string;
   readonly namespace: string;
+  /** Nobody is told of it: it only stands for a lock that is told of. */
+  readonly quiet?: boolean;
 }
 
 /** The message that {@link publish} sends. */
@@ -57,7 +65,19 @@ export function publish(
   token?: number,
   durationMs?: number,
 ): void {
-  if (to.hasSubscribers) to.publish(lockMessage(lock, mode, token, durationMs));
+  if (to.hasSubscribers && lock.quiet !== true) to.publish(lockMessage(lock, mode, token, durationMs));
+}
+
+/** Tells that a hold was lost. */
+export function publishLost(
+  lock: LockSubject,
+  mode: LockMessage['mode'],
+  token: number,
+  durationMs: number | undefined,
+  reason: Error,
+): void {
+  if (!channels.lost.hasSubscribers || lock.quiet === true) return;
+  channels.lost.publish({ ...lockMessage(lock, mode, token, durationMs), reason } satisfies LostMessage);
 }
 
 /** Now, as the beginning of a wait. */
@@ -69,8 +89,8 @@ export function waitBegins(): number | undefined {
 
 /** Now, as the beginning of a hold. */
 export function holdBegins(): number | undefined {
-  const { released, orphaned, stolen } = channels;
-  const observed = released.hasSubscribers || orphaned.hasSubscribers || stolen.hasSubscribers;
+  const { released, orphaned, lost } = channels;
+  const observed = released.hasSubscribers || orphaned.hasSubscribers || lost.hasSubscribers;
   return observed ? performance.now() : undefined;
 }
 

@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, rmdirSync, rmSync, symlinkSync, writeFileSync } 
 
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
-import { Lock } from '../../../src/lock/lock.js';
-import { locks } from '../../../src/lock/lock-manager.js';
-import { NamedSemaphore } from '../../../src/lock/named-semaphore.js';
-import { Semaphore } from '../../../src/lock/semaphore.js';
+import { Lock } from '../../../src/lock.js';
+import { locks } from '../../../src/web-locks/lock-manager.js';
+import { NamedSemaphore } from '../../../src/primitives/named-semaphore.js';
+import { Semaphore } from '../../../src/semaphore.js';
 import { startHolder } from '../../support/holder.js';
 import { scratchSemaphore } from '../../support/semaphore-name.js';
 import { filesOf, scratchNamespace, tableOf } from '../../support/shm.js';

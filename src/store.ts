@@ -1,0 +1,176 @@
+// The contract between locks and the places where they live. Everything above it (locks, the Web Locks API, the HTTP
+// forms, the command) is written once, over any store; a store knows this file and nothing above it.
+
+/** How a lock is held: by one alone, or by several readers together. */
+export type LockMode = 'exclusive' | 'shared';
+
+/** Which lock: two calls of {@link LockStore.open} with the same namespace and name mean the same one. */
+export interface LockId {
+  /** Keeps the locks of one app apart from those of others. */
+  readonly namespace: string;
+  /** Any string, of UTF-16 code units as they are. Different names are different locks. */
+  readonly name: string;
+  /** How many can hold it at once. All users of a name give the same number; a store refuses another one. */
+  readonly permits: number;
+  /**
+   * Whether the name was made while the program runs, and so is one of many. Whoever opens such a lock calls
+   * {@link StoreLock.close} when it is done with it.
+   */
+  readonly keyed: boolean;
+  /** The POSIX name of its semaphore: that is the lock then, in whatever namespace. Only in stores that can `foreign`. */
+  readonly posixName?: string | undefined;
+  /** Whether programs that call `sem_open` take part; absent: when there is a `posixName`. Only as that. */
+  readonly foreign?: boolean | undefined;
+}
+
+/** What a store can do. What it cannot is refused with a clear error, as early as it is known. */
+export interface StoreAbilities {
+  /** Its locks answer at once, without a promise: {@link StoreLock.trySync} and {@link StoreLock.acquireSync}. */
+  readonly sync: boolean;
+  /** Its locks can be waited for. */
+  readonly wait: boolean;
+  /** Readers can hold its locks together. */
+  readonly share: boolean;
+  /** A lock can be taken from its holder. */
+  readonly steal: boolean;
+  /** A lock can have more than one permit. */
+  readonly permits: boolean;
+  /** Programs that know nothing of semlock can take part, by a POSIX semaphore. Default `false`. */
+  readonly foreign?: boolean;
+}
+
+/** A place where locks live: this machine, the memory of one thread, a server. */
+export interface LockStore {
+  /** Names it in messages, as `process` or `memory`. */
+  readonly name: string;
+  readonly can: StoreAbilities;
+  /** The lock of that identity. Nothing is asked of the system yet, and nothing acquired. */
+  open(id: LockId): StoreLock;
+  /** Who holds and who waits in all processes: in a namespace; or for a semaphore, in stores that can `foreign`. */
+  query?(where: { readonly namespace: string } | { readonly posixName: string }): Promise<LockManagerSnapshot>;
+  /** Ends the use of the store: what this process holds is released, and what waits is rejected. */
+  close?(): Promise<void>;
+}
+
+/** How a lock is asked for. */
+export interface Want {
+  readonly mode: LockMode;
+  /** How long to wait at most, in milliseconds; 0 is a try, absent is as long as it takes. */
+  readonly waitMs?: number | undefined;
+  /** Ends the wait when it aborts. It has not aborted yet. */
+  readonly signal?: AbortSignal | undefined;
+  /** Takes it from all who hold it, and before all who wait. Exclusive, and without `waitMs` and `signal`. */
+  readonly steal?: boolean;
+  /**
+   * The request has a place of its own in the line of all processes, and is seen by `query`. Otherwise the requests of
+   * one process may share a place, so that processes take turns.
+   */
+  readonly ownPlace?: boolean;
+}
+
+/**
+ * One lock, as its store has it.
+ *
+ * - **Exclusion.** No two grants that exclude each other are valid at the same time, in all processes. A grant is valid
+ *   until its release is called or its loss is told, whatever comes first.
+ * - **Order.** Requests are served in the order in which they came. A shared request does not pass an exclusive one that
+ *   waits, and no try passes anybody who waits: while somebody does, it finds the lock busy.
+ * - **Tokens** grow with every grant of a lock, in the order of the grants, whoever has them.
+ * - **Aborts.** When the signal aborts, the promise rejects with the signal's reason; or it gives the grant, if that was
+ *   there first. A grant that comes when the promise has been rejected is given back by the store, as unused.
+ * - **Errors** are of the class `SemlockError`. Whatever fails, fails closed: without a grant nobody has the lock.
+ */
+export interface StoreLock {
+  /**
+   * Takes the lock if it is free. The quick way, of stores that can `sync`: it asks no server and never waits, calls back
+   * nobody, and finds the lock busy rather than pass those who wait.
+   */
+  trySync?(mode: LockMode): Grant | null;
+  /** Blocks this thread until it has the lock; `null` when `waitMs` is over. Of stores that can `sync`. */
+  acquireSync?(mode: LockMode, waitMs: number | undefined): Grant | null;
+  /**
+   * Takes the lock when it is this request's turn; `null` when `waitMs` is over. Requests are in the order of these calls,
+   * so the place in line is taken before this returns, not in a later turn of the event loop.
+   */
+  acquire(want: Want): Promise<Grant | null>;
+  /**
+   * Gives the permit back; called once at most. From this call on the lock is not held, even if the answer takes its time.
+   * `true`: it was held until now. `false`: it had been lost before. A promise does not reject: a store that cannot
+   * reach its server sees to it that the permit comes free, and answers when it has done what it can.
+   *
+   * @param unused - nobody has worked under it, so whoever is next is told what this one was: see {@link Grant.abandoned}.
+   */
+  release(grant: Grant, unused: boolean): boolean | Promise<boolean>;
+  /**
+   * Asks to be told when this grant is lost without a release; called once at most. `tell` is called once at most, also
+   * at once, and before anybody else has the lock where the store can do that; never after {@link release} was called.
+   *
+   * @param tell - told why, as the end of a sentence: "another has stolen it".
+   */
+  onLost(grant: Grant, tell: (why: string, cause?: unknown) => void): void;
+  /** How many permits are free at this moment. Of stores that can `sync`. */
+  available?(): number;
+  /** The POSIX name of its semaphore. Of stores that can `foreign`. */
+  posixName?(): string;
+  /** Frees what it keeps open. What is held or waited for stays so, and the lock can be used again. */
+  close?(): void;
+}
+
+/** A permit that was granted. It is read at once, so {@link StoreLock.trySync} may give one object again and again. */
+export interface Grant {
+  /** A safe integer, larger than that of every earlier grant of this lock. */
+  readonly token: number;
+  /** `true` when the holder before died with the lock in hand. */
+  readonly abandoned: boolean;
+  /** The store's own; it comes back with {@link token} in {@link StoreLock.release} and {@link StoreLock.onLost}. */
+  readonly id: unknown;
+}
+
+/** What a lock that is held and a request that waits have in common. */
+export interface LockInfo {
+  /** The lock's name; of a lock with a `posixName` it is that. */
+  readonly name: string;
+  /** How it is held, or asked for. */
+  readonly mode: LockMode;
+  /** The thread that holds it or waits: the same in all that it holds and waits for, and no other's while it lives. */
+  readonly clientId: string;
+  /** The process of that thread, as that process sees its own id: in another pid namespace it has another. */
+  readonly pid: number;
+  /** When it was acquired, or when the wait for it began; exact to some 10 ms. */
+  readonly since: Date;
+}
+
+/** A permit of a lock that is held. A semaphore has one for each of its holders. */
+export interface HeldLockInfo extends LockInfo {
+  /** The fencing token, as {@link Hold.token}. */
+  readonly token: number;
+  /** `false` when the holder died with the lock in hand: it is free, and shown until somebody asks for it. */
+  readonly alive: boolean;
+}
+
+/** Permits of a lock with a `posixName` that are not there although no process of semlock has them. */
+export interface LockGap {
+  /** Its `posixName`. */
+  readonly name: string;
+  /** How many permits it has in all. */
+  readonly permits: number;
+  /**
+   * How many are missing: another program has them, or died with them. Where it died, posting the semaphore that
+   * often gives them back.
+   */
+  readonly missing: number;
+}
+
+/** What {@link LockManager.query} finds. */
+export interface LockManagerSnapshot {
+  /** All permits that are held in the namespace, those that were acquired first before others. */
+  readonly held: readonly HeldLockInfo[];
+  /**
+   * The requests that wait, those of one lock in the order in which they will be served. Of the waits that a thread has
+   * begun with {@link Lock.acquire} or its like, the first one for each lock is shown: the others stand in line behind
+   * it in that thread. Of requests of the Web Locks API all are shown, up to 64 of each thread for each lock.
+   */
+  readonly pending: readonly LockInfo[];
+  /** The lock with a `posixName`, if that was looked at and misses permits. */
+  readonly gaps: readonly LockGap[];
+}

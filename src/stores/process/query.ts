@@ -1,0 +1,25 @@
+// Who holds what, and who waits for it: a look at the locks of all processes, for people and for tools that watch over
+// them.
+
+import { namespaceId, posixNamespaceId } from '../../names.js';
+import { addon, attempt, type ClientReport } from '../../native.js';
+import type { LockInfo, LockManagerSnapshot } from '../../store.js';
+
+/** Looks at all locks of a namespace, or at that of a semaphore. */
+export function snapshot(where: { readonly namespace: string } | { readonly posixName: string }): LockManagerSnapshot {
+  const id = 'namespace' in where ? namespaceId(where.namespace) : posixNamespaceId(where.posixName);
+  const reports = attempt(undefined, () => addon().lockQuery(id));
+
+  const held = reports.flatMap(({ name, holders }) =>
+    holders.map(({ token, alive, ...holder }) => ({ ...lockInfo(name, holder), token, alive })),
+  );
+  const pending = reports.flatMap(({ name, waiters }) => waiters.map((waiter) => lockInfo(name, waiter)));
+  const gaps = reports
+    .filter(({ missing }) => missing > 0)
+    .map(({ name, permits, missing }) => ({ name, permits, missing }));
+  return { held: held.sort((a, b) => a.since.getTime() - b.since.getTime() || a.token - b.token), pending, gaps };
+}
+
+function lockInfo(name: string, { mode, client, pid, since }: ClientReport): LockInfo {
+  return { name, mode, clientId: client, pid, since: new Date(since) };
+}
