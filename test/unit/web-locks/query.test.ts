@@ -172,7 +172,7 @@ describe('a lock with a posixName', () => {
 describe('permits that are missing', () => {
   it('are shown of a lock with a posixName, as long as another program has them', async () => {
     const posixName = scratchSemaphore();
-    const semaphore = new Semaphore('shared', { permits: 3, posixName });
+    const semaphore = new Semaphore('shared', { namespace: scratchNamespace(), permits: 3, posixName });
     const held = semaphore.tryAcquire()!;
     const foreign = NamedSemaphore.open(posixName);
     expect((await locks.query({ posixName })).gaps).toEqual([]);
@@ -195,7 +195,7 @@ describe('permits that are missing', () => {
 
   it('are not those that change hands while one looks', async () => {
     const posixName = scratchSemaphore();
-    const semaphore = new Semaphore('shared', { permits: 2, posixName });
+    const semaphore = new Semaphore('shared', { namespace: scratchNamespace(), permits: 2, posixName });
     semaphore.tryAcquire()!.release();
     const other = await startHolder('shared', { posixName, permits: 2 }, 'again and again');
 
