@@ -64,6 +64,7 @@ const allowed = {
   'reentrant-lock.ts': locks,
   'primitives/': [...locks, 'native.ts', 'primitives/'],
   'web-locks/': [...locks, 'web-locks/'],
+  'conformance/': [...locks, 'web-locks/', 'conformance/'],
   'http/': [...locks, 'http/'],
   'decorators/': [...locks, 'http/', 'decorators/'],
   'cli/': [...locks, 'web-locks/', 'cli/'],

@@ -65,7 +65,10 @@ export function Locked<Owner, Leading extends unknown[]>(
   }
   const lockFor = lockFinder(name as string | NameFunction, lockOptions);
   const how = mode === 'exclusive' ? undefined : { mode };
-  const waitFor = (lock: StoredLock) => (waitMs === 0 ? refuse(lock) : lock.acquire({ mode, timeoutMs: waitMs }));
+  const waitFor = async (lock: StoredLock) => {
+    if (waitMs > 0) return lock.acquire({ mode, timeoutMs: waitMs });
+    return (lock.isSync ? null : await lock.acquire({ mode, ifAvailable: true })) ?? refuse(lock);
+  };
 
   return methodDecorator('@Locked()', (method) => {
     refuseGenerator(method);
@@ -73,12 +76,8 @@ export function Locked<Owner, Leading extends unknown[]>(
     // wait, and the method starts before the call returns.
     return async function (this: unknown, ...args: unknown[]) {
       const lock = lockFor(this, args);
-      const held = lock.tryAcquire(how) ?? (await waitFor(lock));
-      try {
-        return await method.apply(this, args);
-      } finally {
-        held.release();
-      }
+      const hold = (lock.isSync ? lock.tryAcquire(how) : null) ?? (await waitFor(lock));
+      return hold.during(() => method.apply(this, args));
     };
   });
 }
