@@ -158,7 +158,8 @@ export class Hold {
     try {
       return this.ended(await answer);
     } catch (error) {
-      const warning = `The store did not release the lock "${this.name}": ${describe(error)}`;
+      const why = error instanceof Error ? error.message : describe(error);
+      const warning = `The store did not release the lock "${this.name}": ${why}`;
       process.emitWarning(warning, { type: 'SemlockWarning', code: 'SEMLOCK_RELEASE' });
       return false;
     }

@@ -72,7 +72,8 @@ export interface Want {
  * One lock, as its store has it.
  *
  * - **Exclusion.** No two grants that exclude each other are valid at the same time, in all processes. A grant is valid
- *   until its release is called or its loss is told, whatever comes first.
+ *   until its release is called or its loss is told, whatever comes first. A thief alone does not wait until its victim has
+ *   been told.
  * - **Order.** Requests are served in the order in which they came. A shared request does not pass an exclusive one that
  *   waits, and no try passes anybody who waits: while somebody does, it finds the lock busy.
  * - **Tokens** grow with every grant of a lock, in the order of the grants, whoever has them.
