@@ -66,8 +66,8 @@
   STEP(build_linked)               \
   STEP(join_gate_locked)           \
   STEP(join_records_disclaimed)    \
-  STEP(join_byte_locked)           \
   STEP(join_generation_counted)    \
+  STEP(join_byte_locked)           \
   STEP(join_pid_written)           \
   STEP(join_present)               \
   STEP(leave_gate_locked)          \

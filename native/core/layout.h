@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace semlock {
 
@@ -27,7 +28,7 @@ inline constexpr uint64_t kAsked = uint64_t{1} << 63;
 inline constexpr Tag kUnrepaired = Tag{1} << 62;
 
 inline constexpr uint64_t kMagic = 0x314b434f4c4d4553;  // "SEMLOCK1" as bytes
-inline constexpr uint32_t kLayoutVersion = 1;
+inline constexpr uint32_t kLayoutVersion = 2;
 inline constexpr uint32_t kMaxProcesses = 1024;
 inline constexpr uint32_t kBuckets = 16384;
 inline constexpr uint32_t kMaxRecords = 65536;
@@ -55,14 +56,16 @@ struct Header {
   uint32_t free_head;                  // first free record, 0 for none: record 0 is never used
   uint32_t clock_hand;                 // where the search for idle records goes on
   uint64_t token_floor;                // no token of a new record is below it (I5)
+  std::atomic<uint32_t> gate_left;     // counts up when somebody leaves the gate; the futex of those who wait for it
+  std::atomic<uint32_t> next_slot;     // which slot the next one to join looks at first: guarded by the gate
 };
 
-// One process. Written by whoever has locked the slot's byte.
+// One process. Written by whoever has locked the slot's byte, or is about to and has the gate; read by all.
 struct alignas(64) Slot {
   std::atomic<uint32_t> generation;
-  uint32_t pid;
-  uint64_t start_time;     // field 22 of /proc/<pid>/stat; 0 where it cannot be read
-  uint64_t pid_namespace;  // inode of /proc/self/ns/pid; 0 where it cannot be read
+  std::atomic<uint32_t> pid;            // 0 while nobody has the slot, and for those who have not written it yet
+  std::atomic<uint64_t> start_time;     // field 22 of /proc/<pid>/stat; 0 where it cannot be read
+  std::atomic<uint64_t> pid_namespace;  // inode of /proc/self/ns/pid; 0 where it cannot be read
   // Counts up when the wait of one of its threads that block was granted; the futex that they sleep on.
   std::atomic<uint32_t> wakeup;
   std::atomic<uint32_t> sleepers;  // how many of them do, at least: more where some were killed
@@ -191,9 +194,14 @@ inline constexpr size_t kBucketsOffset = kSlotsOffset + kMaxProcesses * sizeof(S
 inline constexpr size_t kRecordsOffset = kBucketsOffset + kBuckets * sizeof(uint32_t);
 inline constexpr size_t kTableBytes = kRecordsOffset + size_t{kMaxRecords} * sizeof(Record);
 
-// Locks of the file, far beyond its bytes. They stay where they are in every version of the layout, because they
-// tell whether somebody uses a table that we cannot read.
-inline constexpr int64_t kGateByte = int64_t{1} << 40;
-inline constexpr int64_t kFirstSlotByte = kGateByte + 1;
+// The bytes that are locked, far beyond those of any file. Which ones they are says the namespace, so that whoever
+// reads the locks of the system finds the processes of a table that has no name any more. They are the same in every
+// version of the layout, because they tell whether somebody uses a table that we cannot read.
+struct LockedBytes {
+  int64_t gate;
+  int64_t first_slot;
+  int64_t presence;  // of the folder /dev/shm
+};
+LockedBytes LockedBytesOf(const std::string& namespace_id);
 
 }  // namespace semlock

@@ -18,10 +18,34 @@
 namespace semlock {
 namespace {
 
-// The tables of this process. Never destroyed: a worker thread may still run when static destructors do.
+// Who had to give up waiting for a namespace tries again as often as it likes, but then waits so long at most, and only
+// so often: a server that tries at each request must not stand still.
+constexpr int64_t kLittlePatienceNs = 5000000;
+constexpr int64_t kPauseNs = 100000000;
+
+// One namespace in this process. Its mutex is held while somebody joins, so others of the process wait for that one
+// only if they want the same namespace.
+struct Namespace {
+  std::mutex mutex;
+  std::shared_ptr<LockTable> table;  // null until it is joined; guarded by mutex, as what follows
+  bool gave_up = false;              // the last attempt to join, or to look
+  int64_t waited_at = 0;             // when somebody waited for the last time, where that was not enough
+
+  template <typename F>
+  SysError Attempt(F attempt) {
+    const int64_t start = MonotonicNs();
+    Patience patience{!gave_up ? kGateBoundNs : start - waited_at > kPauseNs ? kLittlePatienceNs : 0};
+    const SysError error = attempt(&patience);
+    gave_up = patience.exhausted;
+    if (patience.ns > 0) waited_at = MonotonicNs();
+    return error;
+  }
+};
+
+// Those of this process. Never destroyed: a worker thread may still run when static destructors do.
 struct Tables {
   std::mutex mutex;
-  std::map<std::string, std::shared_ptr<LockTable>> by_id;  // guarded by mutex
+  std::map<std::string, std::shared_ptr<Namespace>> by_id;  // guarded by mutex
   bool ended = false;  // after exit() began, or in a forked child; guarded by mutex
   void (*before_leaving)(const std::shared_ptr<LockTable>&) = nullptr;  // guarded by mutex
 };
@@ -31,6 +55,16 @@ Tables& tables() {
   return *instance;
 }
 
+// Null when no lock may be used any more.
+std::shared_ptr<Namespace> NamespaceOf(const std::string& id) {
+  Tables& all = tables();
+  std::lock_guard<std::mutex> guard(all.mutex);
+  if (all.ended) return nullptr;
+  std::shared_ptr<Namespace>& found = all.by_id[id];
+  if (found == nullptr) found = std::make_shared<Namespace>();
+  return found;
+}
+
 // Only exit() and its like run this; a process that dies otherwise leaves its files to the next one. No other thread
 // uses a lock any more: Node.js has ended its worker threads before. One that just joins is not waited for.
 void LeaveAll() {
@@ -38,21 +72,27 @@ void LeaveAll() {
   const std::unique_lock<std::mutex> guard(all.mutex, std::try_to_lock);
   if (!guard || all.ended) return;
   all.ended = true;
-  for (auto& [id, table] : all.by_id) {
-    if (all.before_leaving != nullptr) all.before_leaving(table);
-    table->member().Leave([&each = *table] { return each.OwesNews(); });
+  for (auto& [id, each] : all.by_id) {
+    const std::unique_lock<std::mutex> joins(each->mutex, std::try_to_lock);
+    if (!joins || each->table == nullptr) continue;
+    if (all.before_leaving != nullptr) all.before_leaving(each->table);
+    each->table->member().Leave([&table = *each->table] { return table.OwesNews(); });
   }
 }
 
-// The child of a fork shares its parent's open files, and with them the locks that prove that the parent lives. The
-// mutex is held meanwhile, or the child would miss what another thread just opened.
-void BeforeFork() { tables().mutex.lock(); }
-void AfterForkInParent() { tables().mutex.unlock(); }
+// The child of a fork shares its parent's open files, and with them the locks that prove that the parent lives.
+void BeforeFork() {
+  tables().mutex.lock();
+  Membership::BeforeFork();
+}
+void AfterForkInParent() {
+  Membership::AfterForkInParent();
+  tables().mutex.unlock();
+}
 void AfterForkInChild() {
-  Tables& all = tables();
-  all.ended = true;
-  for (auto& [id, table] : all.by_id) table->member().Forsake();
-  all.mutex.unlock();
+  Membership::AfterForkInChild();
+  tables().ended = true;
+  tables().mutex.unlock();
 }
 
 // Idle records are looked for among this many before the file grows: more than it grows by, so that the search comes
@@ -101,32 +141,34 @@ SysError LockTable::Get(const std::string& id, std::shared_ptr<LockTable>* table
     atexit(LeaveAll);
     return true;
   }();
-  Tables& all = tables();
-  std::lock_guard<std::mutex> guard(all.mutex);
-  if (all.ended) return {"fork", EPERM, "FORKED"};
-  auto found = all.by_id.find(id);
-  if (found == all.by_id.end()) {
-    std::unique_ptr<Membership> member;
-    if (SysError error = Membership::Join(id, &member)) return error;
-    found = all.by_id.emplace(id, std::make_shared<LockTable>(id, std::move(member))).first;
+  const std::shared_ptr<Namespace> joined = NamespaceOf(id);
+  if (joined == nullptr) return LatchError(Latched::kEnded);
+  std::lock_guard<std::mutex> guard(joined->mutex);
+  if (joined->table == nullptr) {
+    const SysError error = joined->Attempt([&](Patience* patience) {
+      std::unique_ptr<Membership> member;
+      const SysError failure = Membership::Join(id, patience, &member);
+      if (!failure) joined->table = std::make_shared<LockTable>(id, std::move(member));
+      return failure;
+    });
+    if (error) return error;
   }
-  *table = found->second;
+  *table = joined->table;
   return {};
 }
 
 SysError LockTable::Look(const std::string& id, std::shared_ptr<const LockTable>* table) {
-  Tables& all = tables();
-  std::lock_guard<std::mutex> guard(all.mutex);
-  if (all.ended) return {"fork", EPERM, "FORKED"};
-  const auto found = all.by_id.find(id);
-  if (found != all.by_id.end()) {
-    *table = found->second;
-    return {};
-  }
-  std::unique_ptr<Membership> observer;
-  if (SysError error = Membership::Observe(id, &observer)) return error;
-  if (observer != nullptr) *table = std::make_shared<const LockTable>(id, std::move(observer));
-  return {};
+  const std::shared_ptr<Namespace> looked_at = NamespaceOf(id);
+  if (looked_at == nullptr) return LatchError(Latched::kEnded);
+  std::lock_guard<std::mutex> guard(looked_at->mutex);
+  *table = looked_at->table;
+  if (*table != nullptr) return {};
+  return looked_at->Attempt([&](Patience* patience) {
+    std::unique_ptr<Membership> observer;
+    const SysError failure = Membership::Observe(id, patience, &observer);
+    if (observer != nullptr) *table = std::make_shared<const LockTable>(id, std::move(observer));
+    return failure;
+  });
 }
 
 void LockTable::BeforeLeaving(void (*call)(const std::shared_ptr<LockTable>&)) {

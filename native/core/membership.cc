@@ -7,12 +7,19 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <climits>
+#include <mutex>
+#include <set>
+#include <utility>
 
 #include "clock.h"
 #include "crash_points.h"
+#include "futex.h"
 #include "named_semaphore.h"
 
 namespace semlock {
@@ -20,6 +27,7 @@ namespace {
 
 constexpr char kShm[] = "/dev/shm";
 constexpr long kRetryNs = 1000000;
+constexpr int64_t kGateRoundNs = 20000000;
 // How long a table may be missing while others are present: the last one to leave unlinks it a moment before it goes.
 constexpr int64_t kTableLostNs = 500000000;
 // Leaving must not hold up the end of a process. Who cannot have the gate leaves the files to the next one.
@@ -92,6 +100,24 @@ void ForEachName(int folder, F visit) {
   closedir(entries);
 }
 
+// Whether anybody has locked the byte of a slot, in whatever file on that device. Those of open file descriptions are
+// shown to all, whatever their pid namespace. False also where the kernel does not tell.
+bool SlotIsLockedSomewhere(dev_t device, int64_t first_slot) {
+  FILE* locks = fopen("/proc/locks", "re");
+  if (locks == nullptr) return false;
+  char line[256];
+  bool found = false;
+  while (!found && fgets(line, sizeof(line), locks) != nullptr) {
+    unsigned major_number = 0;
+    unsigned minor_number = 0;
+    long long start = 0;
+    if (sscanf(line, "%*d: OFDLCK %*s %*s %*d %x:%x:%*[0-9] %lld", &major_number, &minor_number, &start) != 3) continue;
+    found = makedev(major_number, minor_number) == device && start >= first_slot && start < first_slot + kMaxProcesses;
+  }
+  fclose(locks);
+  return found;
+}
+
 bool StartsWith(const char* text, const std::string& prefix) {
   return strncmp(text, prefix.c_str(), prefix.size()) == 0;
 }
@@ -106,90 +132,193 @@ int ReserveBytes(int fd, size_t start, size_t length) {
   return error;
 }
 
-SysError Membership::Join(const std::string& id, std::unique_ptr<Membership>* joined) {
-  return Repeat(&Membership::TryJoin, id, joined);
+LockedBytes LockedBytesOf(const std::string& namespace_id) {
+  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a, of what is a digest itself
+  for (const char letter : namespace_id) hash = (hash ^ static_cast<uint8_t>(letter)) * 0x100000001b3;
+  // 50 bits of it, and room for the slots.
+  const auto gate = static_cast<int64_t>((hash >> 14 << 11) | uint64_t{1} << 61);
+  return {gate, gate + 1, gate};
 }
 
-SysError Membership::Observe(const std::string& id, std::unique_ptr<Membership>* observer) {
-  SysError error = Repeat(&Membership::TryObserve, id, observer);
+// ---- Fork
+
+namespace {
+
+// Those of this process, for a child that is forked. Never destroyed, like the tables.
+struct Members {
+  std::mutex mutex;  // held while something is opened, so that no child has what is not known yet
+  std::set<Membership*> all;
+};
+
+Members& members() {
+  static Members* instance = new Members;
+  return *instance;
+}
+
+}  // namespace
+
+Membership::Membership(std::string id) : id_(std::move(id)), bytes_(LockedBytesOf(id_)) {
+  std::lock_guard<std::mutex> guard(members().mutex);
+  members().all.insert(this);
+}
+
+Membership::~Membership() {
+  CloseTable();
+  std::lock_guard<std::mutex> guard(members().mutex);
+  members().all.erase(this);
+}
+
+void Membership::BeforeFork() { members().mutex.lock(); }
+void Membership::AfterForkInParent() { members().mutex.unlock(); }
+void Membership::AfterForkInChild() {
+  for (Membership* each : members().all) each->Forsake();
+  members().mutex.unlock();
+}
+
+void Membership::Forsake() {
+  slot_.Forget();
+  shm_.Close();
+  table_.Close();
+}
+
+void Membership::CloseTable() {
+  std::lock_guard<std::mutex> guard(members().mutex);
+  if (memory_ != nullptr) munmap(memory_, kTableBytes);
+  memory_ = nullptr;
+  slot_.Forget();
+  table_.Close();
+}
+
+// ---- The gate
+
+// 0; EAGAIN when somebody else had it until `deadline`; or what the kernel says.
+int Membership::LockGate(int64_t deadline) {
+  for (;;) {
+    const uint32_t seen = memory_ == nullptr ? 0 : header().gate_left.load();
+    const int error = LockByte(table_.fd(), F_WRLCK, bytes_.gate);
+    if (error != EAGAIN && error != EACCES) return error;
+    const int64_t left = deadline - MonotonicNs();
+    if (left <= 0) return EAGAIN;
+    if (memory_ == nullptr) {
+      SleepNs(kRetryNs);
+    } else {
+      // Not longer, because who is killed at the gate wakes nobody.
+      SleepOn(header().gate_left, seen, std::min(left, kGateRoundNs));
+    }
+  }
+}
+
+void Membership::UnlockGate(int wake) {
+  LockByte(table_.fd(), F_UNLCK, bytes_.gate);
+  if (memory_ == nullptr) return;
+  header().gate_left.fetch_add(1);
+  WakeSleepers(header().gate_left, wake);
+}
+
+// ---- Joining
+
+SysError Membership::Join(const std::string& id, Patience* patience, std::unique_ptr<Membership>* joined) {
+  return Repeat(id, patience, joined,
+                [](Membership& member, int64_t deadline, SysError* error) { return member.TryJoin(deadline, error); });
+}
+
+SysError Membership::Observe(const std::string& id, Patience* patience, std::unique_ptr<Membership>* observer) {
+  SysError error = Repeat(id, patience, observer,
+                          [](Membership& member, int64_t, SysError* failed) { return member.TryObserve(failed); });
   if (!error && (*observer)->memory_ == nullptr) observer->reset();
   return error;
 }
 
-// One attempt ends in one of three ways: done (null, no error), failed (null, error), or again (what it waits for).
-SysError Membership::Repeat(Attempt attempt, const std::string& id, std::unique_ptr<Membership>* done) {
-  std::unique_ptr<Membership> member(new Membership);
-  member->id_ = id;
+template <typename F>
+SysError Membership::Repeat(const std::string& id, Patience* patience, std::unique_ptr<Membership>* done, F attempt) {
+  std::unique_ptr<Membership> member(new Membership(id));
   const int64_t start = MonotonicNs();
+  const int64_t deadline = start + patience->ns;
   int64_t lost_since = 0;
+  SysError error;
+  if (!member->OpenShm(&error)) return error;
   for (;;) {
-    SysError error;
-    const char* waiting_for = (member.get()->*attempt)(&error);
-    if (waiting_for == nullptr && !error) {
+    const Attempt ended = attempt(*member, deadline, &error);
+    if (ended == Attempt::kDone) {
       *done = std::move(member);
       return {};
     }
     member->CloseTable();
-    if (error) return error;
+    if (ended == Attempt::kFailed) return error;
     const int64_t now = MonotonicNs();
-    const bool lost = strcmp(waiting_for, "table") == 0;
-    if (!lost) lost_since = 0;
-    if (lost && lost_since == 0) lost_since = now;
-    if (lost && now - lost_since > kTableLostNs) return {"open", ENOENT, "TABLE_LOST"};
-    if (now - start > kGateBoundNs) return {"fcntl", ETIMEDOUT, "GATE"};
-    SleepNs(kRetryNs);
+    if (ended == Attempt::kTableLost) {
+      if (lost_since == 0) lost_since = now;
+      patience->exhausted = now - lost_since >= std::min(kTableLostNs, patience->ns);
+      if (patience->exhausted) return {"open", ENOENT, "TABLE_LOST"};
+      SleepNs(kRetryNs);
+    } else {
+      lost_since = 0;
+      // Others may also come and go faster than we can look.
+      patience->exhausted = ended == Attempt::kGateShut || now - start >= kGateBoundNs;
+      if (patience->exhausted) return {"fcntl", ETIMEDOUT, "GATE"};
+    }
   }
 }
 
-const char* Membership::TryJoin(SysError* error) {
-  shm_ = open(kShm, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (shm_ < 0) {
-    *error = {"open", errno};
-    return nullptr;
-  }
+bool Membership::OpenShm(SysError* error) {
+  std::lock_guard<std::mutex> guard(members().mutex);
+  if (shm_.Adopt(open(kShm, O_RDONLY | O_DIRECTORY | O_CLOEXEC))) return true;
+  *error = {"open", errno};
+  return false;
+}
+
+Membership::Attempt Membership::TryJoin(int64_t deadline, SysError* error) {
+  *error = slot_.Identify();
+  if (*error) return Attempt::kFailed;
   const int folder = MakeFolder(error);
-  if (folder < 0) return *error ? nullptr : "folder";
+  if (folder < 0) return *error ? Attempt::kFailed : Attempt::kAgain;
   Closer closer{folder};
 
   struct stat info;
   if (!OpenTable(folder, O_RDWR, &info, error)) {
-    if (*error) return nullptr;
-    return OthersPresent() ? "table" : CreateTable(folder, error);
+    if (*error) return Attempt::kFailed;
+    return OthersPresent() ? Attempt::kTableLost : CreateTable(folder, error);
   }
-  if (const int failed = LockByte(fd_, F_WRLCK, kGateByte)) {
-    if (failed == EAGAIN || failed == EACCES) return "gate";
+  if (IsTable(info) && !MapTable(PROT_READ | PROT_WRITE, error)) return Attempt::kFailed;
+  if (const int failed = LockGate(deadline)) {
+    if (failed == EAGAIN) return Attempt::kGateShut;
     *error = {"fcntl", failed};
-    return nullptr;
+    return Attempt::kFailed;
   }
   CRASH_POINT(join_gate_locked);
-  if (!IsCurrent(folder)) return "gate";  // removed while we waited
-  if (!OthersHaveSlots() && OthersPresent()) return "table";
+  const Attempt ended = JoinAtGate(folder, info, error);
+  // Where the table is gone, all who wait for its gate have to find that out.
+  UnlockGate(ended == Attempt::kDone ? 1 : INT_MAX);
+  return ended;
+}
 
-  if (!IsTable(info)) {
-    if (OthersHaveSlots()) {
-      *error = {"open", EINVAL, "LAYOUT"};
-      return nullptr;
+Membership::Attempt Membership::JoinAtGate(int folder, const struct stat& info, SysError* error) {
+  if (!IsCurrent(folder)) return Attempt::kAgain;  // removed while we waited
+  const bool alone = !OthersHaveSlots();
+  if (alone && OthersPresent()) return Attempt::kTableLost;
+  if (!IsTable(info) || memory_ == nullptr) {
+    if (alone) {
+      RemoveFiles(folder);  // nobody uses it: begin afresh
+      return Attempt::kAgain;
     }
-    RemoveFiles(folder);  // nobody uses it: begin afresh
-    return "gate";
+    *error = {"open", EINVAL, "LAYOUT"};
+    return Attempt::kFailed;
   }
-  if (!MapTable(PROT_READ | PROT_WRITE, error)) return nullptr;
-  if (!OthersHaveSlots()) DisclaimRecords();
+  if (alone) DisclaimRecords();
   CRASH_POINT(join_records_disclaimed);
-  *error = slot_.Claim(fd_, reinterpret_cast<Slot*>(memory_ + kSlotsOffset));
-  if (*error) return nullptr;
-  if (const int failed = LockByte(shm_, F_RDLCK, PresenceByte())) {
+  *error = slot_.Claim(table_, bytes_.first_slot, slots(), &header().next_slot);
+  if (*error) return Attempt::kFailed;
+  if (const int failed = LockByte(shm_.fd(), F_RDLCK, bytes_.presence)) {
     *error = {"fcntl", failed};
-    return nullptr;
+    return Attempt::kFailed;
   }
   CRASH_POINT(join_present);
-  LockByte(fd_, F_UNLCK, kGateByte);
-  return nullptr;
+  return Attempt::kDone;
 }
 
 // Under the gate, when all who have used the table are dead. Whoever looks a record up claims it again.
 void Membership::DisclaimRecords() {
-  const uint32_t count = reinterpret_cast<Header*>(memory_)->record_count.load();
+  const uint32_t count = header().record_count.load();
   auto* records = reinterpret_cast<Record*>(memory_ + kRecordsOffset);
   for (uint32_t index = 1; index < count; ++index) {
     if (records[index].state.load() == State::kLock) records[index].flags.fetch_or(kUnclaimed);
@@ -197,51 +326,51 @@ void Membership::DisclaimRecords() {
 }
 
 // A table that nobody uses and nobody can read says nothing; who joins next makes it anew.
-const char* Membership::TryObserve(SysError* error) {
-  shm_ = open(kShm, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (shm_ < 0) {
-    *error = {"open", errno};
-    return nullptr;
-  }
+Membership::Attempt Membership::TryObserve(SysError* error) {
+  const auto nothing = [this, error] {
+    return *error ? Attempt::kFailed : OthersPresent() ? Attempt::kTableLost : Attempt::kDone;
+  };
   const int folder = OpenFolder(error);
-  if (*error) return nullptr;
-  if (folder < 0) return OthersPresent() ? "table" : nullptr;
+  if (folder < 0) return nothing();
   Closer closer{folder};
 
   struct stat info;
-  if (!OpenTable(folder, O_RDONLY, &info, error)) return !*error && OthersPresent() ? "table" : nullptr;
-  if (!OthersHaveSlots() && OthersPresent()) return "table";
-  if (!IsTable(info)) {
-    if (OthersHaveSlots()) *error = {"open", EINVAL, "LAYOUT"};
-    return nullptr;
+  if (!OpenTable(folder, O_RDONLY, &info, error)) return nothing();
+  const bool used = OthersHaveSlots();
+  if (!used && OthersPresent()) return Attempt::kTableLost;
+  if (IsTable(info)) {
+    if (!MapTable(PROT_READ, error)) return Attempt::kFailed;
+    slot_.Observe(table_, bytes_.first_slot, slots());
+  } else if (used) {
+    *error = {"open", EINVAL, "LAYOUT"};
+    return Attempt::kFailed;
   }
-  if (MapTable(PROT_READ, error)) slot_.Observe(fd_, reinterpret_cast<Slot*>(memory_ + kSlotsOffset));
-  return nullptr;
+  return Attempt::kDone;
 }
 
-// Opens the table's file as fd_. False with `error`, or with none where there is no file.
+// Opens the table's file. False with `error`, or with none where there is no file.
 bool Membership::OpenTable(int folder, int flags, struct stat* info, SysError* error) {
-  fd_ = openat(folder, TableName(id_).c_str(), flags | O_NOFOLLOW | O_CLOEXEC);
-  if (fd_ < 0) {
+  std::lock_guard<std::mutex> guard(members().mutex);
+  if (!table_.Adopt(openat(folder, TableName(id_).c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC))) {
     if (errno == ENOENT) return false;
     *error = {"open", errno, errno == ELOOP || errno == EACCES || errno == EISDIR ? "UNTRUSTED" : nullptr};
     return false;
   }
-  if (fstat(fd_, info) == 0 && S_ISREG(info->st_mode) && IsOwnAndPrivate(*info)) return true;
+  if (fstat(table_.fd(), info) == 0 && S_ISREG(info->st_mode) && IsOwnAndPrivate(*info)) return true;
   *error = {"fstat", EPERM, "UNTRUSTED"};
   return false;
 }
 
 // Always "again" when it worked: whoever linked the table, everybody joins it the same way.
-const char* Membership::CreateTable(int folder, SysError* error) {
+Membership::Attempt Membership::CreateTable(int folder, SysError* error) {
   static std::atomic<unsigned> attempts{0};
   const std::string temporary =
       id_ + "." + std::to_string(getpid()) + "-" + std::to_string(attempts++) + "-" + std::to_string(MonotonicNs());
   const int fd = openat(folder, temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) {
-    if (errno == ENOENT) return "folder";  // removed under us
+    if (errno == ENOENT) return Attempt::kAgain;  // the folder was removed under us
     *error = {"open", errno};
-    return nullptr;
+    return Attempt::kFailed;
   }
   CRASH_POINT(build_created);
   if (const int failed = ReserveTable(fd))
@@ -261,25 +390,31 @@ const char* Membership::CreateTable(int folder, SysError* error) {
   }
   unlinkat(folder, temporary.c_str(), 0);
   close(fd);
-  return *error ? nullptr : "gate";
+  return *error ? Attempt::kFailed : Attempt::kAgain;
 }
 
 bool Membership::IsCurrent(int folder) const {
   struct stat ours;
   struct stat current;
-  return fstat(fd_, &ours) == 0 && fstatat(folder, TableName(id_).c_str(), &current, AT_SYMLINK_NOFOLLOW) == 0 &&
-         ours.st_ino == current.st_ino && ours.st_dev == current.st_dev;
+  return fstat(table_.fd(), &ours) == 0 &&
+         fstatat(folder, TableName(id_).c_str(), &current, AT_SYMLINK_NOFOLLOW) == 0 && ours.st_ino == current.st_ino &&
+         ours.st_dev == current.st_dev;
 }
 
 bool Membership::MapTable(int protection, SysError* error) {
-  void* memory = mmap(nullptr, kTableBytes, protection, MAP_SHARED, fd_, 0);
+  std::lock_guard<std::mutex> guard(members().mutex);
+  void* memory = mmap(nullptr, kTableBytes, protection, MAP_SHARED, table_.fd(), 0);
   if (memory == MAP_FAILED) {
     *error = {"mmap", errno};
     return false;
   }
-  memory_ = static_cast<uint8_t*>(memory);
   // A mapping keeps its open file, and with that the lock of the slot: a forked child must not have it.
-  madvise(memory, kTableBytes, MADV_DONTFORK);
+  if (madvise(memory, kTableBytes, MADV_DONTFORK) != 0) {
+    *error = {"madvise", errno};
+    munmap(memory, kTableBytes);
+    return false;
+  }
+  memory_ = static_cast<uint8_t*>(memory);
   return true;
 }
 
@@ -287,7 +422,7 @@ bool Membership::MapTable(int protection, SysError* error) {
 bool Membership::IsTable(const struct stat& info) const {
   Header header;
   if (info.st_size != static_cast<off_t>(kTableBytes)) return false;
-  if (pread(fd_, static_cast<void*>(&header), sizeof(header), 0) != sizeof(header)) return false;
+  if (pread(table_.fd(), static_cast<void*>(&header), sizeof(header), 0) != sizeof(header)) return false;
   const uint32_t count = header.record_count.load();
   return header.magic == kMagic && header.layout_version == kLayoutVersion && header.libc == kLibc &&
          header.sem_size == sizeof(sem_t) && header.slot_size == sizeof(Slot) && header.record_size == sizeof(Record) &&
@@ -296,15 +431,17 @@ bool Membership::IsTable(const struct stat& info) const {
 }
 
 // What is not known counts as locked: that keeps everybody's lock.
-bool Membership::OthersHaveSlots() const { return StateOf(fd_, kFirstSlotByte, kMaxProcesses) != ByteState::kUnlocked; }
+bool Membership::OthersHaveSlots() const {
+  return StateOf(table_.fd(), bytes_.first_slot, kMaxProcesses) != ByteState::kUnlocked;
+}
 
-bool Membership::OthersPresent() const { return StateOf(shm_, PresenceByte(), 1) != ByteState::kUnlocked; }
-
-// A byte of the folder for each namespace: 62 bits of its id, which is a digest itself (FNV-1a).
-int64_t Membership::PresenceByte() const {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const char letter : id_) hash = (hash ^ static_cast<uint8_t>(letter)) * 0x100000001b3;
-  return static_cast<int64_t>(hash >> 2);
+// Who has lost its descriptors still has its slot's byte, also in a table that has no name any more: the mapping keeps
+// that file open. The kernel's list is not of one moment where it is long, so it is read twice.
+bool Membership::OthersPresent() const {
+  if (StateOf(shm_.fd(), bytes_.presence, 1) != ByteState::kUnlocked) return true;
+  struct stat info;
+  if (fstat(shm_.fd(), &info) != 0) return true;
+  return SlotIsLockedSomewhere(info.st_dev, bytes_.first_slot) || SlotIsLockedSomewhere(info.st_dev, bytes_.first_slot);
 }
 
 std::string Membership::InboxPath(uint32_t slot, uint16_t thread) const {
@@ -315,8 +452,8 @@ std::string Membership::InboxPath(uint32_t slot, uint16_t thread) const {
 // Under the gate, when nobody else has a slot.
 void Membership::RemoveFiles(int folder) {
   const std::string semaphores = std::string(kSemaphoreFiles) + "semlock." + id_.substr(0, kSemaphorePrefix);
-  ForEachName(shm_, [&](const char* name) {
-    if (StartsWith(name, semaphores)) unlinkat(shm_, name, 0);
+  ForEachName(shm_.fd(), [&](const char* name) {
+    if (StartsWith(name, semaphores)) unlinkat(shm_.fd(), name, 0);
   });
   CRASH_POINT(leave_semaphores_unlinked);
   // Also inboxes, and what builders left that were killed. One at work finds its file gone and starts again.
@@ -329,11 +466,9 @@ void Membership::RemoveFiles(int folder) {
 
 void Membership::Leave(const std::function<bool()>& keeps) {
   if (slot_.tag() == 0) return;
-  const int64_t start = MonotonicNs();
-  int locked;
-  while ((locked = LockByte(fd_, F_WRLCK, kGateByte)) != 0 && MonotonicNs() - start < kLeaveBoundNs) {
-    SleepNs(kRetryNs);
-  }
+  // Without our own descriptors there is nothing to lock or to unlock: that ends with the process.
+  if (!table_.IsIntact() || !shm_.IsIntact()) return slot_.Release();
+  const int locked = LockGate(MonotonicNs() + kLeaveBoundNs);
   CRASH_POINT(leave_gate_locked);
   slot_.Release();
   CRASH_POINT(leave_byte_unlocked);
@@ -354,22 +489,9 @@ void Membership::Leave(const std::function<bool()>& keeps) {
     rmdir(FolderPath().c_str());  // ENOTEMPTY where other namespaces are in use
   }
   // Unlocked, not closed: another thread that still asks about a process must not ask about another file.
-  LockByte(shm_, F_UNLCK, PresenceByte());
-  LockByte(fd_, F_UNLCK, kGateByte);
+  LockByte(shm_.fd(), F_UNLCK, bytes_.presence);
+  if (locked == 0) UnlockGate(folder < 0 ? 1 : INT_MAX);
   CRASH_POINT(leave_done);
-}
-
-void Membership::Forsake() {
-  slot_.Forget();
-  if (shm_ >= 0) close(shm_);
-  if (fd_ >= 0) close(fd_);
-  shm_ = fd_ = -1;
-}
-
-void Membership::CloseTable() {
-  if (memory_ != nullptr) munmap(memory_, kTableBytes);
-  memory_ = nullptr;
-  Forsake();
 }
 
 }  // namespace semlock

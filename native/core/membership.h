@@ -11,62 +11,89 @@
 #include <string>
 
 #include "layout.h"
+#include "own_file.h"
 #include "process_slot.h"
 #include "sys_error.h"
 
 namespace semlock {
 
+// How long somebody waits for others who join or leave, and whether that was not enough.
+struct Patience {
+  int64_t ns;
+  bool exhausted = false;
+};
+
 class Membership {
  public:
   // `id` is a file name, unique for namespace and user; its first kSemaphorePrefix characters open the names of the
-  // namespace's semaphores. Waits for the gate, kGateBoundNs at most. Kinds of error: UNTRUSTED, TABLE_LOST, LAYOUT,
-  // GATE, CAPACITY; and what the system says, ENOSPC above all.
-  static SysError Join(const std::string& id, std::unique_ptr<Membership>* joined);
+  // namespace's semaphores. Kinds of error: UNTRUSTED, TABLE_LOST, LAYOUT, GATE, CAPACITY; and what the system says,
+  // ENOSPC above all.
+  static SysError Join(const std::string& id, Patience* patience, std::unique_ptr<Membership>* joined);
 
   // A look from outside: maps the table for reading alone, takes neither gate nor slot, and so neither delays nor
   // changes anything. Null where there is no table. Kinds of error: as Join, but for GATE and CAPACITY.
-  static SysError Observe(const std::string& id, std::unique_ptr<Membership>* observer);
+  static SysError Observe(const std::string& id, Patience* patience, std::unique_ptr<Membership>* observer);
 
-  ~Membership() { CloseTable(); }
+  ~Membership();
+  Membership(const Membership&) = delete;
+  Membership& operator=(const Membership&) = delete;
 
   // Gives the slot back, so that what this process still holds counts as a dead process's; the last one also removes
   // the table and the semaphores, unless `keeps`, which is asked when nobody alive uses the table. Memory and file stay
   // as they are: other threads may look at them until the process ends.
   void Leave(const std::function<bool()>& keeps);
-  // In a child that was forked: closes what would keep the parent's slot locked after the parent's death. The memory
-  // is not there, see MapTable.
-  void Forsake();
+
+  // Around fork(). The child closes what would keep its parent's slot locked after the parent's death, of those who are
+  // just joining, too. The memory is not there, see MapTable.
+  static void BeforeFork();
+  static void AfterForkInParent();
+  static void AfterForkInChild();
 
   // Of the named pipe through which a thread is told of its waits, see inbox.h. It goes with the table at the latest.
   std::string InboxPath(uint32_t slot, uint16_t thread) const;
 
   uint8_t* memory() const { return memory_; }
-  int fd() const { return fd_; }
+  int fd() const { return table_.fd(); }
   const ProcessSlot& slot() const { return slot_; }
 
  private:
-  Membership() = default;
+  // How an attempt to join, or to look, ended.
+  enum class Attempt {
+    kDone,
+    kFailed,     // with an error
+    kAgain,      // something was made, removed or replaced meanwhile
+    kGateShut,   // for all the time that there was
+    kTableLost,  // others are present, but not in a table that is here: somebody removed it, or they are just leaving
+  };
 
-  using Attempt = const char* (Membership::*)(SysError* error);
-  static SysError Repeat(Attempt attempt, const std::string& id, std::unique_ptr<Membership>* done);
-  const char* TryJoin(SysError* error);
-  const char* TryObserve(SysError* error);
+  explicit Membership(std::string id);
+  template <typename F>
+  static SysError Repeat(const std::string& id, Patience* patience, std::unique_ptr<Membership>* done, F attempt);
+  Attempt TryJoin(int64_t deadline, SysError* error);
+  Attempt JoinAtGate(int folder, const struct stat& info, SysError* error);
+  Attempt TryObserve(SysError* error);
+  Attempt CreateTable(int folder, SysError* error);
+  bool OpenShm(SysError* error);
   bool OpenTable(int folder, int flags, struct stat* info, SysError* error);
-  const char* CreateTable(int folder, SysError* error);
+  bool MapTable(int protection, SysError* error);
+  int LockGate(int64_t deadline);
+  void UnlockGate(int wake);
   bool IsCurrent(int folder) const;
   bool OthersPresent() const;
   bool OthersHaveSlots() const;
-  bool MapTable(int protection, SysError* error);
   void DisclaimRecords();
   bool IsTable(const struct stat& info) const;
   void RemoveFiles(int folder);
   void CloseTable();
-  int64_t PresenceByte() const;
+  void Forsake();
+  Header& header() const { return *reinterpret_cast<Header*>(memory_); }
+  Slot* slots() const { return reinterpret_cast<Slot*>(memory_ + kSlotsOffset); }
 
-  std::string id_;
+  const std::string id_;
+  const LockedBytes bytes_;
   const uid_t user_ = geteuid();  // whose folder it is in
-  int shm_ = -1;                  // the folder /dev/shm, for the presence byte
-  int fd_ = -1;                   // the table
+  OwnFile shm_;                   // the folder /dev/shm, for the presence byte
+  OwnFile table_;
   uint8_t* memory_ = nullptr;
   ProcessSlot slot_;
 };

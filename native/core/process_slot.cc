@@ -3,16 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/futex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "crash_points.h"
+#include "futex.h"
 
 namespace semlock {
 namespace {
@@ -27,18 +26,19 @@ struct flock ByteRange(short type, int64_t byte, int64_t count) {
 }
 
 struct ProcStat {
-  uint64_t start_time = 0;  // 0: cannot be read
-  bool exiting = false;     // dead, or past the point where it may run again
+  int error = 0;  // errno where it cannot be read
+  uint64_t start_time = 0;
+  bool exiting = false;  // dead, or past the point where it may run again
 };
 
 ProcStat ReadProcStat(const char* path) {
   ProcStat result;
   char text[1024];
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return result;
-  const ssize_t length = read(fd, text, sizeof(text) - 1);
-  close(fd);
-  if (length <= 0) return result;
+  const ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+  if (length <= 0) result.error = length == 0 ? EIO : errno;
+  if (fd >= 0) close(fd);
+  if (result.error != 0) return result;
   text[length] = '\0';
   // The second field is the command in parentheses and may hold anything, so count from the last one.
   const char* field = strrchr(text, ')');
@@ -48,6 +48,7 @@ ProcStat ReadProcStat(const char* path) {
   if (field == nullptr ||
       sscanf(field + 1, " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &state,
              &flags, &start) != 3) {
+    result.error = EINVAL;
     return result;
   }
   constexpr unsigned kExitingFlag = 0x4;  // PF_EXITING: files may be closed before the state says zombie
@@ -61,13 +62,13 @@ uint64_t PidNamespace() {
   return stat("/proc/self/ns/pid", &info) == 0 ? info.st_ino : 0;
 }
 
-// This process's start time, or 0 when /proc speaks of the pids of another namespace.
-uint64_t OwnStartTime() {
+// Whether /proc speaks of the pids of this process's namespace.
+bool ProcIsOurs() {
   char self[32];
   const ssize_t length = readlink("/proc/self", self, sizeof(self) - 1);
-  if (length <= 0) return 0;
+  if (length <= 0) return false;
   self[length] = '\0';
-  return atol(self) == getpid() ? ReadProcStat("/proc/self/stat").start_time : 0;
+  return atol(self) == getpid();
 }
 
 void CountGeneration(Slot& slot) {
@@ -92,54 +93,57 @@ ByteState StateOf(int fd, int64_t byte, int64_t count) {
   return range.l_type == F_UNLCK ? ByteState::kUnlocked : ByteState::kLocked;
 }
 
-SysError ProcessSlot::Claim(int fd, Slot* slots) {
-  for (uint32_t index = 0; index < kMaxProcesses; ++index) {
-    const int error = LockByte(fd, F_WRLCK, kFirstSlotByte + index);
+SysError ProcessSlot::Identify() {
+  pid_ = static_cast<uint32_t>(getpid());
+  pid_namespace_ = PidNamespace();
+  start_time_ = 0;
+  if (!ProcIsOurs()) return {};
+  const ProcStat stat = ReadProcStat("/proc/self/stat");
+  start_time_ = stat.start_time;
+  // For want of a descriptor: without this nobody could tell later whether we run.
+  return stat.error == EMFILE || stat.error == ENFILE ? SysError{"open", stat.error} : SysError{};
+}
+
+SysError ProcessSlot::Claim(const OwnFile& table, int64_t first_byte, Slot* slots, std::atomic<uint32_t>* next) {
+  Observe(table, first_byte, slots);
+  for (uint32_t tries = 0; tries < kMaxProcesses; ++tries) {
+    const uint32_t index = next->fetch_add(1) % kMaxProcesses;
+    Slot& slot = slots[index];
+    if (StateOf(table.fd(), first_byte + index, 1) != ByteState::kUnlocked || MayStillRun(slot)) continue;
+    slot.pid.store(0);
+    // Before the byte is locked: until here, what the slot's last process left is dead by its unlocked byte, and from
+    // here on by its generation, however long we stay in between.
+    CountGeneration(slot);
+    CRASH_POINT(join_generation_counted);
+    const int error = LockByte(table.fd(), F_WRLCK, first_byte + index);
     if (error == EAGAIN || error == EACCES) continue;
     if (error != 0) return {"fcntl", error};
     CRASH_POINT(join_byte_locked);
-    Slot& slot = slots[index];
-    // Only now: until the generation counts up, what the slot's last process left is dead by its unlocked byte, and
-    // from then on by its generation. The other way round nothing would prove it dead in between.
-    slot.pid = 0;
-    slot.sleepers.store(0);
-    CountGeneration(slot);
-    CRASH_POINT(join_generation_counted);
-    Use(fd, slots);
     tag_.store(MakeTag(index, slot.generation.load()));
-    pid_ = static_cast<uint32_t>(getpid());
-    slot.start_time = OwnStartTime();
-    slot.pid_namespace = pid_namespace_;
-    slot.pid = pid_;
+    slot.sleepers.store(0);
+    slot.start_time.store(start_time_);
+    slot.pid_namespace.store(pid_namespace_);
+    slot.pid.store(pid_);
     CRASH_POINT(join_pid_written);
     return {};
   }
   return {"fcntl", ENOLCK, "CAPACITY"};
 }
 
-void ProcessSlot::Observe(int fd, Slot* slots) { Use(fd, slots); }
-
-void ProcessSlot::Use(int fd, Slot* slots) {
-  fd_ = fd;
+void ProcessSlot::Observe(const OwnFile& table, int64_t first_byte, Slot* slots) {
+  table_ = &table;
+  first_byte_ = first_byte;
   slots_ = slots;
   pid_namespace_ = PidNamespace();
-  struct stat info;
-  if (fstat(fd, &info) != 0) return;
-  device_ = info.st_dev;
-  inode_ = info.st_ino;
 }
 
 // The generation first: with the byte alone, a process that is about to end would be alive but unlocked for a while.
 void ProcessSlot::Release() {
   const Tag tag = tag_.exchange(0);
   if (tag == 0) return;
+  slots_[SlotOf(tag)].pid.store(0);  // the slot is free, though this process still runs
   CountGeneration(slots_[SlotOf(tag)]);
-  LockByte(fd_, F_UNLCK, kFirstSlotByte + SlotOf(tag));
-}
-
-bool ProcessSlot::FileIsIntact() const {
-  struct stat info;
-  return fstat(fd_, &info) == 0 && info.st_dev == device_ && info.st_ino == inode_;
+  if (table_->IsIntact()) LockByte(table_->fd(), F_UNLCK, first_byte_ + SlotOf(tag));
 }
 
 void ProcessSlot::Wake(uint32_t index) const {
@@ -147,15 +151,13 @@ void ProcessSlot::Wake(uint32_t index) const {
   word.fetch_add(1);
   // Whoever counts itself as a sleeper after this was asked finds the word changed.
   if (slots_[index].sleepers.load() == 0) return;
-  syscall(SYS_futex, &word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);  // fails on a bad address only
+  WakeSleepers(word, INT_MAX);
 }
 
 void ProcessSlot::SleepUntilWoken(uint32_t seen, int64_t timeout_ns) const {
   Slot& mine = slots_[SlotOf(tag_)];
-  timespec timeout{static_cast<time_t>(timeout_ns / 1000000000), static_cast<long>(timeout_ns % 1000000000)};
-  // EAGAIN: woken since; EINTR, ETIMEDOUT: the caller looks again in any case.
   mine.sleepers.fetch_add(1);
-  syscall(SYS_futex, &mine.wakeup, FUTEX_WAIT, seen, timeout_ns < 0 ? nullptr : &timeout, nullptr, 0);
+  SleepOn(mine.wakeup, seen, timeout_ns);
   mine.sleepers.fetch_sub(1);
 }
 
@@ -166,20 +168,24 @@ Liveness ProcessSlot::Check(Tag tag) const {
   if (index >= kMaxProcesses) return Liveness::kDead;  // no process ever had it
   const Slot& slot = slots_[index];
   if (slot.generation.load() != GenerationOf(tag)) return Liveness::kDead;
-  const ByteState byte = StateOf(fd_, kFirstSlotByte + index, 1);
-  if (byte == ByteState::kLocked) return Liveness::kAlive;
+  const ByteState byte = StateOf(table_->fd(), first_byte_ + index, 1);
   if (byte == ByteState::kUnknown) return Liveness::kSlotLost;
-  if (slot.generation.load() != GenerationOf(tag)) return Liveness::kDead;
-  return ProcessStillRuns(slot) || !FileIsIntact() ? Liveness::kSlotLost : Liveness::kDead;
+  if (slot.generation.load() != GenerationOf(tag)) return Liveness::kDead;  // so that may be the next one's byte
+  if (byte == ByteState::kLocked) return Liveness::kAlive;
+  return MayStillRun(slot) || !FileIsIntact() ? Liveness::kSlotLost : Liveness::kDead;
 }
 
-bool ProcessSlot::ProcessStillRuns(const Slot& slot) const {
-  if (slot.pid == 0 || slot.start_time == 0 || pid_namespace_ == 0) return false;
-  if (slot.pid_namespace != pid_namespace_) return false;  // its pid means nothing here
+// Whether the slot's process may run although its byte is unlocked. What cannot be read is no proof of death.
+bool ProcessSlot::MayStillRun(const Slot& slot) const {
+  const uint32_t pid = slot.pid.load();
+  const uint64_t start_time = slot.start_time.load();
+  if (pid == 0 || start_time == 0 || pid_namespace_ == 0) return false;
+  if (slot.pid_namespace.load() != pid_namespace_) return false;  // its pid means nothing here
   char path[40];
-  snprintf(path, sizeof(path), "/proc/%u/stat", slot.pid);
+  snprintf(path, sizeof(path), "/proc/%u/stat", pid);
   const ProcStat stat = ReadProcStat(path);
-  return stat.start_time == slot.start_time && !stat.exiting;
+  if (stat.error == 0) return stat.start_time == start_time && !stat.exiting;
+  return kill(static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH;
 }
 
 }  // namespace semlock

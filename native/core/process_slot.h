@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "layout.h"
+#include "own_file.h"
 #include "sys_error.h"
 
 namespace semlock {
@@ -15,7 +16,7 @@ namespace semlock {
 enum class Liveness {
   kAlive,
   kDead,
-  kSlotLost,  // it runs, but has lost the file that proves it lives; or we have, and then nothing is known
+  kSlotLost,  // it runs, or may run, but has lost the file that proves it lives; or we have, and nothing is known
 };
 
 // Locks and unlocks bytes for this open file description, which all threads of the process share. 0 or errno.
@@ -27,10 +28,13 @@ ByteState StateOf(int fd, int64_t byte, int64_t count);
 
 class ProcessSlot {
  public:
-  // Takes the first free slot. CAPACITY when all are taken by live processes.
-  SysError Claim(int fd, Slot* slots);
+  // Finds out what a slot says of this process. Before Claim; it may take longer than others should wait.
+  SysError Identify();
+  // Takes a free slot: from the one on that `next` says, which goes on. CAPACITY when none is free. Under the gate, so
+  // that nobody else takes one meanwhile. `first_byte` is that of slot 0.
+  SysError Claim(const OwnFile& table, int64_t first_byte, Slot* slots, std::atomic<uint32_t>* next);
   // Takes none, and only tells which other processes live.
-  void Observe(int fd, Slot* slots);
+  void Observe(const OwnFile& table, int64_t first_byte, Slot* slots);
   // From here on this process is dead to all others, although it still runs.
   void Release();
   // In a forked child: the slot is the parent's.
@@ -47,20 +51,19 @@ class ProcessSlot {
   // To be read before looking for grants, and given to SleepUntilWoken when there are none.
   uint32_t wakeups() const { return slots_[SlotOf(tag())].wakeup.load(); }
   // The pid behind the tag of a live process; meaningless for others.
-  uint32_t PidOf(Tag tag) const { return slots_[SlotOf(tag)].pid; }
+  uint32_t PidOf(Tag tag) const { return slots_[SlotOf(tag)].pid.load(); }
   // False when somebody closed the table's file behind our back: its number may be another file's by now.
-  bool FileIsIntact() const;
+  bool FileIsIntact() const { return table_->IsIntact(); }
 
  private:
-  void Use(int fd, Slot* slots);
-  bool ProcessStillRuns(const Slot& slot) const;
+  bool MayStillRun(const Slot& slot) const;
 
-  int fd_ = -1;
-  dev_t device_ = 0;  // which file fd_ was
-  ino_t inode_ = 0;
+  const OwnFile* table_ = nullptr;
+  int64_t first_byte_ = 0;
   Slot* slots_ = nullptr;
   std::atomic<Tag> tag_{0};  // read by all threads of the process
   uint32_t pid_ = 0;
+  uint64_t start_time_ = 0;
   uint64_t pid_namespace_ = 0;
 };
 

@@ -122,7 +122,7 @@ inline check(asked) {
   WHEN(IS_MINE(asked), alive, dead = false)
   WHEN(!IS_MINE(asked) && IS_PAST(asked), generation differs, dead = true)
   WHEN(!IS_MINE(asked) && !IS_PAST(asked), generation agrees, skip);
-    STEP(ask for the byte, dead = !SEES_LOCKED(SLOT(asked)))
+    STEP(ask for the byte, dead = !SEES_LOCKED(SLOT(asked)) || IS_PAST(asked))
   OR_KILLED
   fi
 }
@@ -299,12 +299,21 @@ active [PROCESSES] proctype Process() {
   bit latched, dead, swept, told;
 end_killed:
   if
-#ifdef COUNTED_BEFORE_LOCKED
+#ifdef COUNTED_UNASKED
   WHEN(locked[ANOTHER], join_generation_counted, count_generation(ANOTHER); goto end_killed)  // finds its byte locked
 #endif
-  WHEN(true, join_byte_locked, locked[self] = 1; inside[self] = 1)
+#ifdef LOCKED_BEFORE_COUNTED
+  WHEN(true, join_byte_locked, locked[self] = 1)
   fi;
-  STEP(join_generation_counted, count_generation(self); me = TAG(self); inside[self] = 0; goto end_outside);
+end_locked:
+  STEP(join_generation_counted, count_generation(self); me = TAG(self); goto end_outside);
+#else
+  // Under the gate, so nobody else can lock the byte in between.
+  WHEN(true, join_generation_counted, count_generation(self))
+  fi;
+end_counted:
+  STEP(join_byte_locked, locked[self] = 1; me = TAG(self); goto end_outside);
+#endif
   enter(holding[self]);
   if
   :: holding[self] -> release()

@@ -1,5 +1,7 @@
 // A process that is stopped is alive: it keeps what it holds, and nobody else waits for it.
 
+import { closeSync, openSync, writeSync } from 'node:fs';
+
 import { afterAll, describe, expect, it } from 'vitest';
 
 import type { LockDescription, LockProcess } from './support/lock-process.js';
@@ -158,4 +160,33 @@ describe('a process that is stopped inside the latch', () => {
     expect(await newcomer.count(lock)).toBeLessThanOrEqual(1);
     await room.everybodyLeaves();
   }, 30_000);
+});
+
+/** Where a table's header says which slot the next one to join looks at first. */
+const NEXT_SLOT = 76;
+
+describe('a newcomer that is stopped while it takes the slot of a dead holder', () => {
+  it.each(['join_gate_locked', 'join_generation_counted', 'join_byte_locked', 'join_pid_written'])(
+    'at %s keeps nothing from others that the dead one held',
+    async (step) => {
+      const { room, lock } = setting();
+      const [holder, other, newcomer] = [room.process(), room.process(), room.process()];
+      await holder.take(lock, 1); // the first one there, so it has slot 0
+      await other.open(lock);
+      await holder.kill();
+      const table = openSync(room.tablePath, 'r+');
+      writeSync(table, Buffer.alloc(4), 0, 4, NEXT_SLOT);
+      closeSync(table);
+      const { result } = await newcomer.stopAt(step, () => newcomer.tryAcquire(lock));
+
+      const grant = await other.takeOne(lock);
+      expect(grant.abandoned).toBe(true);
+      newcomer.continue();
+      expect(await result).toBeNull();
+      await other.release(lock, grant);
+      expect(await newcomer.count(lock)).toBe(1);
+      await room.everybodyLeaves();
+      expect(room.files()).toEqual([]);
+    },
+  );
 });

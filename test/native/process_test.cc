@@ -568,7 +568,7 @@ TEST(
   for (uint32_t slot = 1; slot < semlock::kMaxProcesses; ++slot) {
     files.push_back(open(TablePath().c_str(), O_RDWR | O_CLOEXEC));
     CHECK(files.back() >= 0);
-    CHECK(semlock::LockByte(files.back(), F_WRLCK, semlock::kFirstSlotByte + slot) == 0);
+    CHECK(semlock::LockByte(files.back(), F_WRLCK, semlock::LockedBytesOf(NamespaceId()).first_slot + slot) == 0);
   }
   CHECK(Process("newcomer").Read() == "CAPACITY");
   close(files.back());

@@ -7,8 +7,8 @@ import { CREATE, UPGRADE, type Scenario } from '../scenario.js';
 const JOIN = [
   'join_gate_locked',
   'join_records_disclaimed',
-  'join_byte_locked',
   'join_generation_counted',
+  'join_byte_locked',
   'join_pid_written',
   'join_present',
 ];
