@@ -165,7 +165,22 @@ describe('A connection that breaks after the handler began to answer', () => {
     ['its client leaves', (client) => client.leave()],
     ['its client resets it', (client) => client.reset()],
     ['its client sends garbage', (client) => client.socket.write('garbage\r\n\r\n')],
+    [
+      'its client sends garbage, and the app destroys such connections',
+      (client, server) => {
+        server.on('clientError', (_error, socket) => socket.destroy());
+        client.socket.write('garbage\r\n\r\n');
+      },
+    ],
     ['it idles for too long', (_client, _server, socket) => socket.setTimeout(1)],
+    [
+      'it idles for too long, and the app destroys such connections',
+      (_client, server, socket) => {
+        server.on('timeout', (idle: Socket) => idle.destroy());
+        socket.setTimeout(1);
+      },
+    ],
+    ['all connections are closed, but not the server', (_client, server) => server.closeAllConnections()],
     [
       'the server is closed with all connections',
       (_client, server) => {
@@ -196,6 +211,14 @@ describe('A connection that breaks after the handler began to answer', () => {
       (_req, res) => void pipeline(Readable.from(failing()), res).catch(() => undefined),
     ],
     ['pipelines a generator that fails', (_req, res) => void pipeline(failing(), res).catch(() => undefined)],
+    [
+      'fails when its head is out, though the server has a time-out',
+      (req, res, next) => {
+        req.socket.setTimeout(60_000);
+        res.write('half');
+        setImmediate(() => next(new Error('broken')));
+      },
+    ],
   ])('frees the lock where the handler itself gave the response up: it %s', async (_how, handler) => {
     const { closed } = await begin(handler);
 

@@ -96,6 +96,22 @@ describe('A handler that does not end after its client has left', () => {
   });
 });
 
+describe('A handler that works for its client alone', () => {
+  it('loses the lock as its client leaves, and nobody is warned', async () => {
+    const guard = fileLock('file', { namespace, endsWithClient: true }) as Handler;
+    const work = deferred();
+    await leaveBehind(guard, async (_req, res) => {
+      res.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('data: begun\n\n');
+      await work.promise;
+    });
+
+    await expect.poll(isHeld).toBe(false);
+    work.resolve();
+    await leaveBehind(fileLock('file', { namespace, orphanAfterMs: 1 }) as Handler);
+    await expect.poll(() => warnings).toHaveLength(1); // the other one alone
+  });
+});
+
 describe('A handler that is done in time', () => {
   it.each<[string, (req: Parameters<Handler>[0], res: Parameters<Handler>[1]) => void]>([
     ['ends the response', (_req, res) => void res.end()],
