@@ -13,6 +13,7 @@ import { defaultNamespace } from '../namespace.js';
 import { optionError, optionParser, text } from '../options.js';
 import type { LockManagerSnapshot, LockStore } from '../store.js';
 import { StoredLock } from '../stored-lock.js';
+import { setImmediate } from '../timers.js';
 import { checkRequest, convertRequest, type LockRequest, type LockRequestOptions } from './lock-request.js';
 
 /** Options of {@link createLocks}. */

@@ -130,7 +130,10 @@ class NodeExchange extends Exchange implements Gated {
     if (this.#gate !== undefined) return;
     const [{ socket }, res] = [this.#req, this.response];
     const closed = () => this.connectionClosed(false);
+    // Ahead of the streams that the handler has piped into the response: what they do at its close must not be missed.
     res.prependListener('close', closed);
+    // A response of HTTP/2 emits it just before that, and even when its client has left.
+    if (isHttp2(this.#req)) res.prependListener('finish', closed);
     if (isHttp2(this.#req) || res.socket !== null) return;
     // A pipelined response gets the connection when the earlier ones are out. Until then it emits nothing, not even when
     // the connection closes.

@@ -45,10 +45,12 @@ const OWNER = 'fileLock()';
  *
  * @example
  * ```ts
+ * import { resolve } from 'node:path';
+ *
  * app.use(fileLock());
  * app.use('/reports', fileLock('reports'));
- * app.put('/files/:name', fileLock({ name: (req) => `file:${req.params.name}`, waitMs: 2_000 }), handler);
- * app.get('/files/:name', fileLock({ name: (req) => `file:${req.params.name}`, mode: 'shared' }), handler);
+ * app.put('/files/:name', fileLock({ name: (req) => resolve('data', req.params.name), waitMs: 2_000 }), handler);
+ * app.get('/files/:name', fileLock({ name: (req) => resolve('data', req.params.name), mode: 'shared' }), handler);
  * ```
  */
 export function fileLock<Req extends IncomingMessage = DefaultRequest, Res extends ServerResponse = DefaultResponse>(

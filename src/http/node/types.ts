@@ -27,7 +27,7 @@ export type Next = (error?: any) => unknown;
  */
 export type Middleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void | Promise<void>;
 
-/** The request of a handler that runs under a lock. Express's own `Request` has an optional `lock` of this type. */
+/** The request of a handler that runs under a lock. Express's own `Request` has a `lock` of this type. */
 export type LockedRequest<Req extends IncomingMessage = DefaultRequest> = Req & {
   /** What this request holds: of several locks, the one taken last. */
   lock: Held;
@@ -41,8 +41,11 @@ declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- The one way that Express offers.
   namespace Express {
     interface Request {
-      /** What this request holds, set by semlock's `fileLock()` and `locked()`. */
-      lock?: Held;
+      /**
+       * What this request holds, set by semlock's `fileLock()` and `locked()`. As `session` and its like, it is there for
+       * TypeScript in every handler, because Express has no way to say which middleware stands before it.
+       */
+      lock: Held;
     }
   }
 }

@@ -6,6 +6,7 @@ import { threadId } from 'node:worker_threads';
 import { forgetAbort, onAbort } from '../../abort.js';
 import { SemlockError } from '../../errors.js';
 import type { Grant, LockId, LockMode, LockStore, StoreLock, Want } from '../../store.js';
+import { clearTimeout, setTimeout } from '../../timers.js';
 
 /**
  * Makes a store whose locks live in the memory of this thread. Two stores have nothing in common, so share one object:

@@ -16,6 +16,7 @@ import {
   type Handle,
 } from '../../native.js';
 import type { Grant, LockId, LockMode, StoreLock, Want } from '../../store.js';
+import { clearTimeout, setTimeout } from '../../timers.js';
 import { cancel, enqueue, isWaitedFor, listen, subscribe, unlisten, type WaitRequest } from './waits.js';
 
 const NATIVE_MODE = { exclusive: 0, shared: 1 } as const;

@@ -14,6 +14,7 @@ import {
   type Handle,
   type NativeMode,
 } from '../../native.js';
+import { queueMicrotask, setTimeout } from '../../timers.js';
 
 /** What a wait asks for, and whom to tell. Exactly one of the two is called, once. */
 export interface WaitRequest {

@@ -2,8 +2,9 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { setTimeout as delay } from 'node:timers/promises';
 
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { SemlockError } from '../../../src/errors.js';
 import { fileLock } from '../../../src/http/node/file-lock.js';
@@ -63,7 +64,7 @@ async function serve(guard: Handler, { app = express5App, before = pass, handler
   };
   /** Until the server has noticed that the client of that path is gone. */
   const noticesLeaving = (path: string) => expect.poll(() => gone, { interval: 1 }).toContain(path);
-  return { served, send, noticesLeaving };
+  return { served, send, noticesLeaving, gone };
 }
 
 const guardWith = (options: FileLockOptions = {}) =>
@@ -144,6 +145,22 @@ describe('Requests that wait', () => {
     await noticesLeaving('/first');
     elsewhere.release();
     await expect.poll(() => second.statuses).toEqual([200]);
+    expect(served).toEqual(['/second']);
+  });
+
+  it('do so too while a test has stopped the clock of its app', async () => {
+    const { send, served, gone } = await serve(guardWith());
+    const elsewhere = takeElsewhere();
+    const first = await send('/first');
+    const second = await send('/second');
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'queueMicrotask'] });
+    onTestFinished(() => void vi.useRealTimers());
+    first.leave();
+    // Not by expect.poll(), which moves the clock that was stopped.
+    for (let turn = 0; turn < 1000 && !gone.includes('/first'); turn++) await delay(5);
+    elsewhere.release();
+    for (let turn = 0; turn < 1000 && second.statuses.length === 0; turn++) await delay(5);
+    expect(second.statuses).toEqual([200]);
     expect(served).toEqual(['/second']);
   });
 
