@@ -127,7 +127,7 @@ describe('the HTTP forms', () => {
   it('give callbacks the parameters of a route as strings, and leave handlers theirs', () => {
     express().put('/files/:name', fileLock({ name: (req) => req.params['name']! }), (req, res) => {
       expectTypeOf(req.params).toEqualTypeOf<{ name: string }>();
-      res.send(req.lock?.name);
+      res.send(req.lock.name);
     });
     const read = locked(
       (req) => req.params['name']!,

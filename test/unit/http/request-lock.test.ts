@@ -5,6 +5,7 @@ import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
+import type { Held } from '../../../src/lock/held.js';
 import { frameworks, type Handler } from '../../support/http-frameworks.js';
 import { scratchNamespace } from '../../support/shm.js';
 
@@ -22,7 +23,7 @@ describe('req.lock', () => {
   });
 
   it('is undefined in Express where nothing is held, also for a request beside one that holds', async () => {
-    const app = express().get('/other', (req, res) => void res.json(req.lock === undefined));
+    const app = express().get('/other', (req, res) => void res.json((req.lock as Held | undefined) === undefined));
     app.get('/', guard('a'), async (_req, res) => {
       await request(app).get('/other').expect(200, 'true');
       res.end();
@@ -33,7 +34,7 @@ describe('req.lock', () => {
   it('is found in the apps above and below the one that has the lock', async () => {
     const names: (string | undefined)[] = [];
     const note: express.RequestHandler = (req, _res, next) => {
-      names.push(req.lock?.name);
+      names.push((req.lock as Held | undefined)?.name);
       next();
     };
     const inner = express().use(note, guard('b'), note);

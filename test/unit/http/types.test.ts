@@ -24,7 +24,8 @@ describe('The types of the HTTP forms', () => {
     const routes = () => {
       const app = express();
       app.put('/files/:name', fileLock({ name: (req) => `file:${req.path}` }), (req) => {
-        expectTypeOf(req.lock).toEqualTypeOf<Held | undefined>();
+        expectTypeOf(req.lock).toEqualTypeOf<Held>();
+        expectTypeOf(req.params).toEqualTypeOf<{ name: string }>();
       });
       app.post(
         '/report',
