@@ -172,11 +172,10 @@ describe.each(protocols)('By $protocol, a client is disconnected, and the lock i
     const end = performance.now() + 3 * STALL_MS;
     while (performance.now() < end) {
       // Enough for the operating system to ask for more, which it does in steps of up to some megabytes.
-      for (let reads = 0; reads < 10; reads++) {
-        client.read();
-        await delay(0);
-      }
-      await delay(STALL_MS / 10);
+      client.resume();
+      await delay(STALL_MS / 50);
+      client.pause();
+      await delay(STALL_MS / 5);
     }
 
     expect(isClosed).toBe(false);
