@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
 import { locked } from '../../../src/http/node/locked.js';
-import { Lock } from '../../../src/lock/lock.js';
+import { Lock } from '../../../src/lock.js';
 import { deferred } from '../../support/deferred.js';
 import { express5App, type Handler } from '../../support/http-frameworks.js';
 import { listen, RawClient } from '../../support/http-server.js';

@@ -8,7 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
 import { locked } from '../../../src/http/node/locked.js';
-import { Lock } from '../../../src/lock/lock.js';
+import { Lock } from '../../../src/lock.js';
 import { deferred } from '../../support/deferred.js';
 import type { Handler } from '../../support/http-frameworks.js';
 import { scratchNamespace } from '../../support/shm.js';

@@ -5,7 +5,7 @@ import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
-import type { Held } from '../../../src/lock/held.js';
+import type { Held } from '../../../src/hold.js';
 import { frameworks, type Handler } from '../../support/http-frameworks.js';
 import { scratchNamespace } from '../../support/shm.js';
 

@@ -14,7 +14,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
 import type { FileLockOptions } from '../../../src/http/node/options.js';
-import { Lock } from '../../../src/lock/lock.js';
+import { Lock } from '../../../src/lock.js';
 import { deferred } from '../../support/deferred.js';
 import type { Handler } from '../../support/http-frameworks.js';
 import { scratchNamespace } from '../../support/shm.js';
