@@ -14,7 +14,9 @@ export {
 } from './http/node/options.js';
 export { type LockedRequest, type Middleware, type Next } from './http/node/types.js';
 export { locked, type LockedHandler } from './http/node/locked.js';
+export { acquireAll, type Holds, type LockOrMode } from './acquire-all.js';
 export { setDefaultStore } from './default-store.js';
+export { type FileTarget } from './file-name.js';
 export { type Held, type Hold } from './hold.js';
 export { Lock, type LockOptions } from './lock.js';
 export { NamedSemaphore, type NamedSemaphoreOptions } from './primitives/named-semaphore.js';

@@ -1,6 +1,7 @@
 // Mutual exclusion between processes: one permit.
 
 import { storeOption } from './default-store.js';
+import type { FileTarget } from './file-name.js';
 import { flag, optionParser, text } from './options.js';
 import type { LockStore } from './store.js';
 import { StoredLock } from './stored-lock.js';
@@ -43,10 +44,10 @@ const parseLockOptions = optionParser<LockOptions>()(lockRules);
  */
 export class Lock extends StoredLock {
   /**
-   * @param name - any non-empty string.
+   * @param name - any non-empty string; or `{ file: path }` for the lock of a file, which is the same in all apps.
    * @throws {@link SemlockError} `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`.
    */
-  constructor(name: string, options?: LockOptions) {
+  constructor(name: string | FileTarget, options?: LockOptions) {
     super('new Lock()', name, { ...parseLockOptions('new Lock()', options), permits: 1 });
   }
 }

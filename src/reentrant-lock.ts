@@ -1,5 +1,6 @@
 // A lock that its holder can take again, as code needs that takes a lock and calls other code that does the same.
 
+import type { FileTarget } from './file-name.js';
 import type { Hold } from './hold.js';
 import { lockRules, type LockOptions } from './lock.js';
 import { abortSignal, flag, integer, optionError, optionParser } from './options.js';
@@ -54,10 +55,10 @@ export class RLock {
   readonly #lock: StoredLock;
 
   /**
-   * @param name - any non-empty string.
+   * @param name - any non-empty string; or `{ file: path }` for the lock of a file, which is the same in all apps.
    * @throws {@link SemlockError} `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`.
    */
-  constructor(name: string, options?: LockOptions) {
+  constructor(name: string | FileTarget, options?: LockOptions) {
     this.#lock = new StoredLock('new RLock()', name, { ...parseMakeOptions('new RLock()', options), permits: 1 });
   }
 

@@ -1,5 +1,6 @@
 // A bounded number of holders between processes.
 
+import type { FileTarget } from './file-name.js';
 import { lockRules, type LockOptions } from './lock.js';
 import { integer, optionError, optionParser } from './options.js';
 import { StoredLock } from './stored-lock.js';
@@ -31,10 +32,10 @@ const parseSemaphoreOptions = optionParser<SemaphoreOptions>()({
  */
 export class Semaphore extends StoredLock {
   /**
-   * @param name - any non-empty string.
+   * @param name - any non-empty string; or `{ file: path }` for the lock of a file, which is the same in all apps.
    * @throws {@link SemlockError} `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`.
    */
-  constructor(name: string, options: SemaphoreOptions) {
+  constructor(name: string | FileTarget, options: SemaphoreOptions) {
     const { permits, ...shared } = parseSemaphoreOptions('new Semaphore()', options);
     if (permits === undefined) {
       throw optionError('new Semaphore()', 'permits', permits, `a whole number from 1 to ${MAX_PERMITS}`);

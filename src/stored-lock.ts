@@ -3,6 +3,7 @@
 
 import { defaultStore } from './default-store.js';
 import { describe, SemlockError } from './errors.js';
+import { FILE_NAMESPACE, fileLockName, type FileTarget } from './file-name.js';
 import { Hold } from './hold.js';
 import { checkLockName, checkPosixName } from './names.js';
 import { defaultNamespace } from './namespace.js';
@@ -71,16 +72,21 @@ export class StoredLock {
   #key: string | undefined;
 
   /** @internal */
-  constructor(owner: string, name: string, options: StoredLockOptions) {
+  constructor(owner: string, target: string | FileTarget, options: StoredLockOptions) {
     const { namespace, permits, posixName, foreign, store, allowEmptyName = false } = options;
+    const ofFile = isFile(target);
+    const name = ofFile ? fileLockName(owner, target.file) : target;
     if (!allowEmptyName) checkLockName(owner, name);
     if (posixName !== undefined) checkPosixName(owner, posixName);
     if (posixName !== undefined && foreign === false) {
       throw optionError(owner, 'foreign', foreign, 'true or absent with a posixName, which others can open');
     }
+    if (ofFile && namespace !== undefined) {
+      throw optionError(owner, 'namespace', namespace, 'absent with a file, whose lock is the same in all apps');
+    }
     if (store !== undefined) checkStore(owner, store, options);
     this.name = name;
-    this.namespace = namespace ?? defaultNamespace();
+    this.namespace = ofFile ? FILE_NAMESPACE : (namespace ?? defaultNamespace());
     this.permits = permits;
     this.foreign = foreign ?? posixName !== undefined;
     this.#owner = owner;
@@ -114,6 +120,16 @@ export class StoredLock {
     const { posixName } = this.#options;
     const identity = posixName === undefined ? `${this.namespace}\0${this.name}` : `\0${posixName}`;
     return (this.#key ??= `${numberOf(this.store)}\0${identity}`);
+  }
+
+  /**
+   * What puts locks in the same order in all processes.
+   *
+   * @internal
+   */
+  get order(): string {
+    const { posixName } = this.#options;
+    return posixName === undefined ? `${this.store.name}\0${this.namespace}\0${this.name}` : `\0${posixName}`;
   }
 
   /** The name of the POSIX semaphore behind it, for programs that call `sem_open` themselves. */
@@ -339,6 +355,10 @@ function checkStore(owner: string, { name, can }: LockStore, { permits, posixNam
   if (can.foreign === true) return;
   if (posixName !== undefined) throw optionError(owner, 'posixName', posixName, accepts('absent'));
   if (foreign === true) throw optionError(owner, 'foreign', foreign, accepts('false or absent'));
+}
+
+function isFile(target: unknown): target is FileTarget {
+  return typeof target === 'object' && target !== null && 'file' in target;
 }
 
 /** Whether an acquire failed because its time was over. */

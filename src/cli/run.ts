@@ -1,11 +1,13 @@
 // `semlock run`: a command under a lock, for shell scripts and cron jobs, as flock(1) does it.
 
 import { SemlockError } from '../errors.js';
+import type { FileTarget } from '../file-name.js';
 import type { Hold } from '../hold.js';
 import { MAX_PERMITS } from '../semaphore.js';
-import { MAX_TIMER_MS, StoredLock } from '../stored-lock.js';
+import { MAX_TIMER_MS, StoredLock, type StoredLockOptions } from '../stored-lock.js';
 import { locks } from '../web-locks/lock-manager.js';
 import { exitCodeOf, runCommand } from './child.js';
+import { storeFrom } from './store.js';
 import { duration, printable } from './text.js';
 import { COMMON_OPTIONS, EXIT, HELP, namespaceFrom, parseArguments, UsageError } from './usage.js';
 import { waitFor } from './wait.js';
@@ -22,6 +24,8 @@ export async function run(args: string[]): Promise<number> {
       shared: { type: 'boolean' },
       permits: { type: 'string' },
       'posix-name': { type: 'string' },
+      file: { type: 'string' },
+      store: { type: 'string' },
     },
     allowPositionals: true,
   });
@@ -29,7 +33,12 @@ export async function run(args: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const [name, ...others] = positionals;
+  const ofFile = values.file !== undefined;
+  const targets: (string | FileTarget | undefined)[] = ofFile ? [{ file: values.file! }, ...positionals] : positionals;
+  const [name, ...others] = targets;
+  if (ofFile && values.namespace !== undefined) {
+    throw new UsageError('run: --file and --namespace exclude each other: the lock of a file is the same in all apps');
+  }
   if (name === undefined) throw new UsageError('run: the name of the lock is missing');
   if (others.length > 0) throw new UsageError(`run: '--' must stand between the name and the command`);
   const [file, ...rest] = separator < 0 ? [] : args.slice(separator + 1);
@@ -40,7 +49,8 @@ export async function run(args: string[]): Promise<number> {
   const waitMs = wholeNumber('--wait', values.wait ?? '0', 0, MAX_TIMER_MS);
   if (shared && permits > 1) throw new UsageError('run: --shared cannot be combined with more than one of --permits');
   const lock = makeLock(name, {
-    namespace: namespaceFrom(values.namespace),
+    namespace: ofFile ? undefined : namespaceFrom(values.namespace),
+    store: storeFrom(values.store),
     permits,
     posixName: values['posix-name'],
   });
@@ -64,11 +74,11 @@ function environment({ abandoned }: Hold): NodeJS.ProcessEnv {
   return { ...process.env, SEMLOCK_ABANDONED: abandoned ? '1' : undefined };
 }
 
-function makeLock(name: string, options: { namespace: string; permits: number; posixName: string | undefined }) {
+function makeLock(name: string | FileTarget, options: StoredLockOptions) {
   try {
     return new StoredLock('run', name, options);
   } catch (error) {
-    if (error instanceof SemlockError && error.code === 'ERR_SEMLOCK_NAME') throw new UsageError(error.message);
+    if (error instanceof SemlockError && /_(NAME|OPTION)$/.test(error.code)) throw new UsageError(error.message);
     throw error;
   }
 }

@@ -10,8 +10,9 @@ export const EXIT = { usage: 64, unavailable: 69, busy: 75, cannotExecute: 126, 
 const USAGE = `\
 Usage: semlock ls [--namespace NS | --posix-name /X] [--json]
        semlock namespace
-       semlock run NAME [--wait MS] [--shared] [--namespace NS] [--permits N] [--posix-name /X]
+       semlock run NAME [--wait MS] [--shared] [--namespace NS] [--permits N] [--posix-name /X] [--store URL]
                    -- COMMAND [ARGUMENT ...]
+       semlock run --file PATH [...] -- COMMAND [ARGUMENT ...]
 `;
 
 export const HELP = `\
@@ -29,6 +30,8 @@ Options:
   --permits N      (run) how many may hold the lock at once; all its users must say the same. Default: 1
   --posix-name /X  the POSIX name of the semaphore, shared with programs that call sem_open; it is the
                    lock then, whatever its NAME and namespace
+  --file PATH      (run) the lock of a file in place of NAME, the same in all apps of this user
+  --store URL      (run) where the lock lives; default: process:, this machine
   -h, --help       print this
   --version        print the version
 

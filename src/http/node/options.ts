@@ -2,7 +2,8 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { callback, optionParser, type OptionRule, type Parsed } from '../../options.js';
+import { FILE_NAMESPACE, fileLockName } from '../../file-name.js';
+import { callback, optionError, optionParser, type OptionRule, type Parsed } from '../../options.js';
 import type { NameOption } from '../core/guard.js';
 import { checkAbilities, checkOneAnswer, guardRules, type GuardOptions, type ModeOption } from '../core/options.js';
 import type { DefaultRequest, DefaultResponse, Next } from './types.js';
@@ -38,6 +39,11 @@ export interface FileLockOptions<
 > extends HttpLockOptions<Req, Res> {
   /** The lock's name, or a function that makes it from the request. Default `default`. */
   name?: LockName<Req>;
+  /**
+   * A file in place of a name, or a function that gives its path for a request: the lock of that file, the same in all apps
+   * of this user. The file need not exist, but its folder must.
+   */
+  file?: LockName<Req>;
 }
 
 /** What the code works on: of the requests of all frameworks it knows what node:http gives them. */
@@ -55,7 +61,12 @@ const httpLockRules = {
   ...guardRules<IncomingMessage>(),
   onBusy: callback<AnyHttpLockOptions['onBusy']>('a function', undefined),
 };
-const fileLockRules = { name: lockName, ...httpLockRules };
+const filePath: OptionRule<AnyLockName | undefined> = {
+  accepts: 'a path, or a function that gives one for a request',
+  fallback: undefined,
+  test: lockName.test,
+};
+const fileLockRules = { name: lockName, file: filePath, ...httpLockRules };
 
 /** The options of `locked()`, complete. */
 export type HttpLockConfig = Parsed<typeof httpLockRules>;
@@ -72,7 +83,22 @@ export function parseHttpLockOptions(owner: string, options: AnyHttpLockOptions 
 
 /** @throws {@link SemlockError} `ERR_SEMLOCK_OPTION`. */
 export function parseFileLockOptions(owner: string, options: AnyFileLockOptions | undefined): FileLockConfig {
-  return checked(owner, options, readFileLockOptions(owner, options));
+  const config = checked(owner, options, readFileLockOptions(owner, options));
+  return config.file === undefined ? config : { ...config, ...ofFile(owner, config.file, options ?? {}) };
+}
+
+/** The name and the namespace of the lock of a file. */
+function ofFile(owner: string, file: AnyLockName, given: AnyFileLockOptions) {
+  for (const key of ['name', 'namespace'] as const) {
+    if (given[key] !== undefined)
+      throw optionError(owner, key, given[key], 'absent beside "file", which stands for it');
+  }
+  if (typeof file !== 'function') return { name: fileLockName(owner, file), namespace: FILE_NAMESPACE };
+  const name = (req: IncomingMessage): string | Promise<string> => {
+    const path = file(req);
+    return typeof path === 'string' ? fileLockName(owner, path) : path.then((later) => fileLockName(owner, later));
+  };
+  return { name, namespace: FILE_NAMESPACE };
 }
 
 function checked<Config extends HttpLockConfig>(

@@ -41,6 +41,19 @@ describe('semlock', () => {
     [['run'], 'run: the name of the lock is missing'],
     [['run', '--', 'true'], 'run: the name of the lock is missing'],
     [['run', '', '--', 'true'], 'run: the name must be a non-empty string, but "" was given'],
+    [
+      ['run', '--file', '/tmp/x', '--namespace', 'mine', '--', 'true'],
+      /^semlock: run: --file and --namespace exclude each other/,
+    ],
+    [
+      ['run', '--file', '/no such folder/x', '--', 'true'],
+      /^semlock: run: option "file" must be a path in a folder that exists/,
+    ],
+    [
+      ['run', 'report', '--store', 'ftp://host', '--', 'true'],
+      "run: --store must be a URL of one of these kinds: process:; not 'ftp://host'",
+    ],
+    [['run', 'report', '--store', '', '--', 'true'], /^semlock: run: --store must be a URL of one of these kinds/],
     [['run', 'report'], "run: the command is missing; it follows '--'"],
     [['run', 'report', '--'], "run: the command is missing; it follows '--'"],
     [['run', 'report', 'true'], "run: '--' must stand between the name and the command"],
@@ -67,7 +80,7 @@ describe('semlock', () => {
       ['run', 'report', '--permits=1e2', '--', 'true'],
       "run: --permits must be a whole number from 1 to 1024, not '1e2'",
     ],
-    [['ls', '--posix-name', '/x', '--namespace', 'y'], /^semlock: --namespace and --posix-name exclude each other\n/],
+    [['ls', '--posix-name', '/x', '--namespace', 'y'], /^semlock: --namespace and --posix-name exclude each other$/],
     [['run', 'report', '--posix-name', 'x', '--', 'true'], /^semlock: run: a semaphore's name is a slash and then/],
   ] as const)('refuses %j', (args, sentence) => {
     const { status, stdout, stderr } = semlock(args);
