@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include <iterator>
 #include <mutex>
 #include <numeric>
 #include <set>
@@ -65,12 +66,21 @@ void BeforeLeaving(const std::shared_ptr<LockTable>& table) {
   SettleCustomSemaphores(table);
 }
 
-std::string Utf16Bytes(napi_env env, napi_value value) {
+// What people are shown of a name: its SHA-256 is what finds the lock, and names that clients choose would fill the
+// table.
+constexpr size_t kShownUnits = 256;
+
+std::string ShownName(napi_env env, napi_value value) {
+  char16_t text[kShownUnits + 2];  // with one more than is shown, and an end
   size_t length = 0;
-  if (napi_get_value_string_utf16(env, value, nullptr, 0, &length) != napi_ok) return {};
-  std::u16string text(length, u'\0');
-  napi_get_value_string_utf16(env, value, text.data(), length + 1, nullptr);
-  return std::string(reinterpret_cast<const char*>(text.data()), text.size() * sizeof(char16_t));
+  napi_get_value_string_utf16(env, value, text, std::size(text), &length);
+  if (length > kShownUnits) {
+    length = kShownUnits;
+    const bool is_half = (text[length - 1] & 0xfc00) == 0xd800;  // of a surrogate pair
+    text[length - (is_half ? 1 : 0)] = u'\u2026';
+    length += is_half ? 0 : 1;
+  }
+  return std::string(reinterpret_cast<const char*>(text), length * sizeof(char16_t));
 }
 
 // 32 bytes, each a character.
@@ -88,7 +98,7 @@ napi_value LockOpen(napi_env env, napi_callback_info info) {
   if (SysError error = LockTable::Get(args.Text(0), &table)) return Throw(env, error);
   LockIdentity identity;
   ReadDigest(env, args[1], &identity.id);
-  identity.name = Utf16Bytes(env, args[2]);
+  identity.name = ShownName(env, args[2]);
   identity.permits = static_cast<uint32_t>(args.Int(3));
   identity.named = args.Bool(4);
   identity.foreign = args.Bool(5);

@@ -90,13 +90,13 @@ bool LockRecord::IsSameRecord() const {
 // Calls `attempt`, with whether the record was remembered, until it is neither stale nor out of room. It looks the
 // record up and makes room in between.
 template <typename F>
-Outcome LockRecord::Retry(SysError* error, F attempt) {
+Outcome LockRecord::Retry(Mode mode, SysError* error, F attempt) {
   for (int tries = 0; tries < 6; ++tries) {
     const Outcome outcome = ref_.index == 0 ? Outcome::kStale : attempt(tries == 0);
     if (outcome == Outcome::kStale) {
       *error = LookUp();
     } else if (outcome == Outcome::kNoRoom) {
-      *error = table_->MakeRoom(ref_);
+      *error = table_->MakeRoom(ref_, mode);
     } else {
       return outcome;
     }
@@ -107,7 +107,7 @@ Outcome LockRecord::Retry(SysError* error, F attempt) {
 }
 
 Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error) {
-  return Retry(error, [&](bool remembered) {
+  return Retry(mode, error, [&](bool remembered) {
     LatchedRecord under(*table_, record(), semaphore_);
     if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
     CRASH_POINT(acquire_latched);
@@ -130,7 +130,7 @@ Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error) {
 }
 
 Outcome LockRecord::Enqueue(Mode mode, int64_t id, Grant* grant, WaitRef* wait, SysError* error) {
-  return Retry(error, [&](bool remembered) {
+  return Retry(mode, error, [&](bool remembered) {
     LatchedRecord under(*table_, record(), semaphore_);
     if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
     CRASH_POINT(enqueue_latched);
@@ -150,7 +150,7 @@ Outcome LockRecord::Enqueue(Mode mode, int64_t id, Grant* grant, WaitRef* wait, 
 }
 
 Outcome LockRecord::Steal(Grant* grant, SysError* error) {
-  return Retry(error, [&](bool remembered) {
+  return Retry(Mode::kExclusive, error, [&](bool remembered) {
     LatchedRecord under(*table_, record(), semaphore_);
     if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
     if (remembered) record().used.store(1, std::memory_order_relaxed);
@@ -308,7 +308,7 @@ void LockRecord::LeaveUnchanged(bool unrepaired) {
 
 int LockRecord::Available(SysError* error) {
   int available = -1;
-  const Outcome outcome = Retry(error, [&](bool) {
+  const Outcome outcome = Retry(Mode::kExclusive, error, [&](bool) {
     LatchedRecord under(*table_, record(), semaphore_);
     if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
     under.Settle();

@@ -62,7 +62,7 @@ class LockRecord {
 
  private:
   template <typename F>
-  Outcome Retry(SysError* error, F attempt);
+  Outcome Retry(Mode mode, SysError* error, F attempt);
   Outcome Enter(LatchedRecord* under);
   Outcome EnterThis(LatchedRecord* under);
   void Leave(LatchedRecord* under);

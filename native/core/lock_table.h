@@ -18,7 +18,7 @@ namespace semlock {
 // A lock as its user describes it. The record is found by `id` alone; the rest must agree.
 struct LockIdentity {
   uint8_t id[32] = {};
-  std::string name;         // UTF-16 in this machine's byte order
+  std::string name;         // for people: UTF-16 in this machine's byte order
   std::string custom_name;  // of its semaphore, where the user chose one; else empty
   uint32_t permits = 1;
   bool named = false;    // it should have a named semaphore, see LockRecord::MakeSemaphore
@@ -67,8 +67,8 @@ class LockTable {
   Waiter* WaiterAt(Record& record, uint32_t number) const;
   // Whether some lock's next holder is to be told that the one before died with it. Asked when nobody alive is inside.
   bool OwesNews() const;
-  // Adds room for more entries and more waiters. Nothing happens to a record that was recycled.
-  SysError MakeRoom(const RecordRef& ref);
+  // Adds room for more waiters and, in shared mode, for more entries. Nothing happens to a record that was recycled.
+  SysError MakeRoom(const RecordRef& ref, Mode mode);
 
   // The parts of what StoreNames wrote.
   std::string NameOf(const Record& record) const;
@@ -113,7 +113,8 @@ class LockTable {
   Record* records_;
   // What the search for idle records has found out. Guarded by the table's latch.
   Tag last_dead_ = 0;
-  std::array<Tag, 64> alive_ = {};
+  std::array<Tag, kMaxProcesses> alive_ = {};
+  uint32_t barren_ = 0;  // how many records in a row were not to be had, also of those used lately
 };
 
 // What a record is found by.

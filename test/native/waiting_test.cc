@@ -584,3 +584,14 @@ TEST("a wait after more than 2^32 others is told of its grant, and only of its o
   const Grant after = loop.GrantOf(second);
   CHECK(after.token > grant.token && (*late).Release(after.entry, after.token) == Outcome::kDone);
 }
+
+TEST("a wait for an exclusive lock takes room to wait, and none for a holder more") {
+  Lock holder("a");
+  CHECK(holder.TryAcquire());
+  Lock waiter("a", {}, 2);
+  const WaitRef wait = Queue(waiter);
+  const semlock::Record& record = RecordOf("a");
+  CHECK(record.more_waiters != 0 && record.more_entries == 0 && record.entry_room == 1);
+  CHECK(semlock::MarkCancelled(*Table(), wait));
+  (*waiter).Settle();
+}
