@@ -44,7 +44,7 @@ export interface NativeAddon {
   lockError(): never;
 
   /** Once in a thread, before anything waits: `callback` is called when that many events are in `lockEvents`. */
-  lockOnEvents(callback: (count: number) => void): void;
+  readonly lockOnEvents: (callback: (count: number) => void) => void;
   /** {@link FIELDS_PER_EVENT} fields for each event. */
   readonly lockEvents: Float64Array;
   /** Whether waiting keeps the event loop running. */

@@ -12,6 +12,7 @@ import {
   lastToken,
   QUEUED,
   type Handle,
+  type NativeAddon,
   type NativeMode,
 } from '../../native.js';
 import { queueMicrotask, setTimeout } from '../../timers.js';
@@ -163,16 +164,25 @@ function lastError({ lock }: WaitRequest): unknown {
 /** Called once, with what became of a wait or a watched permit: {@link STOLEN}, or the entry that was granted. */
 type EventListener = (entry: number, token: number, abandoned: boolean) => void;
 
-const listeners = new Map<number, EventListener>();
-let subscribed = false;
-let waiting = 0;
+/**
+ * What a thread has once: on the addon, because this module may be there several times, as after `jest.resetModules()`
+ * or in two bundles. Whichever of them waits first listens for all.
+ */
+interface ThreadState {
+  readonly listeners: Map<number, EventListener>;
+  waiting: number;
+}
 
-/** To be called before the addon is asked to wait or to watch. */
-export function subscribe(): void {
-  if (subscribed) return;
-  subscribed = true;
-  const { lockEvents } = addon();
-  addon().lockOnEvents((count) => {
+const STATE = Symbol.for('semlock.waits');
+
+function state(): ThreadState {
+  const native = addon() as NativeAddon & { [STATE]?: ThreadState };
+  return (native[STATE] ??= { listeners: subscribeTo(native), waiting: 0 });
+}
+
+function subscribeTo({ lockEvents, lockOnEvents }: NativeAddon): Map<number, EventListener> {
+  const listeners = new Map<number, EventListener>();
+  lockOnEvents((count) => {
     // A copy, where a listener that runs the event loop itself could have the next events written over the rest.
     const events = count === 1 ? lockEvents : lockEvents.slice(0, count * FIELDS_PER_EVENT);
     for (let at = 0; at < count * FIELDS_PER_EVENT; at += FIELDS_PER_EVENT) {
@@ -182,22 +192,28 @@ export function subscribe(): void {
       listener?.(events[at + 1]!, events[at + 2]!, events[at + 3] !== 0);
     }
   });
+  return listeners;
+}
+
+/** To be called before the addon is asked to wait or to watch. */
+export function subscribe(): void {
+  state();
 }
 
 /** Has `listener` called with the event of that id. */
 export function listen(id: number, listener: EventListener): void {
-  listeners.set(id, listener);
+  state().listeners.set(id, listener);
 }
 
 /** For an event that will not come any more. */
 export function unlisten(id: number): void {
-  listeners.delete(id);
+  state().listeners.delete(id);
 }
 
 /** Somebody waits (+1), or does not any more (-1). As long as there is one, the event loop is kept running. */
 function countWaiting(change: 1 | -1): void {
-  subscribe();
-  const before = waiting;
-  waiting += change;
-  if ((before === 0) !== (waiting === 0)) addon().lockKeepAlive(waiting > 0);
+  const thread = state();
+  const before = thread.waiting;
+  thread.waiting += change;
+  if ((before === 0) !== (thread.waiting === 0)) addon().lockKeepAlive(thread.waiting > 0);
 }
