@@ -6,7 +6,7 @@ import { describe, SemlockError } from './errors.js';
 
 /** What tells one namespace of one user from all others, in 22 characters that suit a file name. */
 export function namespaceId(namespace: string): string {
-  const user = process.getuid?.() ?? 0;
+  const user = process.geteuid?.() ?? 0;
   if (lastId?.user !== user || lastId.namespace !== namespace) {
     lastId = { user, namespace, id: sha256(`${user}\0${namespace}`, 'base64url').slice(0, 22) };
   }
@@ -18,7 +18,7 @@ export function namespaceId(namespace: string): string {
  * has it under another name, or in another app, would take its holders for foreign programs, whose death nobody can tell.
  */
 export function posixNamespaceId(posixName: string): string {
-  const user = process.getuid?.() ?? 0;
+  const user = process.geteuid?.() ?? 0;
   // No NUL: what no namespace's id is made of.
   return sha256(`${user} ${posixName}`, 'base64url').slice(0, 22);
 }

@@ -38,7 +38,7 @@ SysError Inbox::Reopen() {
   std::lock_guard<std::mutex> guard(mutex_);
   unlink(path_.c_str());  // our last one, or that of the slot's last process
   write_.Close();
-  named_ = mkfifo(path_.c_str(), 0600) == 0;
+  named_ = mkfifo(path_.c_str(), 0600) == 0 && chmod(path_.c_str(), 0600) == 0;  // whatever the umask
   if (named_) CRASH_POINT(inbox_made);
   if (named_ && read_.Adopt(OpenPipe(path_))) return {};
   int ends[2];

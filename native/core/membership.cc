@@ -38,10 +38,23 @@ std::string TableName(const std::string& id) { return id + ".table"; }
 
 bool IsOwnAndPrivate(const struct stat& info) { return info.st_uid == geteuid() && (info.st_mode & 077) == 0; }
 
+// Gives the owner's rights back that a umask took from what this user made, as in a start by a shell with an odd one.
+// False when it is not ours, or others may use it too. Nobody else can put a link there: /dev/shm is sticky.
+bool RepairMode(int folder, const char* name, mode_t type, mode_t mode) {
+  struct stat info;
+  return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && (info.st_mode & S_IFMT) == type &&
+         IsOwnAndPrivate(info) && fchmodat(folder, name, mode, 0) == 0;
+}
+
 // Opens this user's folder. -1 with `error`, or with none where there is no folder.
 int OpenFolder(SysError* error) {
   const std::string path = FolderPath();
-  const int folder = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  int folder = open(path.c_str(), flags);
+  if (folder < 0 && errno == EACCES) {
+    folder = RepairMode(AT_FDCWD, path.c_str(), S_IFDIR, 0700) ? open(path.c_str(), flags) : -1;
+    if (folder < 0) errno = EACCES;
+  }
   if (folder < 0) {
     if (errno == ENOENT) return -1;
     const bool squatted = errno == ENOTDIR || errno == ELOOP || errno == EACCES;
@@ -49,7 +62,10 @@ int OpenFolder(SysError* error) {
     return -1;
   }
   struct stat info;
-  if (fstat(folder, &info) == 0 && IsOwnAndPrivate(info)) return folder;
+  if (fstat(folder, &info) == 0 && IsOwnAndPrivate(info)) {
+    if ((info.st_mode & 0700) != 0700) fchmod(folder, 0700);
+    return folder;
+  }
   close(folder);
   *error = {"fstat", EPERM, "UNTRUSTED"};
   return -1;
@@ -351,7 +367,14 @@ Membership::Attempt Membership::TryObserve(SysError* error) {
 // Opens the table's file. False with `error`, or with none where there is no file.
 bool Membership::OpenTable(int folder, int flags, struct stat* info, SysError* error) {
   std::lock_guard<std::mutex> guard(members().mutex);
-  if (!table_.Adopt(openat(folder, TableName(id_).c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC))) {
+  const std::string name = TableName(id_);
+  const auto open_it = [&] { return openat(folder, name.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); };
+  int fd = open_it();
+  if (fd < 0 && errno == EACCES) {
+    fd = RepairMode(folder, name.c_str(), S_IFREG, 0600) ? open_it() : -1;
+    if (fd < 0) errno = EACCES;
+  }
+  if (!table_.Adopt(fd)) {
     if (errno == ENOENT) return false;
     *error = {"open", errno, errno == ELOOP || errno == EACCES || errno == EISDIR ? "UNTRUSTED" : nullptr};
     return false;
@@ -372,6 +395,7 @@ Membership::Attempt Membership::CreateTable(int folder, SysError* error) {
     *error = {"open", errno};
     return Attempt::kFailed;
   }
+  fchmod(fd, 0600);  // whatever the umask
   CRASH_POINT(build_created);
   if (const int failed = ReserveTable(fd))
     *error = {"posix_fallocate", failed, failed == ENOSPC ? "CAPACITY" : nullptr};

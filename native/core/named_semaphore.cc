@@ -3,12 +3,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace semlock {
 namespace {
 
 std::string BackingPath(const char* name) {
   return std::string("/dev/shm/") + kSemaphoreFiles + (name[0] == '/' ? name + 1 : name);
+}
+
+// Gives the owner those rights of `mode` back that a umask took. False when there is nothing to give, or it is not
+// ours.
+bool RepairMode(const char* name, mode_t mode) {
+  const std::string path = BackingPath(name);
+  struct stat info;
+  if (lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != geteuid()) return false;
+  const mode_t wanted = (info.st_mode & 0777) | (mode & 0600);
+  return wanted != (info.st_mode & 0777) && chmod(path.c_str(), wanted) == 0;
 }
 
 }  // namespace
@@ -45,7 +56,8 @@ SysError NamedSemaphore::Open(const char* name, Create create, unsigned mode, un
   sem_t* sem;
   do {
     sem = sem_open(name, flags, static_cast<mode_t>(mode), value);
-  } while (sem == SEM_FAILED && errno == EINTR);
+  } while (sem == SEM_FAILED && (errno == EINTR || (errno == EACCES && RepairMode(name, 0600))));
+  if (sem != SEM_FAILED && create != Create::kNever) RepairMode(name, static_cast<mode_t>(mode));
   // ENOENT, EEXIST, EACCES, EINVAL (value), ENAMETOOLONG, EMFILE, ENFILE, ENOSPC, ENOMEM: all the caller's to report.
   if (sem == SEM_FAILED) return {"sem_open", errno};
   sem_ = sem;

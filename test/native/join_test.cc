@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -187,5 +188,38 @@ TEST("many that join at the same moment all get in, each with a slot of its own"
   for (const pid_t each : children) {
     int status = -1;
     CHECK(waitpid(each, &status, 0) == each && status == 0);
+  }
+}
+
+constexpr uid_t kSomebody = 65533;
+
+// Takes the lock "a" as another user, started with a umask.
+PROGRAM(with_umask) {
+  CHECK(setgid(kSomebody) == 0 && setuid(kSomebody) == 0);
+  umask(static_cast<mode_t>(std::stoul(arguments.at(0), nullptr, 8)));
+  Lock lock("a", {1, true});
+  Say(!lock.TryAcquire() ? "busy" : lock.grant().abandoned ? "abandoned" : "held");
+  Hear();
+  return 0;
+}
+
+TEST("an odd umask locks nobody out of the locks of its user, then or later") {
+  if (geteuid() != 0) return;
+  setenv("ASAN_OPTIONS", "detect_leaks=0", 1);  // which would need the rights that are given up
+  for (const char* odd : {"0177", "0277", "0377", "0777"}) {
+    Process first("with_umask", {odd});
+    CHECK(first.Read() == "held");
+    Process second("with_umask", {"0022"});
+    CHECK(second.Read() == "busy");
+    first.Kill();
+    second.Write("end");
+    CHECK(second.Wait() == 0);
+    // What an older version has left.
+    const std::string folder = "/dev/shm/semlock-" + std::to_string(kSomebody);
+    CHECK(chmod((folder + "/" + NamespaceId() + ".table").c_str(), 0400) == 0 && chmod(folder.c_str(), 0) == 0);
+    Process third("with_umask", {"0022"});
+    CHECK(third.Read() == "abandoned");
+    third.Write("end");
+    CHECK(third.Wait() == 0 && access(folder.c_str(), F_OK) != 0);
   }
 }
