@@ -31,7 +31,8 @@ export type SemlockErrorCode =
   | 'ERR_SEMLOCK_TABLE_LOST'
   | 'ERR_SEMLOCK_TIMEOUT'
   | 'ERR_SEMLOCK_UNTRUSTED'
-  | 'ERR_SEMLOCK_UPGRADE';
+  | 'ERR_SEMLOCK_UPGRADE'
+  | 'ERR_SEMLOCK_USER';
 
 /** An error of the operating system, as Node.js reports its own. */
 export interface SystemError extends Error {

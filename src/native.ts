@@ -222,5 +222,6 @@ const MEANING: Partial<Record<SemlockErrorCode, string>> = {
   ERR_SEMLOCK_MISMATCH: 'others use this lock with other permits, or with another posixName or foreign:',
   ERR_SEMLOCK_SLOT_LOST: 'a process that is alive has closed the file that proves it; restart it:',
   ERR_SEMLOCK_TABLE_LOST: 'the lock table was removed while processes use it; restart them:',
+  ERR_SEMLOCK_USER: 'this process has changed its user since it first used a lock; change it before that, for:',
   ERR_SEMLOCK_UNTRUSTED: 'what lies in /dev/shm at the place of the lock table is not a private file of this user:',
 };

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -53,6 +54,13 @@ struct Tables {
 Tables& tables() {
   static Tables* instance = new Tables;
   return *instance;
+}
+
+// The locks of a process are those of the user that it was when it first used one. As another user it would find other
+// files, and hold the same lock a second time.
+SysError SettleUser() {
+  static const uid_t settled = geteuid();
+  return geteuid() == settled ? SysError{} : SysError{"geteuid", EPERM, "USER"};
 }
 
 // Null when no lock may be used any more.
@@ -144,6 +152,7 @@ SysError LockTable::Get(const std::string& id, std::shared_ptr<LockTable>* table
     atexit(LeaveAll);
     return true;
   }();
+  if (SysError error = SettleUser()) return error;
   const std::shared_ptr<Namespace> joined = NamespaceOf(id);
   if (joined == nullptr) return LatchError(Latched::kEnded);
   std::lock_guard<std::mutex> guard(joined->mutex);
@@ -161,6 +170,7 @@ SysError LockTable::Get(const std::string& id, std::shared_ptr<LockTable>* table
 }
 
 SysError LockTable::Look(const std::string& id, std::shared_ptr<const LockTable>* table) {
+  if (SysError error = SettleUser()) return error;
   const std::shared_ptr<Namespace> looked_at = NamespaceOf(id);
   if (looked_at == nullptr) return LatchError(Latched::kEnded);
   std::lock_guard<std::mutex> guard(looked_at->mutex);

@@ -223,3 +223,21 @@ TEST("an odd umask locks nobody out of the locks of its user, then or later") {
     CHECK(third.Wait() == 0 && access(folder.c_str(), F_OK) != 0);
   }
 }
+
+// Uses a lock, becomes another user, and uses that lock and a new one.
+PROGRAM(changes_user) {
+  Lock lock("a");
+  CHECK(lock.TryAcquire());
+  CHECK(seteuid(kSomebody) == 0);
+  std::shared_ptr<semlock::LockTable> table;
+  const semlock::SysError error = semlock::LockTable::Get(NamespaceId(), &table);
+  Say(error.kind != nullptr ? error.kind : "joined");
+  CHECK(seteuid(0) == 0 && !semlock::LockTable::Get(NamespaceId(), &table) && lock.Release());
+  return 0;
+}
+
+TEST("a process that becomes another user after its first lock is told so, and holds nothing a second time") {
+  if (geteuid() != 0) return;
+  Process process("changes_user");
+  CHECK(process.Read() == "USER" && process.Wait() == 0);
+}

@@ -50,6 +50,7 @@ describe('errors', () => {
       | 'ERR_SEMLOCK_TIMEOUT'
       | 'ERR_SEMLOCK_UNTRUSTED'
       | 'ERR_SEMLOCK_UPGRADE'
+      | 'ERR_SEMLOCK_USER'
     >();
     const error = new SemlockError('ERR_SEMLOCK_BUSY', 'busy');
     // @ts-expect-error -- There is no such code.
