@@ -1,7 +1,7 @@
 export { FileLocked } from './decorators/file-locked.js';
 export { Locked, type LockedOptions } from './decorators/locked.js';
 export { type DualMethodDecorator } from './decorators/method-decorator.js';
-export { type LockMessage, type LostMessage } from './observe/channels.js';
+export { type LockMessage, type LostMessage, type RequestMessage } from './observe/channels.js';
 export { SemlockError, type SemlockErrorCode, type SystemError } from './errors.js';
 export { type OrphanedMessage } from './http/node/exchange.js';
 export { fileLock } from './http/node/file-lock.js';

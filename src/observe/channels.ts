@@ -39,6 +39,37 @@ export const channels = {
   lost: channel('semlock:lost'),
 } as const;
 
+/**
+ * What requests of the Web Locks API tell beside that, under the names that Node.js 26 has for those of its own:
+ * https://nodejs.org/api/diagnostics_channel.html#web-locks. Observers of the one see the other.
+ */
+export const requestChannels = {
+  start: channel('locks.request.start'),
+  grant: channel('locks.request.grant'),
+  miss: channel('locks.request.miss'),
+  end: channel('locks.request.end'),
+} as const;
+
+/** What subscribers of the channels `locks.request.…` are given. */
+export interface RequestMessage {
+  readonly name: string;
+  readonly mode: 'exclusive' | 'shared';
+  readonly ifAvailable: boolean;
+  readonly steal: boolean;
+  /** At the end of a request that was rejected: with what. */
+  readonly error?: unknown;
+}
+
+/** Tells what became of a request, if anybody listens. */
+export function publishRequest(
+  event: keyof typeof requestChannels,
+  { name, mode, ifAvailable, steal }: RequestMessage,
+  error?: unknown,
+): void {
+  const to = requestChannels[event];
+  if (to.hasSubscribers) to.publish({ name, mode, ifAvailable, steal, error } satisfies RequestMessage);
+}
+
 /** A lock, as messages call it. */
 export interface LockSubject {
   readonly name: string;

@@ -10,6 +10,7 @@ import type { Hold } from '../hold.js';
 import { KeyedLocks } from '../keyed-locks.js';
 import { checkPosixName } from '../names.js';
 import { defaultNamespace } from '../namespace.js';
+import { publishRequest, requestChannels } from '../observe/channels.js';
 import { optionError, optionParser, text } from '../options.js';
 import type { LockManagerSnapshot, LockStore } from '../store.js';
 import { StoredLock } from '../stored-lock.js';
@@ -93,7 +94,9 @@ export class LockManager {
     return new Promise((resolve, reject) => {
       const request = convertRequest(name, optionsOrCallback, rest);
       checkRequest(request);
-      serve(this.#lock(request), request, resolve, reject);
+      const lock = this.#lock(request);
+      publishRequest('start', request);
+      serve(lock, request, ...observed(request, resolve, reject));
     });
   }
 
@@ -176,8 +179,13 @@ function serve(lock: StoredLock, request: LockRequest, resolve: Resolve, reject:
   const call = (hold: Hold | null): void => {
     if (signal !== undefined) forgetAbort(signal, request);
     if (signal?.aborted === true) hold?.decline();
-    else if (hold === null) resolve(promised(() => callback(null)));
-    else keep(hold, callback, resolve, fail);
+    else if (hold === null) {
+      publishRequest('miss', request);
+      resolve(promised(() => callback(null)));
+    } else {
+      publishRequest('grant', request);
+      keep(hold, callback, resolve, fail);
+    }
   };
   try {
     const want = { mode, steal, signal, ownPlace: true, waitMs: ifAvailable ? 0 : timeoutMs };
@@ -185,6 +193,26 @@ function serve(lock: StoredLock, request: LockRequest, resolve: Resolve, reject:
   } catch (error) {
     fail(error);
   }
+}
+
+/** Tells of the end of a request as well, where somebody wants to know. */
+function observed(request: LockRequest, resolve: Resolve, reject: Reject): [Resolve, Reject] {
+  if (!requestChannels.end.hasSubscribers) return [resolve, reject];
+  let over = false;
+  const end = (error?: unknown): void => {
+    if (!over) publishRequest('end', request, error);
+    over = true;
+  };
+  return [
+    (result) => {
+      resolve(result);
+      Promise.resolve(result).then(() => end(), end);
+    },
+    (reason) => {
+      reject(reason);
+      end(reason);
+    },
+  ];
 }
 
 type Resolve = (result: unknown) => void;
