@@ -14,6 +14,8 @@ import type { RequestHold } from './request-hold.js';
  */
 export type ExchangeEnd = 'answered' | 'given up' | 'left';
 
+const NONE: readonly RequestHold[] = [];
+
 /**
  * What an adapter extends. It calls {@link tell}, and {@link settle} when it is time to let out what it has held back.
  *
@@ -21,8 +23,8 @@ export type ExchangeEnd = 'answered' | 'given up' | 'left';
  * adapter keeps what the handler sends, at least what could be the end of it, until {@link letOut}.
  */
 export abstract class Exchange {
-  /** All that is held in it. */
-  readonly #holds: RequestHold[] = [];
+  /** All that is held in it; made anew with each change, because as a rule there is one. */
+  #holds: readonly RequestHold[] = NONE;
   /** How many calls of {@link enter} have not been followed by {@link exit}. */
   #inside = 0;
   #over = false;
@@ -59,13 +61,12 @@ export abstract class Exchange {
 
   /** Takes a new hold into account. */
   add(hold: RequestHold): void {
-    this.#holds.push(hold);
+    this.#holds = this.#holds.length === 0 ? [hold] : [...this.#holds, hold];
   }
 
   /** A hold was released. */
   remove(hold: RequestHold): void {
-    const at = this.#holds.indexOf(hold);
-    if (at >= 0) this.#holds.splice(at, 1);
+    this.#holds = this.#holds.length === 1 ? NONE : this.#holds.filter((other) => other !== hold);
     if (this.#holds.length === 0 && this.#inside === 0) this.letOut(true);
   }
 
@@ -105,8 +106,7 @@ export abstract class Exchange {
 
   protected tell(end: ExchangeEnd): void {
     if (end !== 'left') this.#over = true;
-    for (let at = this.#holds.length - 1; at >= 0; at--) {
-      const hold = this.#holds[at]!;
+    for (const hold of this.#holds) {
       if (end === 'left') hold.clientLeft();
       else hold.answerIsOver();
     }

@@ -5,7 +5,6 @@ import type { Socket } from 'node:net';
 
 import { Exchange } from '../core/exchange.js';
 import type { OrphanedMessage as AnyOrphanedMessage } from '../core/orphan.js';
-import type { RequestHold } from '../core/request-hold.js';
 import { afterCall, onEndWithoutClient } from './response-calls.js';
 import { shared } from './shared.js';
 import { SocketGate, type Gated } from './socket-gate.js';
@@ -20,6 +19,11 @@ export interface OrphanedMessage extends AnyOrphanedMessage {
 
 /** The exchange of a request: the one that it holds locks in, or a new one. */
 export function exchangeOf(req: IncomingMessage, res: ServerResponse): Exchange {
+  // By its connection, as a rule: to find a request in a WeakMap costs as much as all the rest.
+  const gate = shared.gates.get(req.socket) as SocketGate | undefined;
+  const current = gate?.current;
+  // Of another copy's class, perhaps.
+  if (current?.response === res) return current as unknown as Exchange;
   return (shared.exchanges.get(req) as Exchange | undefined) ?? new NodeExchange(req, res);
 }
 
@@ -40,11 +44,6 @@ class NodeExchange extends Exchange implements Gated {
     super();
     this.#req = req;
     this.response = res;
-  }
-
-  override add(hold: RequestHold): void {
-    super.add(hold);
-    shared.exchanges.set(this.#req, this);
   }
 
   isOver(): boolean {
@@ -94,6 +93,10 @@ class NodeExchange extends Exchange implements Gated {
       req.readableLength === 0 &&
       (req.readableFlowing === true || req.listenerCount('readable') > 0);
     return waitedFor ? handleOf(req.socket).bytesRead : undefined;
+  }
+
+  displaced(): void {
+    shared.exchanges.set(this.#req, this);
   }
 
   connectionClosed(byHandler: boolean): void {
@@ -159,6 +162,7 @@ class NodeExchange extends Exchange implements Gated {
   #noticeEnd(): void {
     if (this.#endIsNoticed) return;
     this.#endIsNoticed = true;
+    shared.exchanges.set(this.#req, this);
     const settle = () => this.settle();
     afterCall(this.response, 'end', settle);
     if (!isHttp2(this.#req)) return;

@@ -15,6 +15,8 @@ export interface Gated {
   readonly response: ServerResponse;
   /** Something was sent, and the code that sent it has returned. */
   settle(): void;
+  /** Another exchange has taken the connection, which does not lead to this one any more. */
+  displaced(): void;
   /** The connection has closed; `byHandler` when it was the handler that closed it. */
   connectionClosed(byHandler: boolean): void;
 }
@@ -78,6 +80,11 @@ export class SocketGate {
     }
   }
 
+  /** The exchange that the connection answers and that holds locks. */
+  get current(): Gated | undefined {
+    return this.#current;
+  }
+
   /** How much was sent before and is about to be. */
   get bytesWritten(): number {
     return this.#socket.bytesWritten;
@@ -85,6 +92,7 @@ export class SocketGate {
 
   /** From now on holds back what `exchange` sends. */
   holdBack(exchange: Gated): void {
+    if (this.#current !== undefined && this.#current !== exchange) this.#current.displaced();
     this.#current = exchange;
     this.#timedOut = false;
     this.#hold();
