@@ -111,7 +111,7 @@ export interface HolderReport extends ClientReport {
   readonly alive: boolean;
 }
 
-const { EAGAIN, EDEADLK, EEXIST, ENOENT, EOVERFLOW } = constants.errno;
+const { EACCES, EAGAIN, EDEADLK, EEXIST, ENOENT, EOVERFLOW, EROFS } = constants.errno;
 export { EAGAIN, EDEADLK, EOVERFLOW };
 
 /** The addon, loaded when it is first needed. */
@@ -189,21 +189,31 @@ export function attempt<T>(lockName: string | undefined, call: () => T): T {
 
 /** The {@link SemlockError} for a positive errno that `call` gave. */
 export function failureOf(errno: number, call: string, lockName: string | undefined, kind?: string): SemlockError {
+  const folder = kind === undefined && (call === 'open' || call === 'mkdir') ? FOLDER[errno] : undefined;
   const code: SemlockErrorCode =
     kind !== undefined
       ? (`ERR_SEMLOCK_${kind}` as SemlockErrorCode)
-      : errno === ENOENT
-        ? 'ERR_SEMLOCK_NOT_FOUND'
-        : errno === EEXIST
-          ? 'ERR_SEMLOCK_EXISTS'
-          : errno === EOVERFLOW
-            ? 'ERR_SEMLOCK_OVERFLOW'
-            : 'ERR_SEMLOCK_SYSTEM';
+      : folder !== undefined
+        ? 'ERR_SEMLOCK_SYSTEM'
+        : errno === ENOENT
+          ? 'ERR_SEMLOCK_NOT_FOUND'
+          : errno === EEXIST
+            ? 'ERR_SEMLOCK_EXISTS'
+            : errno === EOVERFLOW
+              ? 'ERR_SEMLOCK_OVERFLOW'
+              : 'ERR_SEMLOCK_SYSTEM';
   const cause = systemError(errno, call);
-  const what = MEANING[code] ?? 'the system refused';
+  const what = folder ?? MEANING[code] ?? 'the system refused';
   const subject = lockName === undefined ? '' : ` "${lockName}"`;
   return new SemlockError(code, `${what}${subject} (${cause.message})`, { lockName, cause });
 }
+
+/** What is wrong with the place of the lock tables, by errno: no semaphore is opened by these calls. */
+const FOLDER: Record<number, string> = {
+  [ENOENT]: 'there is no /dev/shm, where locks of this machine are; mount a tmpfs there, with mode 1777:',
+  [EROFS]: '/dev/shm is read-only, and locks of this machine are there; mount it so that it can be written to:',
+  [EACCES]: 'this user may not write to /dev/shm, where locks of this machine are; give it mode 1777:',
+};
 
 const MEANING: Partial<Record<SemlockErrorCode, string>> = {
   ERR_SEMLOCK_NOT_FOUND: 'there is no semaphore',

@@ -1,8 +1,11 @@
 // What an error tells: its code, its cause, and what was given, in few words.
 
+import { constants } from 'node:os';
+
 import { describe, expect, it } from 'vitest';
 
 import { describe as describeValue, SemlockError, systemError } from '../../../src/errors.js';
+import { failureOf } from '../../../src/native.js';
 
 describe('a SemlockError', () => {
   it('is an Error with a code', () => {
@@ -66,5 +69,18 @@ describe('what was given is described', () => {
     [{ constructor: 'none' }, 'an object'],
   ])('%o', (value, words) => {
     expect(describeValue(value)).toBe(words);
+  });
+});
+
+describe('a /dev/shm that cannot be used', () => {
+  const { ENOENT, EROFS, EACCES } = constants.errno;
+  it.each([
+    { errno: ENOENT, call: 'open', says: 'there is no /dev/shm' },
+    { errno: EROFS, call: 'mkdir', says: '/dev/shm is read-only' },
+    { errno: EACCES, call: 'mkdir', says: 'may not write to /dev/shm' },
+  ])('is named, with what to do: $says', ({ errno, call, says }) => {
+    const { code, message } = failureOf(errno, call, 'report');
+    expect([code, message]).toEqual(['ERR_SEMLOCK_SYSTEM', expect.stringContaining(says)]);
+    expect(failureOf(ENOENT, 'sem_open', '/x').code, 'of a semaphore').toBe('ERR_SEMLOCK_NOT_FOUND');
   });
 });
