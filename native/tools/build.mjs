@@ -39,7 +39,9 @@ try {
 } catch {
   stop('building the addon needs node-gyp, which is not installed; run "npm ci" first');
 }
-const args = [nodeGyp, existsSync(join(root, 'build/Makefile')) ? 'build' : 'rebuild', ...process.argv.slice(2)];
+const first = !existsSync(join(root, 'build/Makefile'));
+if (first) console.log('semlock: compiling the addon, which takes a quarter of a minute the first time');
+const args = [nodeGyp, first ? 'rebuild' : 'build', ...process.argv.slice(2)];
 if (nodeDir !== undefined) args.push(`--nodedir=${nodeDir}`);
 
 rmSync(log, { force: true });
