@@ -11,14 +11,12 @@ export interface LockOptions {
   /** Keeps the locks of one app apart from those of others. Default: `SEMLOCK_NAMESPACE`, or the app's folder. */
   namespace?: string;
   /**
-   * The POSIX name of the semaphore, to share it with programs in other languages: a slash and up to 251 bytes. It is the
-   * lock then, whatever its name and namespace.
+   * The POSIX name of the semaphore, to share it with programs in other languages, which take and post it by themselves:
+   * a slash and up to 251 bytes. It is the lock then, whatever its name and namespace, and a permit that is missing
+   * without a known holder is left alone, because it may be theirs.
    */
   posixName?: string;
-  /**
-   * Programs in other languages take and post its semaphore by themselves. Default: `true` with a `posixName`, else
-   * `false`. Then a permit that is missing without a known holder is left alone, because it may be theirs.
-   */
+  /** Whether such programs take part: says in so many words that there is a `posixName`, or none. */
   foreign?: boolean;
   /** Where the lock lives. Default: between all processes of this machine, or what `setDefaultStore()` says. */
   store?: LockStore;

@@ -32,8 +32,7 @@ export interface NativeAddon {
     name: string,
     permits: number,
     named: boolean,
-    foreign: boolean,
-    customName: string,
+    posixName: string,
   ): Handle;
   /** With `lockArguments` `[handle, mode]`: the number of an entry, or a result below 0. */
   readonly lockTryAcquire: () => number;
@@ -64,7 +63,6 @@ export interface NativeAddon {
   lockAvailable(handle: Handle): number;
   /** Whether it is closed now: not while this thread holds the lock. */
   lockClose(handle: Handle): boolean;
-  lockSemaphoreName(namespaceId: string, digest: string): string;
   lockQuery(namespaceId: string): LockReport[];
 
   threadOpen(name: string): Handle;
@@ -229,9 +227,10 @@ const MEANING: Partial<Record<SemlockErrorCode, string>> = {
     'another process has been joining or leaving the namespace for 5 s (stopped?), so it cannot be joined:',
   ERR_SEMLOCK_LAYOUT:
     'processes with another version of semlock, or with another libc (glibc, musl), use this namespace; stop them first:',
-  ERR_SEMLOCK_MISMATCH: 'others use this lock with other permits, or with another posixName or foreign:',
+  ERR_SEMLOCK_MISMATCH: 'others use this lock with other permits:',
   ERR_SEMLOCK_SLOT_LOST: 'a process that is alive has closed the file that proves it; restart it:',
   ERR_SEMLOCK_TABLE_LOST: 'the lock table was removed while processes use it; restart them:',
   ERR_SEMLOCK_USER: 'this process has changed its user since it first used a lock; change it before that, for:',
-  ERR_SEMLOCK_UNTRUSTED: 'what lies in /dev/shm at the place of the lock table is not a private file of this user:',
+  ERR_SEMLOCK_UNTRUSTED:
+    'a file in /dev/shm of that name is not private to this user, who alone may have access; have it removed:',
 };

@@ -72,13 +72,13 @@ export class RLock {
     return this.#lock.namespace;
   }
 
-  /** Whether programs that call `sem_open` themselves may take part. */
+  /** Whether programs that call `sem_open` themselves may take part: they can where there is a {@link posixName}. */
   get foreign(): boolean {
     return this.#lock.foreign;
   }
 
-  /** The name of the POSIX semaphore behind it, for programs that call `sem_open` themselves. */
-  get posixName(): string {
+  /** The name of its POSIX semaphore, for programs that call `sem_open` themselves, where one was given. */
+  get posixName(): string | undefined {
     return this.#lock.posixName;
   }
 

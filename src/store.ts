@@ -17,10 +17,8 @@ export interface LockId {
    * {@link StoreLock.close} when it is done with it.
    */
   readonly keyed: boolean;
-  /** The POSIX name of its semaphore: that is the lock then, in whatever namespace. Only in stores that can `foreign`. */
+  /** The POSIX name of its semaphore, which other programs use too: that is the lock then, in whatever namespace. Only in stores that can `foreign`. */
   readonly posixName?: string | undefined;
-  /** Whether programs that call `sem_open` take part; absent: when there is a `posixName`. Only as that. */
-  readonly foreign?: boolean | undefined;
 }
 
 /** What a store can do. What it cannot is refused with a clear error, as early as it is known. */
@@ -111,8 +109,6 @@ export interface StoreLock {
   onLost(grant: Grant, tell: (why: string, cause?: unknown) => void): void;
   /** How many permits are free at this moment. Of stores that can `sync`. */
   available?(): number;
-  /** The POSIX name of its semaphore. Of stores that can `foreign`. */
-  posixName?(): string;
   /** Frees what it keeps open. What is held or waited for stays so, and the lock can be used again. */
   close?(): void;
 }

@@ -64,8 +64,13 @@ export class StoredLock {
   readonly namespace: string;
   /** How many can hold it at once. */
   readonly permits: number;
-  /** Whether programs that call `sem_open` themselves may take part. */
+  /** Whether programs that call `sem_open` themselves may take part: they can where there is a {@link posixName}. */
   readonly foreign: boolean;
+  /**
+   * The name of its POSIX semaphore, for programs that call `sem_open` themselves, where one was given. Otherwise
+   * nobody else can take part: a semaphore that semlock makes for itself has a secret name.
+   */
+  readonly posixName: string | undefined;
   readonly #owner: string;
   readonly #options: StoredLockOptions;
   #lock: StoreLock | undefined;
@@ -78,17 +83,16 @@ export class StoredLock {
     const name = ofFile ? fileLockName(owner, target.file) : target;
     if (!allowEmptyName) checkLockName(owner, name);
     if (posixName !== undefined) checkPosixName(owner, posixName);
-    if (posixName !== undefined && foreign === false) {
-      throw optionError(owner, 'foreign', foreign, 'true or absent with a posixName, which others can open');
-    }
     if (ofFile && namespace !== undefined) {
       throw optionError(owner, 'namespace', namespace, 'absent with a file, whose lock is the same in all apps');
     }
     if (store !== undefined) checkStore(owner, store, options);
+    checkForeign(owner, posixName, foreign);
     this.name = name;
     this.namespace = ofFile ? FILE_NAMESPACE : (namespace ?? defaultNamespace());
     this.permits = permits;
-    this.foreign = foreign ?? posixName !== undefined;
+    this.foreign = posixName !== undefined;
+    this.posixName = posixName;
     this.#owner = owner;
     this.#options = options;
   }
@@ -117,7 +121,7 @@ export class StoredLock {
    * @internal
    */
   get key(): string {
-    const { posixName } = this.#options;
+    const { posixName } = this;
     const identity = posixName === undefined ? `${this.namespace}\0${this.name}` : `\0${posixName}`;
     return (this.#key ??= `${numberOf(this.store)}\0${identity}`);
   }
@@ -128,15 +132,8 @@ export class StoredLock {
    * @internal
    */
   get order(): string {
-    const { posixName } = this.#options;
+    const { posixName } = this;
     return posixName === undefined ? `${this.store.name}\0${this.namespace}\0${this.name}` : `\0${posixName}`;
-  }
-
-  /** The name of the POSIX semaphore behind it, for programs that call `sem_open` themselves. */
-  get posixName(): string {
-    const lock = this.opened;
-    if (lock.posixName === undefined) throw this.#unable('has no semaphores, so it has no posixName');
-    return lock.posixName();
   }
 
   /**
@@ -272,10 +269,10 @@ export class StoredLock {
   }
 
   #open(): StoreLock {
-    const { store, name, namespace, permits } = this;
-    const { posixName, foreign, keyed = false } = this.#options;
+    const { store, name, namespace, permits, posixName } = this;
+    const { keyed = false } = this.#options;
     checkStore(this.#owner, store, this.#options);
-    return (this.#lock = store.open({ namespace, name, permits, keyed, posixName, foreign }));
+    return (this.#lock = store.open({ namespace, name, permits, keyed, posixName }));
   }
 
   private modeOf(owner: string, { mode }: { mode: LockMode }): LockMode {
@@ -359,6 +356,21 @@ function checkStore(owner: string, { name, can }: LockStore, { permits, posixNam
 
 function isFile(target: unknown): target is FileTarget {
   return typeof target === 'object' && target !== null && 'file' in target;
+}
+
+/**
+ * Checks that `foreign`, where it is given, says what `posixName` says: other programs take part in a lock whose
+ * semaphore they can find, and in no other.
+ *
+ * @internal
+ */
+export function checkForeign(owner: string, posixName: string | undefined, foreign: boolean | undefined): void {
+  if (posixName !== undefined && foreign === false) {
+    throw optionError(owner, 'foreign', foreign, 'true or absent with a posixName, which others can open');
+  }
+  if (posixName === undefined && foreign === true) {
+    throw optionError(owner, 'foreign', foreign, 'false or absent without a posixName, by which others find it');
+  }
 }
 
 /** Whether an acquire failed because its time was over. */

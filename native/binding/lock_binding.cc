@@ -63,7 +63,7 @@ void BeforeLeaving(const std::shared_ptr<LockTable>& table) {
     for (LoopInbox* inbox : each->inboxes) inbox->inbox().Unlink();
     ReleaseEverything(each);
   }
-  SettleCustomSemaphores(table);
+  SettleForeignSemaphores(table);
 }
 
 // What people are shown of a name: its SHA-256 is what finds the lock, and names that clients choose would fill the
@@ -90,9 +90,9 @@ void ReadDigest(napi_env env, napi_value value, uint8_t (*id)[32]) {
   memcpy(id, text, sizeof(*id));
 }
 
-// lockOpen(namespace id, SHA-256 of the name, name, permits, named, foreign, custom POSIX name or ''): handle
+// lockOpen(namespace id, SHA-256 of the name, name, permits, named, POSIX name of the user's choice or ''): handle
 napi_value LockOpen(napi_env env, napi_callback_info info) {
-  Args<7> args(env, info);
+  Args<6> args(env, info);
   Locks& locks = args.Data<Locks>();
   std::shared_ptr<LockTable> table;
   if (SysError error = LockTable::Get(args.Text(0), &table)) return Throw(env, error);
@@ -101,8 +101,7 @@ napi_value LockOpen(napi_env env, napi_callback_info info) {
   identity.name = ShownName(env, args[2]);
   identity.permits = static_cast<uint32_t>(args.Int(3));
   identity.named = args.Bool(4);
-  identity.foreign = args.Bool(5);
-  identity.custom_name = args.Text(6);
+  identity.posix_name = args.Text(5);
   return Int(env, locks.handles.Add(LockRecord(std::move(table), std::move(identity), locks.thread)));
 }
 
@@ -148,14 +147,6 @@ napi_value LockClose(napi_env env, napi_callback_info info) {
   napi_value result = nullptr;
   napi_get_boolean(env, closes, &result);
   return result;
-}
-
-// lockSemaphoreName(namespace id, SHA-256 of the name): the POSIX name of the lock's semaphore
-napi_value LockSemaphoreName(napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
-  uint8_t id[32];
-  ReadDigest(env, args[1], &id);
-  return Napi::String::New(env, SemaphoreName(args.Text(0), id));
 }
 
 // What a holder and a waiter have in common.
@@ -264,7 +255,6 @@ void InitLocks(Napi::Env env, Napi::Object exports) {
   Export(exports, "lockOpen", LockOpen, locks);
   Export(exports, "lockError", LockError, locks);
   Export(exports, "lockAvailable", LockAvailable, locks);
-  Export(exports, "lockSemaphoreName", LockSemaphoreName, locks);
   Export(exports, "lockQuery", LockQuery, locks);
   Export(exports, "lockTryAcquire", LockTryAcquire, locks);
   Export(exports, "lockRelease", LockRelease, locks);

@@ -24,7 +24,6 @@
   STEP(repair_taken_over)          \
   STEP(repair_counted)             \
   STEP(repair_posted)              \
-  STEP(repair_handed_back)         \
   STEP(repair_queue_counted)       \
   STEP(repair_grant_settled)       \
   STEP(inbox_made)                 \
@@ -44,9 +43,10 @@
   STEP(steal_found)                \
   STEP(room_waiters_linked)        \
   STEP(room_entries_linked)        \
-  STEP(upgrade_latched)            \
-  STEP(upgrade_created)            \
-  STEP(upgrade_flagged)            \
+  STEP(foreign_latched)            \
+  STEP(foreign_opened)             \
+  STEP(semaphore_made)             \
+  STEP(secret_semaphore_made)      \
   STEP(create_latched)             \
   STEP(create_taken_from_free)     \
   STEP(create_filled)              \

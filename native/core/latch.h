@@ -54,13 +54,11 @@ inline bool IsLatchTimeout(const SysError& error) { return error.code == EBUSY; 
 // True when somebody asked to sweep: see AskToSweep.
 inline bool LeaveLatch(std::atomic<uint64_t>& latch) { return (latch.exchange(0) & kAsked) != 0; }
 
-// Leaves a latch that was taken over, when the repair is not possible here: the next to come takes it over again.
-inline void HandBackUnrepaired(std::atomic<uint64_t>& latch) { latch.store(kUnrepaired | kAsked); }
-
-// Leaves, for those who have not the record's semaphore: where somebody asked to sweep, the next to come repairs.
-inline void LeaveUnswept(std::atomic<uint64_t>& latch, const ProcessSlot& me) {
+// Leaves a record without having repaired or swept it. Where it has to be (`unrepaired`, or somebody asked to sweep),
+// the next to come takes the latch over, as after a death.
+inline void LeaveToNext(std::atomic<uint64_t>& latch, const ProcessSlot& me, bool unrepaired) {
   uint64_t mine = me.tag();
-  if (!latch.compare_exchange_strong(mine, 0)) HandBackUnrepaired(latch);
+  if (unrepaired || !latch.compare_exchange_strong(mine, 0)) latch.store(kUnrepaired | kAsked);
 }
 
 // Makes sure that the record is swept after this call: true when the caller got the latch and must do it, false when

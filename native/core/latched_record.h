@@ -55,7 +55,7 @@ class LatchedRecord {
   // Posts until table and semaphore agree, where nobody else may have taken the permit.
   void PostMissing();
   void CountEntries();
-  // Where only the first guess of the record's semaphore was known.
+  // Where it was not open yet.
   void set_semaphore(sem_t* semaphore) { semaphore_ = semaphore; }
   // Not under the latch any more: tells the threads whose waits were granted, or whose permits were stolen.
   void TellAll();

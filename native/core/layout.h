@@ -58,6 +58,7 @@ struct Header {
   uint64_t token_floor;                // no token of a new record is below it (I5)
   std::atomic<uint32_t> gate_left;     // counts up when somebody leaves the gate; the futex of those who wait for it
   std::atomic<uint32_t> next_slot;     // which slot the next one to join looks at first: guarded by the gate
+  uint32_t named;                      // how many records have kNamed
 };
 
 // One process. Written by whoever has locked the slot's byte, or is about to and has the gate; read by all.
@@ -127,11 +128,14 @@ enum class State : uint32_t {
   kExtension = 2,  // an Extension of one
 };
 
-inline constexpr uint32_t kNamed = 1;    // its semaphore is a named one, not `semaphore`
-inline constexpr uint32_t kCustom = 2;   // with a name of the user's choice, which we never unlink
-inline constexpr uint32_t kForeign = 4;  // other programs take and post it too
+// Which semaphore a record has is settled when it is made. Without either of these it is the one inside the record.
+inline constexpr uint32_t kNamed = 1;    // a named one with a name that only the record tells
+inline constexpr uint32_t kForeign = 2;  // one with a name of the user's choice: other programs take and post it too
 // All who have looked it up are dead, so nobody relies on its permits and its semaphore.
-inline constexpr uint32_t kUnclaimed = 8;
+inline constexpr uint32_t kUnclaimed = 4;
+
+// Only so many records are made with kNamed: each costs a page of /dev/shm.
+inline constexpr uint32_t kMaxNamed = 64;
 
 inline constexpr uint32_t kInlineNameBytes = 72;
 
@@ -139,23 +143,23 @@ inline constexpr uint32_t kInlineNameBytes = 72;
 // read may be recycled meanwhile as anything else, and they find that out afterwards.
 struct alignas(64) Record {
   std::atomic<uint64_t> latch;
-  std::atomic<State> state;                 // changed under the table's latch and this one
-  std::atomic<uint32_t> generation;         // counts up when the record is made and when it is recycled
-  uint32_t next;                            // in the bucket or the free list: guarded by the table's latch
-  std::atomic<uint32_t> more_entries;       // first Extension with entries, 0 for none
-  std::atomic<uint32_t> more_waiters;       // first Extension with waiters, 0 for none
-  std::atomic<uint32_t> more_name;          // first Extension with the rest of the name, 0 for none; constant
-  std::atomic<uint32_t> permits;            // M; constant
-  std::atomic<uint8_t> id[32];              // SHA-256 of the name; constant
-  std::atomic<uint32_t> name_bytes;         // of the name in UTF-16; constant
-  std::atomic<uint32_t> custom_name_bytes;  // of the POSIX name that follows it in UTF-8; constant
-  std::atomic<uint32_t> flags;              // kNamed and its like; of those, only kNamed is added
-  std::atomic<uint32_t> held;               // how many entries have a tag
-  std::atomic<uint32_t> waiting;            // how many waiters have a tag and are neither granting nor granted
-  std::atomic<uint32_t> used;               // set by who uses it again, cleared by the search for idle records: a hint
-  std::atomic<uint8_t> abandoned;           // a holder died; the next one is told
-  std::atomic<Mode> held_mode;              // of all entries, where `held` is not 0
-  std::atomic<uint32_t> entry_room;         // entries there are, in use or not
+  std::atomic<State> state;                // changed under the table's latch and this one
+  std::atomic<uint32_t> generation;        // counts up when the record is made and when it is recycled
+  uint32_t next;                           // in the bucket or the free list: guarded by the table's latch
+  std::atomic<uint32_t> more_entries;      // first Extension with entries, 0 for none
+  std::atomic<uint32_t> more_waiters;      // first Extension with waiters, 0 for none
+  std::atomic<uint32_t> more_name;         // first Extension with the rest of the name, 0 for none; constant
+  std::atomic<uint32_t> permits;           // M; constant
+  std::atomic<uint8_t> id[32];             // SHA-256 of the name; constant
+  std::atomic<uint32_t> name_bytes;        // of the name in UTF-16; constant
+  std::atomic<uint32_t> posix_name_bytes;  // of its semaphore's name, which follows in UTF-8; constant
+  std::atomic<uint32_t> flags;             // kNamed and its like; only kUnclaimed changes
+  std::atomic<uint32_t> held;              // how many entries have a tag
+  std::atomic<uint32_t> waiting;           // how many waiters have a tag and are neither granting nor granted
+  std::atomic<uint32_t> used;              // set by who uses it again, cleared by the search for idle records: a hint
+  std::atomic<uint8_t> abandoned;          // a holder died; the next one is told
+  std::atomic<Mode> held_mode;             // of all entries, where `held` is not 0
+  std::atomic<uint32_t> entry_room;        // entries there are, in use or not
   std::atomic<uint64_t> last_token;
   std::atomic<uint64_t> last_ticket;
   sem_t semaphore;

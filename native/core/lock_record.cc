@@ -21,25 +21,23 @@ SysError ErrorOf(Outcome outcome) {
   }
 }
 
-// With kDone: inside the latch of this very record, with its very semaphore, and nothing left to repair.
+// With kDone: inside the latch of this very record, and nothing left to repair.
 Outcome LockRecord::Enter(LatchedRecord* under) {
   const ProcessSlot& me = table_->slot();
   Record& r = record();
   switch (TakeLatch(r.latch, me)) {
     case Latched::kTaken:
-      if (IsCurrent()) return Outcome::kDone;
-      LeaveUnswept(r.latch, me);
+      if (IsSameRecord()) return Outcome::kDone;
+      LeaveToNext(r.latch, me, false);
       return Outcome::kStale;
     case Latched::kTakenOver:
       CRASH_POINT(repair_taken_over);
-      if (IsCurrent()) {
+      if (IsSameRecord()) {
         under->Repair();
         under->Settle();
         return Outcome::kDone;
       }
-      // Only who has the record's semaphore can repair it: who comes with it takes the latch over again.
-      HandBackUnrepaired(r.latch);
-      CRASH_POINT(repair_handed_back);
+      LeaveToNext(r.latch, me, true);
       return Outcome::kStale;
     case Latched::kTimeout:
       return Outcome::kBusy;
@@ -51,37 +49,21 @@ Outcome LockRecord::Enter(LatchedRecord* under) {
   return Outcome::kSlotLost;
 }
 
-// Enters once more where the record has moved to a named semaphore meanwhile. Where it was recycled, it is stale: then
-// nothing of ours is in it, and `under` is another lock's by now.
-Outcome LockRecord::EnterThis(LatchedRecord* under) {
-  const uint32_t index = ref_.index;
-  const Outcome entered = Enter(under);
-  if (entered != Outcome::kStale || !IsSameRecord() || LookUp() || ref_.index != index) return entered;
-  under->set_semaphore(semaphore_);
-  return Enter(under);
-}
-
 void LockRecord::Leave(LatchedRecord* under) {
   Record& r = record();
   if (LeaveLatch(r.latch) && AskToSweep(r.latch, table_->slot())) LeaveSettled();
   under->TellAll();
 }
 
-// Inside the latch, though perhaps without the right semaphore.
+// Inside the latch, though perhaps of what is another lock's record by now.
 void LockRecord::LeaveSettled() {
-  if (!IsCurrent()) return HandBackUnrepaired(record().latch);
+  if (!IsSameRecord()) return LeaveToNext(record().latch, table_->slot(), true);
   LatchedRecord under(*table_, record(), semaphore_);
   under.Settle();
   Leave(&under);
 }
 
-// Whether `ref_` still is this lock, and `semaphore_` the one that it has, or should have.
-bool LockRecord::IsCurrent() const {
-  const Record& r = record();
-  const bool named = identity_->named || (r.flags.load(std::memory_order_relaxed) & kNamed) != 0;
-  return IsSameRecord() && named == (semaphore_ != &r.semaphore);
-}
-
+// While something of ours is in the record, it is not recycled.
 bool LockRecord::IsSameRecord() const {
   const Record& r = record();
   return r.state.load(std::memory_order_relaxed) == State::kLock && r.generation.load() == ref_.generation;
@@ -169,8 +151,7 @@ Outcome LockRecord::Release(uint32_t number, uint64_t token, Released how) {
   const auto is_held = [&] { return IsOwn(*entry) && entry->token.load() == token; };
   if (entry == nullptr || !is_held()) return Outcome::kNotHeld;
   LatchedRecord under(*table_, r, semaphore_);
-  const Outcome entered = EnterThis(&under);
-  if (entered == Outcome::kDone) {
+  if (Enter(&under) == Outcome::kDone) {
     CRASH_POINT(release_latched);
     const bool held = is_held();  // a thief may have been faster, and have it by now
     if (held) {
@@ -234,7 +215,7 @@ bool LockRecord::HoldsAll() const {
 
 void LockRecord::Settle() {
   LatchedRecord under(*table_, record(), semaphore_);
-  const Outcome entered = EnterThis(&under);
+  const Outcome entered = Enter(&under);
   if (entered == Outcome::kDone) {
     under.Settle();
     Leave(&under);
@@ -243,67 +224,54 @@ void LockRecord::Settle() {
   }
 }
 
-// When it fails, `ref_` stays: there may be entries of ours in it, which have to be found to be released. `semaphore_`
-// then is not the record's, so that IsCurrent says to look up again.
+// When it fails, nothing of ours is in any record: what is stale has none of it.
 SysError LockRecord::LookUp() {
-  if (SysError error = table_->FindOrCreate(*identity_, &ref_)) return error;
+  RecordRef found;
+  ref_ = {};
+  named_.Close();
+  if (SysError error = table_->FindOrCreate(*identity_, &found)) return error;
+  ref_ = found;
   Record& r = record();
   semaphore_ = &r.semaphore;
-  const uint32_t flags = r.flags.load();
-  if ((flags & kNamed) == 0) return identity_->named ? MakeSemaphore() : SysError{};
-  named_ = std::make_shared<NamedSemaphore>();
-  SysError error = named_->Open(table_->SemaphoreNameOf(r).c_str(), Create::kNever, 0, 0);
-  if (error.code == ENOENT) return MakeSemaphore();  // somebody unlinked it
-  if (!error) semaphore_ = named_->get();
-  return error;
+  if (!identity_->posix_name.empty()) {
+    const SysError error = OpenForeign();
+    if (error) ref_ = {};
+    return error;
+  }
+  if ((r.flags.load() & kNamed) == 0) return {};
+  // Where it cannot be opened, because somebody unlinked it or this process has no descriptor left, the one inside the
+  // record does as well: the table alone decides, and makes either agree.
+  if (!named_.Open(table_->PosixNameOf(r).c_str(), Create::kNever, 0, 0)) semaphore_ = named_.get();
+  return {};
 }
 
-// Moves the record to a named semaphore, or replaces one that is gone. Under the latch, so that the value is right from
-// the start. A record that was recycled meanwhile is left for the caller to find out.
-SysError LockRecord::MakeSemaphore() {
+// Opens the semaphore, or makes it. Under the latch, so that the value is right from the start, also where somebody
+// unlinked it while it was held. A record that was recycled meanwhile is left for the caller to find out.
+SysError LockRecord::OpenForeign() {
   Record& r = record();
   const Latched latched = TakeLatch(r.latch, table_->slot());
   const bool repair = latched == Latched::kTakenOver;
   if (!repair && latched != Latched::kTaken) return LatchError(latched);
-  if (!IsSameRecord()) {
-    LeaveUnchanged(repair);
-    return {};
+  CRASH_POINT(foreign_latched);
+  SysError error;
+  if (IsSameRecord()) {
+    LatchedRecord under(*table_, r, nullptr);
+    if (repair) under.Repair();  // which posts nothing here
+    const uint32_t held = r.held.load();
+    const uint32_t value = held < r.permits ? r.permits - held : 0;
+    error = named_.Open(identity_->posix_name.c_str(), Create::kIfMissing, 0600, value);
+    CRASH_POINT(foreign_opened);
+    if (error.code == ENOSPC) error.kind = "CAPACITY";
+    if (!error) {
+      semaphore_ = named_.get();
+      under.set_semaphore(semaphore_);
+      under.Settle();
+      Leave(&under);
+      return {};
+    }
   }
-  CRASH_POINT(upgrade_latched);
-  if (repair) LatchedRecord(*table_, r, nullptr).CountEntries();
-  const bool custom = (r.flags.load() & kCustom) != 0;
-  const bool upgrade = (r.flags.load() & kNamed) == 0;
-  const std::string name = table_->SemaphoreNameOf(r);
-  const uint32_t held = r.held.load();
-  const uint32_t value = held < r.permits ? r.permits - held : 0;
-  named_ = std::make_shared<NamedSemaphore>();
-  SysError error = named_->Open(name.c_str(), custom ? Create::kIfMissing : Create::kExclusive, 0600, value);
-  if (error.code == EEXIST && upgrade) {  // left by a process that died in here
-    error = NamedSemaphore::Unlink(name.c_str());
-    if (!error) error = named_->Open(name.c_str(), Create::kExclusive, 0600, value);
-  } else if (error.code == EEXIST) {
-    error = named_->Open(name.c_str(), Create::kNever, 0, 0);
-  }
-  CRASH_POINT(upgrade_created);
-  if (error.code == ENOSPC) error.kind = "CAPACITY";
-  if (error) {
-    LeaveUnchanged(repair);
-    return error;
-  }
-  r.flags.fetch_or(kNamed);
-  CRASH_POINT(upgrade_flagged);
-  semaphore_ = named_->get();
-  LatchedRecord under(*table_, r, semaphore_);
-  if (repair) {
-    under.Repair();
-    under.Settle();
-  }
-  Leave(&under);
-  return {};
-}
-
-void LockRecord::LeaveUnchanged(bool unrepaired) {
-  unrepaired ? HandBackUnrepaired(record().latch) : LeaveUnswept(record().latch, table_->slot());
+  LeaveToNext(r.latch, table_->slot(), repair);
+  return error;
 }
 
 int LockRecord::Available(SysError* error) {
@@ -312,6 +280,7 @@ int LockRecord::Available(SysError* error) {
     LatchedRecord under(*table_, record(), semaphore_);
     if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
     under.Settle();
+    under.PostMissing();
     const Record& r = record();
     int value = 0;
     sem_getvalue(semaphore_, &value);
@@ -364,20 +333,18 @@ bool StillHolds(LockTable& table, uint32_t record, const Grant& grant) {
   return entry != nullptr && entry->tag.load() == table.slot().tag() && entry->token.load() == grant.token;
 }
 
-void SettleCustomSemaphores(const std::shared_ptr<LockTable>& table) {
+void SettleForeignSemaphores(const std::shared_ptr<LockTable>& table) {
   for (uint32_t index = 1; index < table->record_count(); ++index) {
     const Record& record = table->record(index);
-    if (record.state.load() != State::kLock || (record.flags.load() & kCustom) == 0) continue;
+    if (record.state.load() != State::kLock || (record.flags.load() & kForeign) == 0) continue;
     LockIdentity identity;
     const auto id = IdOf(record);
     memcpy(identity.id, id.data(), sizeof(identity.id));
-    identity.custom_name = table->CustomNameOf(record);
+    identity.posix_name = table->PosixNameOf(record);
     identity.permits = record.permits;
     identity.claims = false;
-    identity.named = true;
-    identity.foreign = (record.flags.load() & kForeign) != 0;
     // One that somebody unlinked has nothing to settle, and must not be made anew.
-    if (NamedSemaphore().Open(identity.custom_name.c_str(), Create::kNever, 0, 0).code == ENOENT) continue;
+    if (NamedSemaphore().Open(identity.posix_name.c_str(), Create::kNever, 0, 0).code == ENOENT) continue;
     SysError ignored;
     LockRecord(table, identity, 0).Available(&ignored);
   }

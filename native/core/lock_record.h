@@ -18,7 +18,7 @@ enum class Outcome {
   kDone,
   kBusy,      // all permits are held, or a latch could not be had within its bound
   kQueued,    // Enqueue: in the queue
-  kStale,     // the record was recycled, or its semaphore is another one now: look it up again
+  kStale,     // the record was recycled: look it up again
   kNoRoom,    // no more entries or waiters: make room and try again
   kNotHeld,   // release: this entry is not the caller's
   kSlotLost,  // a process that is alive has lost the file that proves it
@@ -64,15 +64,12 @@ class LockRecord {
   template <typename F>
   Outcome Retry(Mode mode, SysError* error, F attempt);
   Outcome Enter(LatchedRecord* under);
-  Outcome EnterThis(LatchedRecord* under);
   void Leave(LatchedRecord* under);
   void LeaveSettled();
-  void LeaveUnchanged(bool unrepaired);
-  bool IsCurrent() const;
   bool IsSameRecord() const;
   bool IsOwn(const Entry& entry) const;
   SysError LookUp();
-  SysError MakeSemaphore();
+  SysError OpenForeign();
   Record& record() const { return table_->record(ref_.index); }
 
   std::shared_ptr<LockTable> table_;
@@ -80,7 +77,7 @@ class LockRecord {
   uint16_t thread_;
   RecordRef ref_;               // index 0 until it is first looked up
   sem_t* semaphore_ = nullptr;  // of the record `ref_`: the one inside it, or named_'s
-  std::shared_ptr<NamedSemaphore> named_;
+  NamedSemaphore named_;
 };
 
 // What needs neither latch nor semaphore. All threads of the process may call these.
@@ -94,7 +91,7 @@ bool MarkCancelled(LockTable& table, const WaitRef& wait);
 // Whether this process still has that permit: not when it was stolen.
 bool StillHolds(LockTable& table, uint32_t record, const Grant& grant);
 
-// Posts what the dead took from semaphores of custom names: they outlive the table, which knows of it.
-void SettleCustomSemaphores(const std::shared_ptr<LockTable>& table);
+// Posts what the dead took from semaphores of foreign programs: they outlive the table, which knows of it.
+void SettleForeignSemaphores(const std::shared_ptr<LockTable>& table);
 
 }  // namespace semlock

@@ -111,11 +111,6 @@ constexpr uint32_t kClockSteps = 4 * kGrowRecords;
 constexpr uint32_t kFullSteps = 4096;
 // A search ends when it freed this many, because all others wait meanwhile: a semaphore takes some 20 us to unlink.
 constexpr uint32_t kEnoughFreed = 32;
-// Above this many records a lock with a named semaphore is recycled like the others.
-constexpr uint32_t kManyRecords = 1024;
-
-constexpr char kBase64Url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 // Whoever looks may read a name while its record is recycled, and finds that out afterwards.
 void CopyIn(const char* from, size_t length, std::atomic<uint8_t>* to) {
   for (size_t at = 0; at < length; ++at) to[at].store(static_cast<uint8_t>(from[at]), std::memory_order_relaxed);
@@ -135,15 +130,6 @@ std::array<uint8_t, 32> IdOf(const Record& record) {
   std::array<uint8_t, 32> id;
   std::copy(std::begin(record.id), std::end(record.id), id.begin());
   return id;
-}
-
-std::string SemaphoreName(const std::string& namespace_id, const uint8_t* lock_id) {
-  std::string name = "/semlock." + namespace_id.substr(0, kSemaphorePrefix);
-  for (int bit = 0; bit < 13 * 6; bit += 6) {
-    const int pair = lock_id[bit / 8] << 8 | lock_id[bit / 8 + 1];
-    name += kBase64Url[pair >> (10 - bit % 8) & 63];
-  }
-  return name;
 }
 
 SysError LockTable::Get(const std::string& id, std::shared_ptr<LockTable>* table) {
@@ -252,11 +238,13 @@ void LockTable::Rebuild() {
   const uint32_t count = record_count();
   memset(buckets_, 0, kBuckets * sizeof(uint32_t));
   header_->free_head = 0;
+  header_->named = 0;
   CRASH_POINT(rebuild_cleared);
   std::vector<bool> reachable(count);
   for (uint32_t index = 1; index < count; ++index) {
     Record& each = records_[index];
     if (each.state.load() != State::kLock) continue;
+    header_->named += (each.flags.load() & kNamed) != 0;
     uint32_t& bucket = BucketOf(IdOf(each).data());
     each.next = bucket;
     bucket = index;
@@ -281,8 +269,8 @@ uint32_t LockTable::Find(const uint8_t* id) const {
 }
 
 bool LockTable::Agrees(const Record& record, const LockIdentity& identity) const {
-  return record.permits == identity.permits && ((record.flags & kForeign) != 0) == identity.foreign &&
-         CustomNameOf(record) == identity.custom_name;
+  if (record.permits != identity.permits) return false;
+  return (record.flags & kForeign) == 0 ? identity.posix_name.empty() : PosixNameOf(record) == identity.posix_name;
 }
 
 SysError LockTable::FindOrCreate(const LockIdentity& identity, RecordRef* found) {
@@ -313,11 +301,11 @@ SysError LockTable::Retire(uint32_t index, bool* abandoned) {
   const Latched latched = TakeLatch(record.latch, slot());
   if (latched != Latched::kTaken && latched != Latched::kTakenOver) return LatchError(latched);
   alive_.fill(0);
-  // A semaphore that outlives the record first has to have back what the dead took, see SettleCustomSemaphores.
-  const bool is_custom = (flags & kCustom) != 0;
+  // A semaphore that outlives the record first has to have back what the dead took, see SettleForeignSemaphores.
+  const bool is_foreign = (flags & kForeign) != 0;
   const bool is_held = AnyEntry(record, [](Entry& each, uint32_t) { return each.tag.load() != 0; });
-  if (IsNeeded(record) || (is_custom && (is_held || latched == Latched::kTakenOver))) {
-    HandBackUnrepaired(record.latch);
+  if (IsNeeded(record) || (is_foreign && (is_held || latched == Latched::kTakenOver))) {
+    LeaveToNext(record.latch, slot(), true);
     return mismatch;
   }
   *abandoned = OwesNews(record);
@@ -326,12 +314,16 @@ SysError LockTable::Retire(uint32_t index, bool* abandoned) {
 }
 
 SysError LockTable::Create(const LockIdentity& identity, bool abandoned, uint32_t* created) {
-  const std::string names = identity.name + identity.custom_name;
+  const bool foreign = !identity.posix_name.empty();
+  bool named = !foreign && identity.named && header_->named < kMaxNamed;
+  const std::string secret = "/semlock." + id_.substr(0, kSemaphorePrefix);
+  std::string semaphore = identity.posix_name;
+  if (named) semaphore = secret + std::string(kSecretLetters, '?');
   uint32_t entries = 0;
   uint32_t name = 0;
   SysError error = AllocateChain(ExtensionsFor(identity.permits, 1, kEntriesPerExtension), &entries);
   if (!error) {
-    const auto bytes = static_cast<uint32_t>(names.size());
+    const auto bytes = static_cast<uint32_t>(identity.name.size() + semaphore.size());
     error = AllocateChain(ExtensionsFor(bytes, kInlineNameBytes, kNameBytesPerExtension), &name);
   }
   uint32_t index = 0;
@@ -343,14 +335,17 @@ SysError LockTable::Create(const LockIdentity& identity, bool abandoned, uint32_
   }
   Record& record = records_[index];
   CRASH_POINT(create_taken_from_free);
+  // Where none can be made, above all for want of room, the one inside the record does as well.
+  if (named && NamedSemaphore::MakeSecret(secret, identity.permits, &semaphore) != 0) named = false;
+  if (!named && !foreign) semaphore.clear();
   record.generation += 1;
   record.more_entries = entries;
   record.more_name = name;
   record.permits = identity.permits;
   std::copy(std::begin(identity.id), std::end(identity.id), record.id);
   record.name_bytes = static_cast<uint32_t>(identity.name.size());
-  record.custom_name_bytes = static_cast<uint32_t>(identity.custom_name.size());
-  record.flags.store((identity.custom_name.empty() ? 0 : kCustom) | (identity.foreign ? kForeign : 0));
+  record.posix_name_bytes = static_cast<uint32_t>(semaphore.size());
+  record.flags.store(foreign ? kForeign : named ? kNamed : 0);
   record.held.store(0);
   record.held_mode = Mode::kExclusive;
   record.entry_room = identity.permits;
@@ -363,10 +358,11 @@ SysError LockTable::Create(const LockIdentity& identity, bool abandoned, uint32_
   record.last_token = std::max(UnixUs(), floor);  // I5
   sem_init(&record.semaphore, 1, identity.permits);
   record.entry.tag.store(0);
-  StoreNames(record, names);
+  StoreNames(record, identity.name + semaphore);
   CRASH_POINT(create_filled);
   record.state.store(State::kLock);
   CRASH_POINT(create_state_written);
+  header_->named += named;
   uint32_t& bucket = BucketOf(IdOf(record).data());
   record.next = bucket;
   bucket = index;
@@ -432,9 +428,11 @@ SysError LockTable::MakeRoom(const RecordRef& ref, Mode mode) {
         r.entry_room += kEntriesPerExtension;
       }
     }
-    if (latched == Latched::kTaken) LeaveUnswept(r.latch, slot());
-    if (latched == Latched::kTakenOver) HandBackUnrepaired(r.latch);
-    if (latched != Latched::kTaken && latched != Latched::kTakenOver) error = LatchError(latched);
+    if (latched == Latched::kTaken || latched == Latched::kTakenOver) {
+      LeaveToNext(r.latch, slot(), latched == Latched::kTakenOver);
+    } else {
+      error = LatchError(latched);
+    }
   }
   FreeChain(entries);
   FreeChain(waiters);
@@ -482,18 +480,16 @@ bool LockTable::Recycle(uint32_t index, bool even_used) {
   if (record.state.load() != State::kLock) return false;
   if ((record.held.load() != 0 || record.waiting.load() != 0) && !even_used) return false;
   if (record.used.exchange(0) != 0 && !even_used) return false;
-  if ((record.flags & (kCustom | kForeign)) != 0) return false;  // others may rely on its semaphore
-  if ((record.flags & kNamed) != 0 && !even_used && record_count() < kManyRecords) return false;
-  uint64_t mine = slot().tag();
+  if ((record.flags & kForeign) != 0) return false;              // others may rely on its semaphore
+  if ((record.flags & kNamed) != 0 && !even_used) return false;  // there are few, and they cost most to make
   uint64_t owner = record.latch.load();
   // One that somebody alive is inside of is not idle.
   if (owner != 0 && (!even_used || IsAlive(owner & ~kAsked))) return false;
-  if (!record.latch.compare_exchange_strong(owner, mine)) return false;
+  if (!record.latch.compare_exchange_strong(owner, slot().tag())) return false;
   CRASH_POINT(recycle_latched);
   // A holder that died counts until there is no more room, whether it was swept already or has its entry still.
   if (IsNeeded(record) || (record.abandoned != 0 && !even_used)) {
-    // A dead owner's work is not repaired, and who asked to sweep must not be forgotten: here is no semaphore for it.
-    if (owner != 0 || !record.latch.compare_exchange_strong(mine, 0)) HandBackUnrepaired(record.latch);
+    LeaveToNext(record.latch, slot(), owner != 0);
     return false;
   }
   Free(index);
@@ -506,7 +502,10 @@ void LockTable::Free(uint32_t index) {
   header_->token_floor = std::max(header_->token_floor, record.last_token + 1);
   record.generation += 1;
   CRASH_POINT(recycle_generation_counted);
-  if ((record.flags & (kNamed | kCustom)) == kNamed) NamedSemaphore::Unlink(SemaphoreNameOf(record).c_str());
+  if ((record.flags & kNamed) != 0) {
+    NamedSemaphore::Unlink(PosixNameOf(record).c_str());
+    --header_->named;
+  }
   record.state.store(State::kFree);
   CRASH_POINT(recycle_state_cleared);
   Unlink(index);
@@ -576,7 +575,7 @@ void LockTable::StoreNames(Record& record, const std::string& bytes) {
 }
 
 std::string LockTable::StoredBytes(const Record& record) const {
-  size_t wanted = size_t{record.name_bytes} + record.custom_name_bytes;
+  size_t wanted = size_t{record.name_bytes} + record.posix_name_bytes;
   size_t part = std::min<size_t>(wanted, kInlineNameBytes);
   std::string bytes;
   CopyOut(record.name, part, &bytes);
@@ -591,14 +590,10 @@ std::string LockTable::StoredBytes(const Record& record) const {
 
 std::string LockTable::NameOf(const Record& record) const { return StoredBytes(record).substr(0, record.name_bytes); }
 
-std::string LockTable::CustomNameOf(const Record& record) const {
-  if (record.custom_name_bytes == 0) return {};
+std::string LockTable::PosixNameOf(const Record& record) const {
+  if (record.posix_name_bytes == 0) return {};
   const std::string bytes = StoredBytes(record);
   return bytes.size() < record.name_bytes ? std::string() : bytes.substr(record.name_bytes);
-}
-
-std::string LockTable::SemaphoreNameOf(const Record& record) const {
-  return (record.flags & kCustom) != 0 ? CustomNameOf(record) : SemaphoreName(id_, IdOf(record).data());
 }
 
 }  // namespace semlock

@@ -18,12 +18,12 @@ namespace semlock {
 // A lock as its user describes it. The record is found by `id` alone; the rest must agree.
 struct LockIdentity {
   uint8_t id[32] = {};
-  std::string name;         // for people: UTF-16 in this machine's byte order
-  std::string custom_name;  // of its semaphore, where the user chose one; else empty
+  std::string name;  // for people: UTF-16 in this machine's byte order
+  // Of its semaphore, where the user chose one, because other programs use it too; else empty.
+  std::string posix_name;
   uint32_t permits = 1;
-  bool named = false;    // it should have a named semaphore, see LockRecord::MakeSemaphore
-  bool foreign = false;  // other programs use that semaphore too
-  bool claims = true;    // who looks it up relies on the rest, see kUnclaimed
+  bool named = false;  // it gets a named semaphore where it is one of the first, see kMaxNamed
+  bool claims = true;  // who looks it up relies on the rest, see kUnclaimed
 };
 
 // Where a record was found. Good as long as the record has this generation, which is asked under its latch.
@@ -72,9 +72,8 @@ class LockTable {
 
   // The parts of what StoreNames wrote.
   std::string NameOf(const Record& record) const;
-  std::string CustomNameOf(const Record& record) const;
-  // The POSIX name of the record's semaphore, custom or made from the id.
-  std::string SemaphoreNameOf(const Record& record) const;
+  // The POSIX name of the record's semaphore; empty for the one inside it.
+  std::string PosixNameOf(const Record& record) const;
 
   const ProcessSlot& slot() const { return member_->slot(); }
   Membership& member() { return *member_; }
@@ -119,10 +118,6 @@ class LockTable {
 
 // What a record is found by.
 std::array<uint8_t, 32> IdOf(const Record& record);
-
-// The POSIX name of the semaphore that a lock gets in a namespace: 30 characters, because macOS allows 31. 48 bits tell
-// namespaces apart, 78 bits the locks of one.
-std::string SemaphoreName(const std::string& namespace_id, const uint8_t* lock_id);
 
 template <typename F>
 bool LockTable::AnyEntry(Record& record, F visit) const {

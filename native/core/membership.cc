@@ -475,9 +475,11 @@ std::string Membership::InboxPath(uint32_t slot, uint16_t thread) const {
 
 // Under the gate, when nobody else has a slot.
 void Membership::RemoveFiles(int folder) {
-  const std::string semaphores = std::string(kSemaphoreFiles) + "semlock." + id_.substr(0, kSemaphorePrefix);
+  // By their names, because a process that was killed may have made one that no record tells of.
+  const std::string own = std::string(kSemaphoreFiles) + "semlock." + id_.substr(0, kSemaphorePrefix);
+  const std::string begun = std::string(kSemaphoreFiles) + (kNewSemaphores + 1);
   ForEachName(shm_.fd(), [&](const char* name) {
-    if (StartsWith(name, semaphores)) unlinkat(shm_.fd(), name, 0);
+    if (StartsWith(name, own) || StartsWith(name, begun)) unlinkat(shm_.fd(), name, 0);  // EPERM: another user's
   });
   CRASH_POINT(leave_semaphores_unlinked);
   // Also inboxes, and what builders left that were killed. One at work finds its file gone and starts again.

@@ -2,24 +2,114 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "clock.h"
+#include "crash_points.h"
 
 namespace semlock {
 namespace {
 
-std::string BackingPath(const char* name) {
-  return std::string("/dev/shm/") + kSemaphoreFiles + (name[0] == '/' ? name + 1 : name);
+constexpr char kFolder[] = "/dev/shm/";
+constexpr char kCall[] = "sem_open";
+// How often a file with two links is looked at again: sem_open() of other programs links a new one to its name, and
+// then removes the name under which it was made.
+constexpr int kLooks = 10;
+constexpr long kLookAgainNs = 100000;
+constexpr int kSecretTries = 4;
+// How often a name may come and go between a look at it and the attempt to make it.
+constexpr int kCreateTries = 100;
+
+// What is mapped in this process: each file once, however many have it open. Never destroyed, like the tables.
+struct Mapped {
+  std::mutex mutex;
+  std::map<std::pair<dev_t, ino_t>, std::weak_ptr<sem_t>> by_file;  // guarded by mutex
+};
+
+Mapped& mapped() {
+  static Mapped* instance = new Mapped;
+  return *instance;
 }
 
-// Gives the owner those rights of `mode` back that a umask took. False when there is nothing to give, or it is not
-// ours.
-bool RepairMode(const char* name, mode_t mode) {
-  const std::string path = BackingPath(name);
+bool IsName(const char* name) { return name[0] == '/' && name[1] != '\0' && strchr(name + 1, '/') == nullptr; }
+
+std::string PathOf(const std::string& name) { return std::string(kFolder) + kSemaphoreFiles + name.substr(1); }
+
+std::string RandomLetters() {
+  static constexpr char kBase64Url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  uint8_t bytes[kSecretLetters] = {};
+  // Without it (ENOSYS before Linux 3.17) the names are known, and what follows finds them taken at worst.
+  [[maybe_unused]] const ssize_t got = getrandom(bytes, sizeof(bytes), 0);
+  std::string letters;
+  for (const uint8_t byte : bytes) letters += kBase64Url[byte % 64];
+  return letters;
+}
+
+// A type or size that no semaphore has is worth an error of its own only where it is this user's mistake.
+SysError Check(const struct stat& info, bool group) {
+  const SysError untrusted{kCall, EPERM, "UNTRUSTED"};
+  const bool ours = info.st_uid == geteuid() || info.st_uid == 0;
+  const bool groups = group && info.st_gid == getegid();
+  if (!ours && !groups) return untrusted;
+  if (!S_ISREG(info.st_mode) || info.st_size != static_cast<off_t>(sizeof(sem_t))) {
+    return {kCall, EINVAL, "NOT_A_SEMAPHORE"};
+  }
+  if ((info.st_mode & (groups ? 07u : 077u)) != 0 || info.st_nlink != 1) return untrusted;
+  return {};
+}
+
+// A new file at that path, whole when this returns. 0 or errno.
+int MakeFile(const std::string& path, unsigned mode, unsigned value, int* made) {
+  sem_t semaphore;
+  memset(static_cast<void*>(&semaphore), 0, sizeof(semaphore));
+  if (sem_init(&semaphore, 1, value) != 0) return errno;  // EINVAL: above SEM_VALUE_MAX
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+  if (fd < 0) return errno;
   struct stat info;
-  if (lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != geteuid()) return false;
-  const mode_t wanted = (info.st_mode & 0777) | (mode & 0600);
-  return wanted != (info.st_mode & 0777) && chmod(path.c_str(), wanted) == 0;
+  // A umask that takes from the owner too would make a semaphore that nobody can open, or replace, ever again.
+  const bool whole = fstat(fd, &info) == 0 && fchmod(fd, (info.st_mode & 0777) | (mode & 0700)) == 0 &&
+                     write(fd, &semaphore, sizeof(semaphore)) == sizeof(semaphore);
+  if (whole) {
+    *made = fd;
+    return 0;
+  }
+  const int failed = errno;  // ENOSPC
+  close(fd);
+  unlink(path.c_str());
+  return failed;
+}
+
+// Gives the owner back the access that an odd umask of another program took. By way of a descriptor, because what the
+// path leads to may change. True when there was something to give to us.
+bool RepairMode(const std::string& path) {
+  const int fd = open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return false;
+  struct stat info;
+  const bool masked =
+      fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid() && (info.st_mode & 0600) != 0600;
+  const std::string file = "/proc/self/fd/" + std::to_string(fd);
+  const bool repaired = masked && chmod(file.c_str(), (info.st_mode & 0777) | 0600) == 0;
+  close(fd);
+  return repaired;
+}
+
+// Gives a file its name, if nobody has it. 0 or errno. In one step: a kill leaves one name or the other.
+int Publish(const std::string& temporary, const std::string& path) {
+  if (syscall(SYS_renameat2, AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return errno;  // EEXIST
+  if (link(temporary.c_str(), path.c_str()) != 0) return errno;
+  unlink(temporary.c_str());
+  return 0;
 }
 
 }  // namespace
@@ -31,57 +121,118 @@ int TryWait(sem_t* sem) {
   return 0;
 }
 
-NamedSemaphore& NamedSemaphore::operator=(NamedSemaphore&& other) noexcept {
-  if (this != &other) {
-    Close();
-    sem_ = other.sem_;
-    other.sem_ = nullptr;
-  }
-  return *this;
-}
-
-SysError NamedSemaphore::CheckBackingFile(const char* name) {
-  struct stat info;
-  if (lstat(BackingPath(name).c_str(), &info) != 0) return {};  // ENOENT and the like: sem_open reports them better
-  if (S_ISREG(info.st_mode) && info.st_size == static_cast<off_t>(sizeof(sem_t))) return {};
-  return {"sem_open", EINVAL, "NOT_A_SEMAPHORE"};
-}
-
 SysError NamedSemaphore::Open(const char* name, Create create, unsigned mode, unsigned value) {
   Close();
-  if (create != Create::kExclusive) {
-    if (SysError error = CheckBackingFile(name)) return error;
+  if (!IsName(name)) return {kCall, EINVAL};
+  const std::string path = PathOf(name);
+  if (create == Create::kExclusive) return CreateExclusive(path, mode, value);
+  for (int tries = 0;; ++tries) {
+    SysError error = OpenExisting(path, (mode & 070) != 0);
+    if (error.code != ENOENT || create == Create::kNever) return error;
+    error = CreateExclusive(path, mode, value);
+    // ENOENT: a process that left took the new file for one that the dead had left.
+    if ((error.code != EEXIST && error.code != ENOENT) || tries == kCreateTries) return error;
   }
-  const int flags = create == Create::kNever ? 0 : create == Create::kIfMissing ? O_CREAT : O_CREAT | O_EXCL;
-  sem_t* sem;
-  do {
-    sem = sem_open(name, flags, static_cast<mode_t>(mode), value);
-  } while (sem == SEM_FAILED && (errno == EINTR || (errno == EACCES && RepairMode(name, 0600))));
-  if (sem != SEM_FAILED && create != Create::kNever) RepairMode(name, static_cast<mode_t>(mode));
-  // ENOENT, EEXIST, EACCES, EINVAL (value), ENAMETOOLONG, EMFILE, ENFILE, ENOSPC, ENOMEM: all the caller's to report.
-  if (sem == SEM_FAILED) return {"sem_open", errno};
-  sem_ = sem;
+}
+
+SysError NamedSemaphore::OpenExisting(const std::string& path, bool group) {
+  struct stat info;
+  SysError error = TryOpen(path, group, &info);
+  for (int look = 1; error.code == EPERM && info.st_nlink == 2 && look < kLooks; ++look) {
+    SleepNs(kLookAgainNs);
+    error = TryOpen(path, group, &info);
+  }
+  return error;
+}
+
+SysError NamedSemaphore::TryOpen(const std::string& path, bool group, struct stat* info) {
+  // First by name: opening a device may do something, and says less of a file that is not ours than its owner.
+  if (lstat(path.c_str(), info) != 0) return {kCall, errno};  // ENOENT, ENAMETOOLONG
+  if (SysError error = Check(*info, group)) return error;
+  constexpr int how = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  int fd = open(path.c_str(), how);
+  if (fd < 0 && errno == EACCES && RepairMode(path)) fd = open(path.c_str(), how);
+  if (fd < 0) return {kCall, errno};  // EACCES, EMFILE, ENFILE; ENOENT: just unlinked
+  SysError error;
+  if (fstat(fd, info) != 0) {
+    error = {kCall, errno};
+  } else if (info->st_nlink == 0) {
+    error = {kCall, ENOENT};
+  } else {
+    error = Check(*info, group);
+  }
+  if (!error) error = Map(fd, *info);
+  close(fd);
+  return error;
+}
+
+SysError NamedSemaphore::CreateExclusive(const std::string& path, unsigned mode, unsigned value) {
+  const std::string temporary = PathOf(kNewSemaphores + RandomLetters());
+  int fd = -1;
+  if (const int failed = MakeFile(temporary, mode, value, &fd)) return {kCall, failed};
+  CRASH_POINT(semaphore_made);
+  SysError error;
+  struct stat info;
+  if (const int failed = Publish(temporary, path)) {
+    error = {kCall, failed};
+    unlink(temporary.c_str());
+  } else if (fstat(fd, &info) != 0) {
+    error = {kCall, errno};
+  } else {
+    error = Map(fd, info);
+  }
+  close(fd);
+  return error;
+}
+
+SysError NamedSemaphore::Map(int fd, const struct stat& info) {
+  const auto file = std::make_pair(info.st_dev, info.st_ino);  // nobody else's as long as it is mapped
+  std::lock_guard<std::mutex> guard(mapped().mutex);
+  sem_ = mapped().by_file[file].lock();
+  if (sem_ != nullptr) return {};
+  void* memory = mmap(nullptr, sizeof(sem_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (memory == MAP_FAILED) {
+    const SysError error{kCall, errno};
+    mapped().by_file.erase(file);
+    return error;
+  }
+  sem_.reset(static_cast<sem_t*>(memory), [file](sem_t* sem) {
+    std::lock_guard<std::mutex> last(mapped().mutex);
+    const auto found = mapped().by_file.find(file);
+    if (found != mapped().by_file.end() && found->second.expired()) mapped().by_file.erase(found);
+    munmap(sem, sizeof(sem_t));
+  });
+  mapped().by_file[file] = sem_;
   return {};
 }
 
-void NamedSemaphore::Close() {
-  if (sem_ != nullptr) sem_close(sem_);
-  sem_ = nullptr;
-}
+int NamedSemaphore::TryWait() { return semlock::TryWait(sem_.get()); }
 
-int NamedSemaphore::TryWait() { return semlock::TryWait(sem_); }
-
-int NamedSemaphore::Post() { return sem_post(sem_) == 0 ? 0 : errno; }
+int NamedSemaphore::Post() { return sem_post(sem_.get()) == 0 ? 0 : errno; }
 
 int NamedSemaphore::Value() const {
   int value = 0;
-  sem_getvalue(sem_, &value);  // fails on no valid semaphore
+  sem_getvalue(sem_.get(), &value);  // fails on no valid semaphore
   return value < 0 ? 0 : value;
 }
 
+// Not under a temporary name first: nobody opens it before this process tells its name.
+int NamedSemaphore::MakeSecret(const std::string& prefix, unsigned value, std::string* name) {
+  int failed = EEXIST;
+  for (int tries = 0; failed == EEXIST && tries < kSecretTries; ++tries) {
+    *name = prefix + RandomLetters();
+    int fd = -1;
+    failed = MakeFile(PathOf(*name), 0600, value, &fd);
+    if (failed == 0) close(fd);
+  }
+  CRASH_POINT(secret_semaphore_made);
+  return failed;
+}
+
 SysError NamedSemaphore::Unlink(const char* name) {
-  if (sem_unlink(name) == 0) return {};
-  return {"sem_unlink", errno};  // ENOENT, EACCES, ENAMETOOLONG
+  if (!IsName(name)) return {"sem_unlink", EINVAL};
+  if (unlink(PathOf(name).c_str()) == 0) return {};
+  return {"sem_unlink", errno};  // ENOENT, EACCES, EPERM, ENAMETOOLONG
 }
 
 }  // namespace semlock

@@ -1,10 +1,18 @@
-// A POSIX named semaphore, as sem_open(3) gives it, without any protection against the death of its holder.
-// It checks what the system does not: a file that is no semaphore would end the process with SIGBUS on first use.
+// A POSIX named semaphore, without any protection against the death of its holder. It is the file that sem_open(3) of
+// any program makes and maps, but made and mapped here.
+//
+// sem_open() opens by name, so what was checked before may be another file by then: where this user's programs unlink
+// and make a semaphore, or where /dev/shm has no sticky bit (an emptyDir of Kubernetes), a stranger's can come in
+// between. Whoever may write to the file decides who holds the lock, and ends all who use it (SIGBUS) by cutting it
+// off. So a file is opened once, checked, and that very file is mapped. glibc and musl both keep in it what sem_init()
+// makes of a shared semaphore, and nothing else.
 
 #pragma once
 
 #include <semaphore.h>
+#include <sys/stat.h>
 
+#include <memory>
 #include <string>
 
 #include "sys_error.h"
@@ -24,20 +32,19 @@ inline constexpr char kSemaphoreFiles[] = "sem.";
 inline constexpr char kSemaphoreFiles[] = "";
 #endif
 
+// What the names of semaphores begin with that are not whole yet: what a kill leaves of one, the last to leave removes.
+inline constexpr char kNewSemaphores[] = "/semlock-new.";
+
+// Copies are the same semaphore, at the same address.
 class NamedSemaphore {
  public:
-  NamedSemaphore() = default;
-  NamedSemaphore(const NamedSemaphore&) = delete;
-  NamedSemaphore& operator=(const NamedSemaphore&) = delete;
-  NamedSemaphore(NamedSemaphore&& other) noexcept : sem_(other.sem_) { other.sem_ = nullptr; }
-  NamedSemaphore& operator=(NamedSemaphore&& other) noexcept;
-  ~NamedSemaphore() { Close(); }
-
-  // `name` starts with a slash and has no other one. `mode` is subject to the umask, as in open(2).
+  // `name` starts with a slash and has no other one. `mode` is subject to the umask as in open(2), but for what its
+  // owner may do. Where it gives access to a group, a semaphore of this process's group is trusted too. Kinds of error:
+  // UNTRUSTED (not a private file of this user or root), NOT_A_SEMAPHORE (of this user, but of another type or size).
   SysError Open(const char* name, Create create, unsigned mode, unsigned value);
-  void Close();
-  // Null while closed. The address stays the same when the object moves.
-  sem_t* get() const { return sem_; }
+  void Close() { sem_.reset(); }
+  // Null while closed.
+  sem_t* get() const { return sem_.get(); }
 
   // 0, or errno: EAGAIN when the value is 0. Loops on EINTR.
   int TryWait();
@@ -46,14 +53,22 @@ class NamedSemaphore {
   // The value, never negative: Linux reports 0 while others wait.
   int Value() const;
 
+  // Makes one for those who are told its name, `prefix` and 128 random bits: nobody has taken it before. 0 or errno.
+  static int MakeSecret(const std::string& prefix, unsigned value, std::string* name);
   // ENOENT when there is none.
   static SysError Unlink(const char* name);
-  // A SysError of kind NOT_A_SEMAPHORE when the file behind `name` is there and cannot be a semaphore.
-  static SysError CheckBackingFile(const char* name);
 
  private:
-  sem_t* sem_ = nullptr;
+  SysError OpenExisting(const std::string& path, bool group);
+  SysError TryOpen(const std::string& path, bool group, struct stat* info);
+  SysError CreateExclusive(const std::string& path, unsigned mode, unsigned value);
+  SysError Map(int fd, const struct stat& info);
+
+  std::shared_ptr<sem_t> sem_;
 };
+
+// The length of the random part of a secret name.
+inline constexpr size_t kSecretLetters = 22;
 
 // sem_trywait(3) on any semaphore: 0 or errno, EINTR handled.
 int TryWait(sem_t* sem);

@@ -200,7 +200,7 @@ end_outside:
     WHEN(!dead || latch != word, spin on, word = 0; dead = false; inside[self] = 0)
     WHEN(dead && latch == word, repair_taken_over, latch = me; word = 0; dead = false);
       repair(); sweep(); latched = true; break
-    // The record turns out to have another semaphore now, or to be another one.
+    // The record turns out to be another one, or it is the table that looks at it, which repairs none.
     WHEN(dead && latch == word && CANNOT_REPAIR, repair_taken_over, latch = me; word = 0; dead = false);
       STEP(repair_handed_back, latch = UNREPAIRED | ASKED; inside[self] = 0)
     OR_KILLED
@@ -277,7 +277,7 @@ inline release() {
   WHEN(!latched, release_flagged, released[mine] = 1; holding[self] = 0; holders--);
     if
     WHEN(latch == 0, compare-and-swap from 0, latch = me; mine = 0); sweep(); leave()
-    // SweepAndLeave, when the record has another semaphore now.
+    // LeaveSettled, when it is another record now.
     WHEN(latch == 0 && CANNOT_REPAIR, compare-and-swap from 0, latch = me; mine = 0);
       STEP(repair_handed_back, latch = UNREPAIRED | ASKED; FORGET; goto end_outside)
     WHEN(latch != 0, release_asked, latch = latch | ASKED;

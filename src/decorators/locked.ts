@@ -6,7 +6,7 @@ import { lockRules, type LockOptions } from '../lock.js';
 import { integer, oneOf, optionError, optionParser, type Parsed } from '../options.js';
 import { MAX_PERMITS } from '../semaphore.js';
 import type { LockMode } from '../store.js';
-import { MAX_TIMER_MS, StoredLock } from '../stored-lock.js';
+import { checkForeign, MAX_TIMER_MS, StoredLock } from '../stored-lock.js';
 import { methodDecorator, type DualMethodDecorator, type Method } from './method-decorator.js';
 
 /** Options of {@link Locked}. */
@@ -98,6 +98,7 @@ function lockFinder(name: string | NameFunction, options: LockSettings) {
   if (options.posixName !== undefined) {
     throw optionError('@Locked()', 'posixName', options.posixName, 'absent where a function makes the name');
   }
+  checkForeign('@Locked()', options.posixName, options.foreign);
   const eachOptions = { ...options, keyed: true };
   const locks = new KeyedLocks((text) => new StoredLock('@Locked()', text, eachOptions));
   return (owner: unknown, args: unknown[]) => locks.get(name.apply(owner, args));

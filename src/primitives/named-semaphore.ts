@@ -9,7 +9,11 @@ import { integer, optionError, optionParser } from '../options.js';
 export interface NamedSemaphoreOptions {
   /** The value it is created with, 0 to `SEM_VALUE_MAX` (2 147 483 647). Default 1. */
   value?: number;
-  /** The permissions it is created with, less the umask. Default `0o600`: this user alone. */
+  /**
+   * The permissions it is created with, less the umask. Default `0o600`: this user alone. With `0o660` the members of
+   * this process's group share it, who trust each other: any of them can end the others by cutting its file off. The
+   * mode of all others is 0.
+   */
   mode?: number;
   /** The value that `post` refuses to exceed, from `value` up. Default `SEM_VALUE_MAX`. Checked by this object alone. */
   maxValue?: number;
@@ -58,10 +62,11 @@ export class NamedSemaphore {
   }
 
   /**
-   * Opens a semaphore that exists.
+   * Opens a semaphore that exists: a file of this user or root, with one link, to which nobody else has access. One
+   * that a group shares is opened with {@link create} and its `mode`.
    *
-   * @throws {@link SemlockError} `ERR_SEMLOCK_NAME`, `ERR_SEMLOCK_NOT_FOUND`, `ERR_SEMLOCK_NOT_A_SEMAPHORE`, or
-   * `ERR_SEMLOCK_SYSTEM` with the system's error as `cause`, for example `EACCES`.
+   * @throws {@link SemlockError} `ERR_SEMLOCK_NAME`, `ERR_SEMLOCK_NOT_FOUND`, `ERR_SEMLOCK_UNTRUSTED`,
+   * `ERR_SEMLOCK_NOT_A_SEMAPHORE`, or `ERR_SEMLOCK_SYSTEM` with the system's error as `cause`, for example `EACCES`.
    */
   static open(name: string, options?: Pick<NamedSemaphoreOptions, 'maxValue'>): NamedSemaphore {
     const owner = 'NamedSemaphore.open()';
@@ -70,10 +75,11 @@ export class NamedSemaphore {
   }
 
   /**
-   * Opens a semaphore, and creates it first if there is none. `value` and `mode` count only when it is created.
+   * Opens a semaphore, and creates it first if there is none. `value` counts only when it is created. With a `mode` that
+   * gives access to the group, one of this process's group is opened too.
    *
-   * @throws {@link SemlockError} `ERR_SEMLOCK_NAME`, `ERR_SEMLOCK_OPTION`, `ERR_SEMLOCK_NOT_A_SEMAPHORE`, or
-   * `ERR_SEMLOCK_SYSTEM`.
+   * @throws {@link SemlockError} `ERR_SEMLOCK_NAME`, `ERR_SEMLOCK_OPTION`, `ERR_SEMLOCK_UNTRUSTED`,
+   * `ERR_SEMLOCK_NOT_A_SEMAPHORE`, or `ERR_SEMLOCK_SYSTEM`.
    */
   static create(name: string, options?: NamedSemaphoreOptions): NamedSemaphore {
     return NamedSemaphore.#create('NamedSemaphore.create()', name, CREATE.ifMissing, options);
@@ -100,6 +106,9 @@ export class NamedSemaphore {
 
   static #create(owner: string, name: string, create: 1 | 2, options: NamedSemaphoreOptions | undefined) {
     const { value, mode, maxValue } = parseCreateOptions(owner, options);
+    if ((mode & 0o007) !== 0) {
+      throw optionError(owner, 'mode', mode, 'one without access for others, such as 0o600 or 0o660');
+    }
     if (maxValue !== undefined && maxValue < value) {
       throw optionError(owner, 'maxValue', maxValue, `at least the value, ${value}`);
     }

@@ -116,24 +116,21 @@ it('a process in two namespaces leaves the files of that one alone in which it h
   expect(one.room.files()).toEqual([]);
 });
 
-it.each([false, true])(
-  'a semaphore that the killed owe permits (foreign: %s) refuses other options once, and has its permits then',
-  async (foreign) => {
-    const room = new Room();
-    const lock = { namespace: room.namespace, name: 'lock', permits: 3, foreign, posixName: room.posixName() };
-    const [holder, refused, next] = [room.process(), room.process(), room.process()];
-    await holder.take(lock, 3);
-    await holder.kill();
-    const changed = { ...lock, permits: 2 };
-    await expect(refused.tryAcquire(changed)).rejects.toMatchObject({ kind: 'MISMATCH' });
-    await refused.exit();
-    expect(await next.semValue(lock.posixName)).toBe(3);
-    expect(await isTold(next, changed)).toBe(true);
-    expect(await next.count(changed)).toBe(2);
-    await next.exit();
-    expect(room.files()).toEqual([]);
-  },
-);
+it('a foreign semaphore that the killed owe permits refuses other options once, and has its permits then', async () => {
+  const room = new Room();
+  const lock = { namespace: room.namespace, name: 'lock', permits: 3, posixName: room.posixName() };
+  const [holder, refused, next] = [room.process(), room.process(), room.process()];
+  await holder.take(lock, 3);
+  await holder.kill();
+  const changed = { ...lock, permits: 2 };
+  await expect(refused.tryAcquire(changed)).rejects.toMatchObject({ kind: 'MISMATCH' });
+  await refused.exit();
+  expect(await next.semValue(lock.posixName)).toBe(3);
+  expect(await isTold(next, changed)).toBe(true);
+  expect(await next.count(changed)).toBe(2);
+  await next.exit();
+  expect(room.files()).toEqual([]);
+});
 
 it('what a killed builder left beside a table that is kept goes with that', async () => {
   const { room, lock } = setting();

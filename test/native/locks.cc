@@ -23,10 +23,9 @@ LockIdentity Identity(const std::string& name, const Kind& kind) {
     identity.id[at] = static_cast<uint8_t>(hash >> 16);
   }
   identity.name = name;
-  identity.custom_name = kind.custom_name;
+  identity.posix_name = kind.posix_name;
   identity.permits = kind.permits;
   identity.named = kind.named;
-  identity.foreign = kind.foreign;
   return identity;
 }
 

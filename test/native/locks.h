@@ -15,8 +15,7 @@ namespace testing {
 struct Kind {
   uint32_t permits = 1;
   bool named = false;
-  bool foreign = false;
-  std::string custom_name = "";
+  std::string posix_name = "";
 };
 
 semlock::LockIdentity Identity(const std::string& name, const Kind& kind = {});

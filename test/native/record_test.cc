@@ -80,8 +80,7 @@ TEST("a lock that others use with other permits, or otherwise, is refused") {
   Lock lock("a", {2});
   CHECK(lock.TryAcquire());
   CHECK(Lock("a", {3}).ErrorOfTry() == "MISMATCH");
-  CHECK(Lock("a", {2, true, true}).ErrorOfTry() == "MISMATCH");
-  CHECK(Lock("a", {2, true, true, "/other"}).ErrorOfTry() == "MISMATCH");
+  CHECK(Lock("a", {2, true, "/other"}).ErrorOfTry() == "MISMATCH");
   CHECK(Lock("a", {2, true}).ErrorOfTry() == "");
 }
 
@@ -152,59 +151,44 @@ TEST("a lock that is held is never recycled, however many others there are") {
   CHECK(held.Release());
 }
 
-// The semaphore in the file system cannot be opened any more: a file of this
-// name and another size has its place.
-static std::string SemaphorePath(const std::string& name) {
-  return std::string("/dev/shm/") + semlock::kSemaphoreFiles +
-         semlock::SemaphoreName(NamespaceId(), Identity(name).id).substr(1);
+static std::string SemaphorePath(const std::string& name, const Kind& kind) {
+  const std::string posix_name = Table()->PosixNameOf(RecordOf(name, kind));
+  return posix_name.empty() ? "" : std::string("/dev/shm/") + semlock::kSemaphoreFiles + posix_name.substr(1);
 }
 
-static void ReplaceByGarbage(const std::string& path) {
+TEST("whoever makes a lock settles which semaphore it has, and others use that one") {
+  const Kind fixed{2, true};
+  for (const bool fixed_first : {true, false}) {
+    const std::string name = fixed_first ? "fixed first" : "computed first";
+    Lock first(name, fixed_first ? fixed : Kind{2});
+    CHECK(first.TryAcquire());
+    const std::string path = SemaphorePath(name, fixed);
+    CHECK(fixed_first ? access(path.c_str(), F_OK) == 0 : path.empty());
+    Lock second(name, fixed_first ? Kind{2} : fixed, 2);
+    CHECK(second.TryAcquire());
+    CHECK(!first.TryAcquire() && !second.TryAcquire());
+    CHECK(first.Release() && second.TryAcquire());
+    CHECK(second.Release() && SemaphorePath(name, fixed) == path);
+  }
+}
+
+TEST("those who cannot open a lock's semaphore any more share the lock with those who have it open") {
+  const Kind fixed{2, true};
+  Lock first("a", fixed);
+  CHECK(first.TryAcquire());
+  const std::string path = SemaphorePath("a", fixed);
   CHECK(unlink(path.c_str()) == 0);
   const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600);
   CHECK(file >= 0 && write(file, "x", 1) == 1 && close(file) == 0);
-}
-
-TEST(
-    "a lock moves to a named semaphore while it is held, and is released "
-    "there") {
-  Lock first("a", {2});
-  Lock second("a", {2}, 2);
-  Lock named("a", {2, true}, 3);
-  CHECK(first.TryAcquire() && named.TryAcquire());
-  CHECK(access(SemaphorePath("a").c_str(), F_OK) == 0);
-  CHECK(!second.TryAcquire());
-  CHECK(first.Release() && second.TryAcquire());
-  CHECK(second.Release() && named.Release());
-  CHECK(first.Available() == 2 && named.Available() == 2);
-}
-
-TEST(
-    "a permit is released although its lock moved to a semaphore that cannot "
-    "be opened") {
-  Lock lock("a", {2});
-  Lock named("a", {2, true}, 2);
-  CHECK(lock.TryAcquire());
-  const semlock::Grant grant = lock.grant();
-  CHECK(named.TryAcquire());
-  ReplaceByGarbage(SemaphorePath("a"));
-  CHECK(lock.ErrorOfTry() == "NOT_A_SEMAPHORE");
-  CHECK((*lock).Release(grant.entry, grant.token) == Outcome::kDone);
-  CHECK(Eventually([&] { return named.Available() == 1; }));
-  CHECK(named.Release());
-  CHECK(named.Available() == 2);
-}
-
-TEST(
-    "a release that meets a semaphore it cannot open leaves the lock usable "
-    "to others") {
-  Lock lock("a", {1});
-  CHECK(lock.TryAcquire());
-  Lock named("a", {1, true}, 2);
-  CHECK(!named.TryAcquire());
-  ReplaceByGarbage(SemaphorePath("a"));
-  CHECK(lock.Release());
-  CHECK(named.TryAcquire() && named.Release());
+  Lock second("a", fixed, 2);
+  for (int round = 0; round < 5; ++round) {
+    CHECK(second.TryAcquire() && !first.TryAcquire() && !second.TryAcquire());
+    CHECK(first.Release() && first.Available() == 1 && second.Available() == 1);
+    CHECK(first.TryAcquire() && !first.TryAcquire() && !second.TryAcquire());
+    CHECK(second.Release() && first.Available() == 1 && second.Available() == 1);
+  }
+  CHECK(first.Release() && first.Available() == 2 && second.Available() == 2);
+  CHECK(unlink(path.c_str()) == 0);
 }
 
 TEST("a release that cannot have the latch is finished by whoever comes next") {
@@ -248,23 +232,25 @@ TEST(
 TEST(
     "a permit that is missing without an entry is put back, and with foreign "
     "programs only reported") {
+  const std::string posix_name = "/" + NamespaceId();
   Lock own("own", {2, true});
-  Lock shared("shared", {2, true, true});
+  Lock shared("shared", {2, true, posix_name});
   for (Lock* each : {&own, &shared}) CHECK(each->TryAcquire() && each->Release());
-  for (const char* name : {"own", "shared"}) {
-    sem_t* semaphore = sem_open(semlock::SemaphoreName(NamespaceId(), Identity(name).id).c_str(), 0);
+  for (const std::string& name : {Table()->PosixNameOf(RecordOf("own", {2, true})), posix_name}) {
+    sem_t* semaphore = sem_open(name.c_str(), 0);
     CHECK(semaphore != SEM_FAILED && sem_trywait(semaphore) == 0 && sem_close(semaphore) == 0);
   }
   CHECK(own.TryAcquire() && own.TryAcquire() && !own.TryAcquire());
   CHECK(shared.TryAcquire() && !shared.TryAcquire());
   CHECK(Query("shared").missing == 1 && Query("own").missing == 0);
+  CHECK(sem_unlink(posix_name.c_str()) == 0);
 }
 
 TEST(
-    "a custom semaphore stays when the namespace is left, with all its "
+    "a foreign semaphore stays when the namespace is left, with all its "
     "permits") {
   const std::string name = "/" + NamespaceId();
-  Lock lock("a", {2, true, true, name});
+  Lock lock("a", {2, true, name});
   CHECK(lock.TryAcquire() && lock.Release());
   sem_t* semaphore = sem_open(name.c_str(), 0);
   int value = 0;

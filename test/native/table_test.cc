@@ -121,15 +121,23 @@ TEST("the news of a death outlasts other names that come and go, and is lost onl
 }
 
 TEST(
-    "semaphores of named locks that are recycled are unlinked, and made again "
-    "when they are used again") {
+    "the first fixed names have semaphores in the file system, the others none, and a full table takes them back "
+    "when they are idle") {
   for (int name = 0; name < 3000; ++name) {
     Lock lock(std::to_string(name), {1, true});
     CHECK(lock.TryAcquire() && lock.Release());
   }
-  CHECK(FilesLeft().size() < 2000);
+  CHECK(FilesLeft().size() == 1 + semlock::kMaxNamed);
   Lock again("0", {1, true});
-  CHECK(again.TryAcquire() && !Lock("0", {1, true}, 2).TryAcquire() && again.Release());
+  CHECK(again.TryAcquire() && !Lock("0", {1, true}, 2).TryAcquire());
+  CHECK(FilesLeft().size() == 1 + semlock::kMaxNamed);
+  {
+    std::vector<std::unique_ptr<Lock>> held = FillTable();
+    CHECK(FilesLeft().size() == 2);
+    CHECK(again.Release() && again.TryAcquire());
+  }
+  Lock next("one more", {1, true});
+  CHECK(next.TryAcquire() && FilesLeft().size() == 3);
 }
 
 // One that is killed inside a latch, as far as all others can see: the latch
@@ -159,7 +167,7 @@ TEST(
     "and all its room") {
   std::vector<std::unique_ptr<Lock>> held;
   for (int name = 0; name < 1000; ++name) {
-    held.push_back(std::make_unique<Lock>(std::to_string(name), Kind{name % 2 == 0 ? 1u : 20u}));
+    held.push_back(std::make_unique<Lock>(std::to_string(name), Kind{name % 2 == 0 ? 1u : 20u, name < 10}));
     CHECK(held.back()->TryAcquire());
   }
   auto* header = reinterpret_cast<semlock::Header*>(Table()->member().memory());
@@ -169,6 +177,7 @@ TEST(
   CHECK(free > 0);
   memset(Table()->member().memory() + semlock::kBucketsOffset, 0xff, semlock::kBuckets * sizeof(uint32_t));
   header->free_head = 0xffffffff;
+  header->named = 0xffffffff;
   header->latch.store(DeadTag());
   for (int name = 0; name < 1000; ++name) {
     const bool single = name % 2 == 0;
@@ -179,7 +188,7 @@ TEST(
     held.push_back(std::make_unique<Lock>("new " + std::to_string(name)));
     CHECK(held.back()->TryAcquire());
   }
-  CHECK(header->record_count == count && header->free_head == 0);
+  CHECK(header->record_count == count && header->free_head == 0 && header->named == 10);
 }
 
 TEST(

@@ -249,7 +249,7 @@ static void StealDuringRelease(long stay_ns) {
     Grant stolen;
     CHECK(semlock::LatchedRecord(*Table(), record, &record.semaphore).Steal(2, &stolen));
     semlock::SleepNs(stay_ns);
-    semlock::LeaveUnswept(record.latch, slot);
+    semlock::LeaveToNext(record.latch, slot, false);
     release.join();
 
     CHECK(!Lock("a", {}, 3).TryAcquire());
@@ -282,7 +282,7 @@ TEST("threads of one process that give the same permit back give it back once") 
     });
   }
   semlock::SleepNs(200000);
-  semlock::LeaveUnswept(record.latch, slot);
+  semlock::LeaveToNext(record.latch, slot, false);
   for (std::thread& each : threads) each.join();
   CHECK(given_back == 1);
   CHECK(Lock("a").Available() == 1);
@@ -538,7 +538,7 @@ TEST("settling a lock whose record is another one's by now leaves that one alone
   const semlock::ProcessSlot& slot = Table()->slot();
   CHECK(semlock::TakeLatch(record.latch, slot) == semlock::Latched::kTaken);
   std::thread([&] { CHECK(other.Release()); }).join();
-  semlock::LeaveUnswept(record.latch, slot);
+  semlock::LeaveToNext(record.latch, slot, false);
 
   stale.Settle();
   CHECK(record.entry.tag != 0);

@@ -99,11 +99,6 @@ export class ProcessLock implements StoreLock {
     return attempt(this.id.name, () => addon().lockAvailable(this.handle));
   }
 
-  posixName(): string {
-    const { posixName, namespace, name } = this.id;
-    return posixName ?? addon().lockSemaphoreName(namespaceId(namespace), digest(name));
-  }
-
   /**
    * Only where the owner closes by hand. While this thread holds the lock or waits for it, it is left to the garbage
    * collector after all. Whoever still has this object can go on using it.
@@ -186,15 +181,12 @@ export class ProcessLock implements StoreLock {
   }
 
   #open(): Handle {
-    const { namespace, name, permits, keyed, posixName, foreign } = this.id;
+    const { namespace, name, permits, keyed, posixName } = this.id;
     const native = addon();
-    const isForeign = foreign ?? posixName !== undefined;
-    const named = !keyed || isForeign; // one of many names has no semaphore of its own in the file system
+    const named = !keyed; // one of many names gets no semaphore of its own in the file system
     const [space, key] =
       posixName === undefined ? [namespaceId(namespace), name] : [posixNamespaceId(posixName), posixName];
-    const handle = attempt(name, () =>
-      native.lockOpen(space, digest(key), key, permits, named, isForeign, posixName ?? ''),
-    );
+    const handle = attempt(name, () => native.lockOpen(space, digest(key), key, permits, named, posixName ?? ''));
     if (!this.#closesByHand) forgotten.register(this, handle);
     this.#handle = handle;
     return handle;

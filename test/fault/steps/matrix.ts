@@ -90,7 +90,7 @@ class PlayedStage implements Stage {
     this.room = standing.room();
     const { permits, foreign } = variant;
     const posixName = foreign ? this.room.posixName() : '';
-    this.lock = { namespace: this.room.namespace, name: 'lock', permits, foreign, posixName };
+    this.lock = { namespace: this.room.namespace, name: 'lock', permits, posixName };
   }
 
   async witness(): Promise<Witness> {

@@ -61,7 +61,7 @@ describe.each(locks)('of $kind', ({ permits, foreign }) => {
   async function contention() {
     const room = new Room((cleanUp) => cleanUps.push(cleanUp));
     const posixName = foreign ? room.posixName() : '';
-    const lock = { namespace: room.namespace, name: 'lock', permits, foreign, posixName };
+    const lock = { namespace: room.namespace, name: 'lock', permits, posixName };
     const [grant, ...others] = await holder.take(lock, permits);
     const head = room.process();
     await head.count(lock);

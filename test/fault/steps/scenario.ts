@@ -67,7 +67,10 @@ export const CREATE = [
   'create_state_written',
   'create_linked',
 ];
-export const UPGRADE = ['upgrade_latched', 'upgrade_created', 'upgrade_flagged'];
+/** Of opening a foreign semaphore that is there, or is made first. */
+export const OPEN_FOREIGN = ['foreign_latched', 'foreign_opened'];
+export const MAKE_FOREIGN = ['foreign_latched', 'semaphore_made', 'foreign_opened'];
+export const isForeignStep = (step: string) => MAKE_FOREIGN.includes(step);
 
 /** Between the semaphore and the table: with a foreign program nobody can say whose the permit is. */
 const BETWEEN = [

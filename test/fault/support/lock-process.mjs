@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readlinkSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { getSystemErrorName } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
 import { digest, namespaceId } from '../../../dist/names.js';
@@ -20,8 +21,8 @@ function open(lock) {
   const key = JSON.stringify(lock);
   let handle = handles.get(key);
   if (handle === undefined) {
-    const { namespace, name, permits = 1, named = true, foreign = false, posixName = '' } = lock;
-    handle = addon.lockOpen(namespaceId(namespace), digest(name), name, permits, named, foreign, posixName);
+    const { namespace, name, permits = 1, named = true, posixName = '' } = lock;
+    handle = addon.lockOpen(namespaceId(namespace), digest(name), name, permits, named, posixName);
     handles.set(key, handle);
   }
   return handle;
@@ -195,7 +196,23 @@ const calls = {
   workerEnds: () => new Promise((resolve) => worker.once('exit', resolve)),
 
   /** The raw semaphore of that name, without any table. */
-  semOpen: (name, value) => addon.semOpen(name, 1, 0o600, value),
+  semOpen: (name, value, mode = 0o600) => addon.semOpen(name, 1, mode, value),
+  /** Opens it again and again: how often it had which value, or could not be opened for which reason. */
+  async openFor(name, ms) {
+    const results = {};
+    for (const end = performance.now() + ms; performance.now() < end;) {
+      let result;
+      try {
+        const handle = addon.semOpen(name, 0, 0, 0);
+        result = addon.semValue(handle);
+        addon.semClose(handle);
+      } catch (error) {
+        result = error.kind ?? getSystemErrorName(-error.errno);
+      }
+      results[result] = (results[result] ?? 0) + 1;
+    }
+    return results;
+  },
   semTryWait: (handle) => addon.semTryWait(handle) === 0,
   semPost: (handle) => addon.semPost(handle) === 0,
   semUnlink: (name) => addon.semUnlink(name),

@@ -27,7 +27,7 @@ export interface LockDescription {
   readonly permits?: number;
   /** `false`: one of many computed names. */
   readonly named?: boolean;
-  readonly foreign?: boolean;
+  /** Of its semaphore, where other programs use that too. */
   readonly posixName?: string;
 }
 

@@ -59,15 +59,24 @@ export class PrivateShm {
     return ['nsenter', '--mount', '--target', String(this.#keeper.pid), '--'];
   }
 
+  /** The same for another user, who is in the group of that number alone. */
+  throughAs(user: number, group = user): [string, ...string[]] {
+    return [...this.through, 'setpriv', `--reuid=${user}`, `--regid=${group}`, '--clear-groups'];
+  }
+
   /** A process that has this /dev/shm. */
-  process(): LockProcess {
-    const process = LockProcess.start({ through: this.through });
+  process(through = this.through): LockProcess {
+    const process = LockProcess.start({ through });
     this.#processes.push(process);
     return process;
   }
 
   get folder(): string {
-    return `${this.path}/semlock-${process.geteuid!()}`;
+    return this.folderOf(process.geteuid!());
+  }
+
+  folderOf(user: number): string {
+    return `${this.path}/semlock-${user}`;
   }
 
   tableOf(namespace: string): string {

@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 
+import { Locked } from '../../../src/decorators/locked.js';
 import { Lock } from '../../../src/lock.js';
 import type { Held } from '../../../src/hold.js';
 import { Semaphore } from '../../../src/semaphore.js';
@@ -226,6 +227,15 @@ describe('the arguments of Lock', () => {
       code: 'ERR_SEMLOCK_OPTION',
       message: expect.stringContaining('"foreign" must be true or absent with a posixName'),
     });
+  });
+
+  it('refuse foreign: true without a posixName, by which others would find it', () => {
+    const refused = {
+      code: 'ERR_SEMLOCK_OPTION',
+      message: expect.stringContaining('"foreign" must be false or absent without a posixName'),
+    };
+    expect(failure(() => new Lock('x', { foreign: true }))).toMatchObject(refused);
+    expect(failure(() => Locked(String, { foreign: true }))).toMatchObject(refused);
   });
 
   it('refuse a posixName that is none', () => {

@@ -1,7 +1,7 @@
 // Under a semaphore's name there may be a file that is no semaphore. The system maps it unseen, and the first use ends
 // the process with SIGBUS; NamedSemaphore looks first. Each case runs in a process of its own, which may die.
 
-import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 
 import { describe, expect, it } from 'vitest';
 
@@ -59,12 +59,17 @@ describe('a file of the right kind', () => {
     expect(runModule(useIt, ['open', name])).toMatchObject({ stdout: 'used 3\n', status: 0 });
   });
 
-  it('may have a second link', () => {
+  it.each([
+    ['a second link', (file: string) => linkSync(file, backingFile(scratchSemaphore()))],
+    ['access for its group', (file: string) => chmodSync(file, 0o640)],
+    ['access for others', (file: string) => chmodSync(file, 0o604)],
+  ])('is not trusted with %s', (_what, change) => {
     const name = scratchSemaphore();
-    const second = scratchSemaphore();
     NamedSemaphore.create(name, { value: 3 }).close();
-    linkSync(backingFile(name), backingFile(second));
-    expect(runModule(useIt, ['open', second])).toMatchObject({ stdout: 'used 3\n', status: 0 });
+    change(backingFile(name));
+    for (const how of ['open', 'create']) {
+      expect(runModule(useIt, [how, name])).toMatchObject({ stdout: `ERR_SEMLOCK_UNTRUSTED ${name}\n`, status: 0 });
+    }
   });
 });
 

@@ -192,13 +192,24 @@ describe('open, create and createExclusive', () => {
     const create = `
       import { NamedSemaphore } from 'semlock';
       process.umask(0o027);
-      NamedSemaphore.create(process.argv[1], { mode: 0o666 });
+      NamedSemaphore.create(process.argv[1], { mode: 0o660 });
     `;
     expect(runModule(create, [name]).stderr).toBe('');
     expect(statSync(backingFile(name)).mode & 0o777).toBe(0o640);
   });
 
-  it.each([-1, 0o1000, 1.5, '0600'])('refuse the mode %s', (mode) => {
+  it('give its owner access whatever the umask, or nobody could open it ever again', () => {
+    const name = scratchSemaphore();
+    const create = `
+      import { NamedSemaphore } from 'semlock';
+      process.umask(0o777);
+      NamedSemaphore.create(process.argv[1]);
+    `;
+    expect(runModule(create, [name]).stderr).toBe('');
+    expect(statSync(backingFile(name)).mode & 0o777).toBe(0o600);
+  });
+
+  it.each([-1, 0o1000, 1.5, '0600', 0o666, 0o604])('refuse the mode %s', (mode) => {
     expect(failure(() => NamedSemaphore.create('/x', { mode } as never))).toMatchObject({
       code: 'ERR_SEMLOCK_OPTION',
       message: expect.stringContaining('"mode"'),

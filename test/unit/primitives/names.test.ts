@@ -1,6 +1,5 @@
 // Names decide what is the same lock. Two that differ in anything must never meet, in whatever way they are spelled.
 
-import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -9,46 +8,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Lock } from '../../../src/lock.js';
 import { defaultNamespace } from '../../../src/namespace.js';
-import { checkPosixName, namespaceId } from '../../../src/names.js';
+import { namespaceId } from '../../../src/names.js';
 import { runProgram } from '../../support/run-program.js';
-
-describe("the posixName of a lock's semaphore", () => {
-  const semaphoreName = (namespace: string, name: string): string => new Lock(name, { namespace }).posixName;
-  const names = ['a', 'A', 'a ', 'b', 'a\0', '\ud800', '\udc00', '\ufffd', '🔒', 'é', 'e\u0301', 'x'.repeat(10_000)];
-
-  it('is a valid POSIX name of 30 characters, which suits macOS too', () => {
-    for (const name of names) {
-      const posixName = semaphoreName('app', name);
-      expect(posixName).toMatch(/^\/semlock\.[\w-]{21}$/);
-      expect(() => checkPosixName('test()', posixName)).not.toThrow();
-    }
-  });
-
-  it('is the same for the same namespace and name', () => {
-    expect(semaphoreName('app', 'report')).toBe(semaphoreName('app', 'report'));
-  });
-
-  it('differs for names that differ, also in what UTF-8 cannot tell apart', () => {
-    expect(new Set(names.map((name) => semaphoreName('app', name))).size).toBe(names.length);
-  });
-
-  it('differs for namespaces that differ', () => {
-    expect(new Set(names.map((namespace) => semaphoreName(namespace, 'report'))).size).toBe(names.length);
-    expect(semaphoreName('ab', 'c')).not.toBe(semaphoreName('a', 'bc'));
-  });
-
-  it('is made of the SHA-256 of the code units, so that programs in other languages can find it', () => {
-    for (const name of names) {
-      const digest = createHash('sha256').update(name, 'utf16le').digest('base64url');
-      expect(semaphoreName('app', name)).toBe(`/semlock.${namespaceId('app').slice(0, 8)}${digest.slice(0, 13)}`);
-    }
-  });
-
-  it('starts alike within one namespace, so that all of one can be found', () => {
-    expect(semaphoreName('app', 'a').slice(0, 17)).toBe(semaphoreName('app', 'b').slice(0, 17));
-    expect(semaphoreName('app', 'a').slice(0, 17)).not.toBe(semaphoreName('app2', 'a').slice(0, 17));
-  });
-});
 
 describe("a namespace's id", () => {
   it('is the same each time, whichever others were asked for in between', () => {

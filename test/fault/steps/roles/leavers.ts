@@ -44,7 +44,7 @@ export const leavers: readonly Scenario[] = [
       await dead.take(stage.lock, 1);
       await dead.kill();
       const victim = stage.room.process();
-      await victim.count({ ...stage.lock, name: 'another', foreign: false, posixName: '' });
+      await victim.count({ ...stage.lock, name: 'another', posixName: '' });
       await victim.dieAt(step, () => victim.call('exit', 0));
     },
   },

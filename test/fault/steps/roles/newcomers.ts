@@ -2,7 +2,7 @@
 
 import { truncateSync } from 'node:fs';
 
-import { CREATE, UPGRADE, type Scenario } from '../scenario.js';
+import { CREATE, isForeignStep, MAKE_FOREIGN, OPEN_FOREIGN, type Scenario, type Variant } from '../scenario.js';
 
 const JOIN = [
   'join_gate_locked',
@@ -12,6 +12,9 @@ const JOIN = [
   'join_pid_written',
   'join_present',
 ];
+const SECRET = 'secret_semaphore_made';
+/** A semaphore of the lock's own has no step of a foreign one, and the other way round. */
+const bySemaphore = ({ foreign }: Variant, step: string) => (foreign ? step !== SECRET : !isForeignStep(step));
 const FREE = ['recycle_generation_counted', 'recycle_state_cleared', 'recycle_unlinked', 'recycle_freed'];
 
 export const newcomers: readonly Scenario[] = [
@@ -26,8 +29,10 @@ export const newcomers: readonly Scenario[] = [
       'grow_reserved',
       'grow_counted',
       ...CREATE,
-      ...UPGRADE,
+      SECRET,
+      ...MAKE_FOREIGN,
     ],
+    onlyIf: bySemaphore,
     async play({ room, lock }, step) {
       const victim = room.process();
       await victim.dieAt(step, () => victim.tryAcquire(lock));
@@ -70,11 +75,11 @@ export const newcomers: readonly Scenario[] = [
   {
     role: 'newcomer',
     title: 'makes a second lock beside one that is held',
-    steps: [...CREATE, ...UPGRADE],
+    steps: [...CREATE, SECRET],
     async play(stage, step) {
       await stage.witness();
       const victim = await stage.user();
-      const second = { ...stage.lock, name: 'a second one', foreign: false, posixName: '' };
+      const second = { ...stage.lock, name: 'a second one', posixName: '' };
       await victim.dieAt(step, () => victim.tryAcquire(second));
       const next = await stage.user();
       const had = await next.count(second);
@@ -83,23 +88,19 @@ export const newcomers: readonly Scenario[] = [
   },
   {
     role: 'newcomer',
-    title: 'gives a lock that is held without a semaphore of its own in the file system one',
-    steps: UPGRADE,
-    onlyIf: ({ foreign }) => !foreign,
+    title: 'uses a foreign semaphore beside others',
+    steps: OPEN_FOREIGN,
+    onlyIf: ({ foreign }) => foreign,
     async play(stage, step) {
-      const { lock, room } = stage;
-      const keyed = { ...lock, named: false };
-      const holder = room.process();
-      const grants = await holder.take(keyed, stage.variant.permits);
-      const victim = room.process();
-      await victim.dieAt(step, () => victim.tryAcquire(lock));
-      await holder.releaseAll(keyed, grants);
+      await stage.witness();
+      const victim = stage.room.process();
+      await victim.dieAt(step, () => victim.tryAcquire(stage.lock));
     },
   },
   {
     role: 'newcomer',
     title: 'gives a lock that the dead have left other permits',
-    steps: [...FREE, ...CREATE, ...UPGRADE],
+    steps: [...FREE, ...CREATE, SECRET],
     onlyIf: ({ foreign }) => !foreign,
     async play({ room, lock, variant }, step) {
       const dead = room.process();
@@ -109,19 +110,19 @@ export const newcomers: readonly Scenario[] = [
       await victim.dieAt(step, () => victim.tryAcquire(lock));
     },
   },
-  ...[false, true].map((named): Scenario => ({
+  {
     role: 'newcomer',
-    title: `recycles idle records ${named ? 'with' : 'without'} a named semaphore`,
+    title: 'recycles idle records',
     steps: ['recycle_latched', ...FREE],
     async play(stage, step) {
       await stage.witness();
       const victim = await stage.user();
-      const many = { ...stage.lock, named, foreign: false, posixName: '' };
-      // The table grows by 256 records; those with a named semaphore are left alone until there are many.
-      await victim.dieAt(step, () => victim.call('useEach', many, 'many ', 0, named ? 1800 : 800));
+      const many = { ...stage.lock, named: false, posixName: '' };
+      // The table grows by 256 records.
+      await victim.dieAt(step, () => victim.call('useEach', many, 'many ', 0, 800));
       const next = await stage.user();
       const busy = await next.call<number>('useEach', many, 'many ', 0, 400);
       if (busy > 0) throw new Error(`${busy} names are stuck`);
     },
-  })),
+  },
 ];

@@ -1,6 +1,6 @@
 // Kills of those who put right what a kill left behind.
 
-import { CREATE, dieInside, gapAt, INSIDE_LATCH, stepsOfRepair, UPGRADE, type Scenario } from '../scenario.js';
+import { CREATE, dieInside, gapAt, INSIDE_LATCH, MAKE_FOREIGN, stepsOfRepair, type Scenario } from '../scenario.js';
 
 export const repairers: readonly Scenario[] = [
   ...INSIDE_LATCH.map((first): Scenario => ({
@@ -17,22 +17,6 @@ export const repairers: readonly Scenario[] = [
       await victim.dieAt(step, () => victim.tryAcquire(stage.lock));
     },
   })),
-  {
-    role: 'repairer',
-    title: 'has to hand the repair on, because it knows another semaphore of the record',
-    steps: ['repair_taken_over', 'repair_handed_back'],
-    onlyIf: ({ foreign }) => !foreign, // a lock without a name in the file system has no foreign programs
-    async play(stage, step) {
-      const { lock } = stage;
-      const keyed = { ...lock, named: false };
-      const victim = stage.room.process();
-      await victim.count(keyed);
-      await stage.witness();
-      const killed = await stage.user();
-      await dieInside(stage, killed, 'acquire_permit_taken');
-      await victim.dieAt(step, () => victim.tryAcquire(keyed));
-    },
-  },
   ...CREATE.map((first): Scenario => ({
     role: 'repairer',
     title: `comes after one that was killed at ${first}, in the table's latch`,
@@ -46,10 +30,11 @@ export const repairers: readonly Scenario[] = [
       await victim.dieAt(step, () => victim.tryAcquire({ ...another, name: 'a third' }));
     },
   })),
-  ...UPGRADE.map((first): Scenario => ({
+  ...MAKE_FOREIGN.map((first): Scenario => ({
     role: 'repairer',
     title: `comes after one that was killed at ${first}`,
-    steps: first === 'upgrade_flagged' ? ['repair_taken_over', 'repair_counted'] : UPGRADE,
+    steps: ['foreign_latched', 'repair_counted', 'repair_queue_counted', 'foreign_opened'],
+    onlyIf: ({ foreign }) => foreign,
     async play(stage, step) {
       const killed = stage.room.process();
       const victim = stage.room.process();
