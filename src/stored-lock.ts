@@ -171,6 +171,16 @@ export class StoredLock {
   acquire(options?: AcquireOptions & { ifAvailable?: false }): Promise<Hold>;
   acquire(options?: AcquireOptions): Promise<Hold | null>;
   acquire(options?: AcquireOptions): Promise<Hold | null> {
+    if (options === undefined) {
+      // The quick way to a lock that is free: without the closures of what follows.
+      try {
+        const grant = this.opened.trySync?.('exclusive') ?? null;
+        if (grant !== null) return Promise.resolve(this.hold(grant, 'exclusive', 0));
+      } catch (error) {
+        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- As it was thrown.
+        return Promise.reject(error);
+      }
+    }
     return new Promise((resolve, reject) => {
       const parsed = parseAcquireOptions('acquire()', options);
       const { timeoutMs, signal, ifAvailable = false } = parsed;
