@@ -39,9 +39,8 @@ export function setup(project: TestProject): () => void {
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
 
   const run = (...args: string[]): string => execFileSync('npm', args, { cwd: copy, encoding: 'utf8' });
-  run('run', 'build:ts');
-  run('run', 'build:prebuilds');
-  const [packed] = JSON.parse(run('pack', '--json')) as [{ filename: string }];
+  run('run', 'prepack');
+  const [packed] = JSON.parse(run('pack', '--json', '--ignore-scripts')) as [{ filename: string }];
   project.provide('workshop', workshop);
   project.provide('tarball', join(copy, packed.filename));
 
