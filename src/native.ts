@@ -60,6 +60,8 @@ export interface NativeAddon {
 
   /** With `lockArguments` `[handle, entry, token]`: 1 when it was held and is not any more, else 0. */
   readonly lockRelease: () => number;
+  /** A descriptor that keeps this process alive in the eyes of others; or a negated errno. */
+  lockProofOfLife(handle: Handle): number;
   lockAvailable(handle: Handle): number;
   /** Whether it is closed now: not while this thread holds the lock. */
   lockClose(handle: Handle): boolean;

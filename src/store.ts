@@ -107,6 +107,11 @@ export interface StoreLock {
    * @param tell - told why, as the end of a sentence: "another has stolen it".
    */
   onLost(grant: Grant, tell: (why: string, cause?: unknown) => void): void;
+  /**
+   * A new descriptor for a program to inherit: as long as it has that open, what this process holds stays held, also when
+   * the process was killed. Its taker closes it. Of stores on this machine.
+   */
+  proofOfLife?(): number;
   /** How many permits are free at this moment. Of stores that can `sync`. */
   available?(): number;
   /** Frees what it keeps open. What is held or waited for stays so, and the lock can be used again. */

@@ -261,6 +261,15 @@ export class StoredLock {
   }
 
   /**
+   * See {@link StoreLock.proofOfLife}; `undefined` where the store has none.
+   *
+   * @internal
+   */
+  proofOfLife(): number | undefined {
+    return this.opened.proofOfLife?.();
+  }
+
+  /**
    * Frees what the store has open for it. What is held or waited for stays so, and this can be used again.
    *
    * @internal

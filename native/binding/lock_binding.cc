@@ -136,6 +136,13 @@ napi_value LockAvailable(napi_env env, napi_callback_info info) {
   return available < 0 ? Throw(env, error) : Int(env, available);
 }
 
+// lockProofOfLife(handle): a descriptor that keeps this process alive in the eyes of others, or a negated errno
+napi_value LockProofOfLife(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  LockRecord* lock = args.Data<Locks>().handles.Get(args.Int(0));
+  return Int(env, lock == nullptr ? -EBADF : lock->table()->ProofOfLife());
+}
+
 // lockClose(handle): whether it is closed now. A lock that is held stays open, so that the end of its thread gives it
 // back.
 napi_value LockClose(napi_env env, napi_callback_info info) {
@@ -258,6 +265,7 @@ void InitLocks(Napi::Env env, Napi::Object exports) {
   Export(exports, "lockQuery", LockQuery, locks);
   Export(exports, "lockTryAcquire", LockTryAcquire, locks);
   Export(exports, "lockRelease", LockRelease, locks);
+  Export(exports, "lockProofOfLife", LockProofOfLife, locks);
   Export(exports, "lockClose", LockClose, locks);
   InitWaiting(exports, locks);
 #ifdef SEMLOCK_CRASH_POINTS

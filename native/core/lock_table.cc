@@ -1,6 +1,7 @@
 #include "lock_table.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +154,11 @@ SysError LockTable::Get(const std::string& id, std::shared_ptr<LockTable>* table
   }
   *table = joined->table;
   return {};
+}
+
+int LockTable::ProofOfLife() const {
+  const int copy = fcntl(member_->fd(), F_DUPFD_CLOEXEC, 3);
+  return copy < 0 ? -errno : copy;
 }
 
 SysError LockTable::Look(const std::string& id, std::shared_ptr<const LockTable>* table) {

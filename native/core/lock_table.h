@@ -75,6 +75,9 @@ class LockTable {
   // The POSIX name of the record's semaphore; empty for the one inside it.
   std::string PosixNameOf(const Record& record) const;
 
+  // A descriptor for another program to inherit: as long as one is open, this process counts as alive. Or -errno.
+  int ProofOfLife() const;
+
   const ProcessSlot& slot() const { return member_->slot(); }
   Membership& member() { return *member_; }
   Outbox& outbox() { return outbox_; }

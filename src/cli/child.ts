@@ -1,10 +1,11 @@
-// A command that runs in place of this process, as far as its caller can tell: the same terminal, the same signals, the
-// same exit code.
+// A command that runs in place of this process, as far as its caller can tell: the same terminal, the same descriptors, the
+// same signals, the same exit code.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 
+import type { Caller } from './caller.js';
 import { printable } from './text.js';
 import { EXIT } from './usage.js';
 
@@ -17,16 +18,27 @@ export interface Ended {
   readonly started: boolean;
 }
 
-/** Runs a command to its end. */
-export async function runCommand(file: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> {
+/**
+ * Runs a command to its end.
+ *
+ * @param proofOfLife - a descriptor for the command to keep open, and all that it starts: as long as one of them does, the
+ * lock counts as held, also when this process is killed.
+ */
+export async function runCommand(
+  command: readonly [file: string, ...args: string[]],
+  env: NodeJS.ProcessEnv,
+  caller: Caller,
+  proofOfLife: number | undefined,
+): Promise<Ended> {
   let child: ChildProcess | undefined;
   const passOn = (signal: NodeJS.Signals): void => {
-    if (!isFromKeyboard(signal)) child?.kill(signal);
+    if (!caller.ignores.has(signal) && !isFromKeyboard(signal)) child?.kill(signal);
   };
   // Before the command starts, so that no signal finds this process without them: they run when it has started.
   for (const signal of PASSED_ON) process.on(signal, passOn);
+  const [file, ...args] = ignoring(caller.ignores, command);
   try {
-    child = spawn(file, args, { stdio: 'inherit', env });
+    child = spawn(file, args, { stdio: descriptors(caller.descriptors, proofOfLife), env });
     return { exitCode: await end(child), started: true };
   } catch (error) {
     const { code = String(error) } = error as NodeJS.ErrnoException;
@@ -37,6 +49,33 @@ export async function runCommand(file: string, args: readonly string[], env: Nod
     for (const signal of PASSED_ON) process.off(signal, passOn);
   }
 }
+
+/** Shells and their scripts use the numbers below that for files of their own. */
+const FIRST_HIDDEN = 10;
+
+/** What the command finds open, by number. */
+function descriptors(given: readonly number[], proofOfLife: number | undefined): (number | 'inherit' | 'ignore')[] {
+  const all: (number | 'inherit' | undefined)[] = ['inherit', 'inherit', 'inherit'];
+  for (const each of given) all[each] = each;
+  if (proofOfLife !== undefined) {
+    let free = FIRST_HIDDEN;
+    while (all[free] !== undefined) free += 1;
+    all[free] = proofOfLife;
+  }
+  return Array.from(all, (each) => each ?? 'ignore');
+}
+
+/** Node.js starts programs with the default for each signal, so a shell has to ignore them again. */
+function ignoring(
+  signals: ReadonlySet<string>,
+  command: readonly [string, ...string[]],
+): readonly [string, ...string[]] {
+  const names = Array.from(signals, (signal) => signal.slice('SIG'.length)).filter((name) => !UNSETTABLE.has(name));
+  return names.length === 0 ? command : ['/bin/sh', '-c', `trap '' ${names.join(' ')}; exec "$@"`, 'sh', ...command];
+}
+
+/** Other names of signals that a shell may not know, and such as nobody can ignore. */
+const UNSETTABLE = new Set(['IOT', 'POLL', 'UNUSED', 'KILL', 'STOP', 'STKFLT']);
 
 /** The exit code by which a shell tells that a signal ended a program. */
 export function exitCodeOf(signal: NodeJS.Signals): number {

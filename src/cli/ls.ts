@@ -1,30 +1,53 @@
 // `semlock ls`: who holds which lock, and who waits for it.
 
+import { readFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+
 import type { HeldLockInfo, LockGap, LockInfo, LockManagerSnapshot } from '../store.js';
 import { locks, type QueryOptions } from '../web-locks/lock-manager.js';
 import { columns, duration, printable } from './text.js';
 import { COMMON_OPTIONS, HELP, namespaceFrom, parseArguments, UsageError } from './usage.js';
 
-/** Prints the locks of a namespace, or one with a POSIX name; gives the exit code. */
+/** How often to look. */
+const WATCH_MS = 500;
+
+const CLEAR_SCREEN = '\u001b[H\u001b[2J\u001b[3J';
+
+/** Prints the locks of a namespace, or one with a POSIX name, once or at each change; gives the exit code. */
 export async function ls(args: string[]): Promise<number> {
   const { values } = parseArguments({
     args,
-    options: { ...COMMON_OPTIONS, json: { type: 'boolean' }, 'posix-name': { type: 'string' } },
+    options: {
+      ...COMMON_OPTIONS,
+      json: { type: 'boolean' },
+      watch: { type: 'boolean' },
+      'posix-name': { type: 'string' },
+    },
   });
-  if (values.help === true) {
+  const { help, json = false, watch = false, 'posix-name': posixName } = values;
+  if (help === true) {
     process.stdout.write(HELP);
     return 0;
   }
-  const posixName = values['posix-name'];
   if (posixName !== undefined && values.namespace !== undefined) {
     throw new UsageError('--namespace and --posix-name exclude each other');
   }
-  const where = posixName === undefined ? { namespace: namespaceFrom(values.namespace) } : { posixName };
-  const snapshot = await locks.query(where);
-  process.stdout.write(
-    values.json === true ? `${JSON.stringify({ ...where, ...snapshot }, null, 2)}\n` : table(nothing(where), snapshot),
-  );
-  return 0;
+  const where = posixName === undefined ? { namespace: namespaceFrom(values.namespace).namespace } : { posixName };
+  const look = async () => {
+    const snapshot = await locks.query(where);
+    if (!json) return table(nothing(where), snapshot);
+    return `${JSON.stringify({ ...where, ...snapshot }, null, watch ? 0 : 2)}\n`;
+  };
+  if (!watch) {
+    process.stdout.write(await look());
+    return 0;
+  }
+  for (let before = ''; ;) {
+    const text = await look();
+    if (text !== before) process.stdout.write(process.stdout.isTTY && !json ? `${CLEAR_SCREEN}${text}` : text);
+    before = text;
+    await setTimeout(WATCH_MS);
+  }
 }
 
 function nothing({ namespace, posixName }: QueryOptions): string {
@@ -40,10 +63,20 @@ function table(nothing: string, { held, pending, gaps }: LockManagerSnapshot): s
   return [holders, waiters, gaps.map(gapLine).join('')].filter((part) => part !== '').join('\n');
 }
 
-const HELD_HEADER = ['MODE', 'PID', 'ALIVE', 'SINCE', 'HELD FOR', 'TOKEN', 'NAME'];
+const HELD_HEADER = ['MODE', 'PID', 'ALIVE', 'SINCE', 'HELD FOR', 'TOKEN', 'NAME', 'COMMAND'];
 
 function heldRow({ mode, pid, alive, since, token, name }: HeldLockInfo): string[] {
-  return [mode, String(pid), alive ? 'yes' : 'no', second(since), age(since), String(token), printable(name)];
+  const command = alive ? commandOf(pid) : '';
+  return [mode, String(pid), alive ? 'yes' : 'no', second(since), age(since), String(token), printable(name), command];
+}
+
+/** The command line of a process, as it is seen from here; nothing where it is not. */
+function commandOf(pid: number): string {
+  try {
+    return printable(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim());
+  } catch {
+    return '';
+  }
 }
 
 const PENDING_HEADER = ['MODE', 'PID', 'SINCE', 'WAITS FOR', 'NAME'];

@@ -1,71 +1,46 @@
 // `semlock run`: a command under a lock, for shell scripts and cron jobs, as flock(1) does it.
 
 import { SemlockError } from '../errors.js';
-import type { FileTarget } from '../file-name.js';
 import type { Hold } from '../hold.js';
-import { MAX_PERMITS } from '../semaphore.js';
-import { MAX_TIMER_MS, StoredLock, type StoredLockOptions } from '../stored-lock.js';
+import { StoredLock } from '../stored-lock.js';
 import { locks } from '../web-locks/lock-manager.js';
+import { readCaller } from './caller.js';
 import { exitCodeOf, runCommand } from './child.js';
-import { storeFrom } from './store.js';
+import { parseRun, type RunArguments } from './run-arguments.js';
 import { duration, printable } from './text.js';
-import { COMMON_OPTIONS, EXIT, HELP, namespaceFrom, parseArguments, UsageError } from './usage.js';
+import { HELP, UsageError } from './usage.js';
 import { waitFor } from './wait.js';
 
 /** Runs the command if the lock is free, or comes free in time; gives the exit code. */
 export async function run(args: string[]): Promise<number> {
-  const separator = args.indexOf('--');
-  const own = separator < 0 ? args : args.slice(0, separator);
-  const { values, positionals } = parseArguments({
-    args: own,
-    options: {
-      ...COMMON_OPTIONS,
-      wait: { type: 'string' },
-      shared: { type: 'boolean' },
-      permits: { type: 'string' },
-      'posix-name': { type: 'string' },
-      file: { type: 'string' },
-      store: { type: 'string' },
-    },
-    allowPositionals: true,
-  });
-  if (values.help === true) {
+  const caller = readCaller(process.env);
+  const wanted = parseRun(args);
+  if (wanted === 'help') {
     process.stdout.write(HELP);
     return 0;
   }
-  const ofFile = values.file !== undefined;
-  const targets: (string | FileTarget | undefined)[] = ofFile ? [{ file: values.file! }, ...positionals] : positionals;
-  const [name, ...others] = targets;
-  if (ofFile && values.namespace !== undefined) {
-    throw new UsageError('run: --file and --namespace exclude each other: the lock of a file is the same in all apps');
-  }
-  if (name === undefined) throw new UsageError('run: the name of the lock is missing');
-  if (others.length > 0) throw new UsageError(`run: '--' must stand between the name and the command`);
-  const [file, ...rest] = separator < 0 ? [] : args.slice(separator + 1);
-  if (file === undefined || file === '') throw new UsageError(`run: the command is missing; it follows '--'`);
+  const { mode, waitMs, verbose, close, busyCode, command, because } = wanted;
+  const lock = makeLock(wanted);
+  const say = (sentence: string) => {
+    if (verbose) process.stderr.write(`semlock: ${sentence}\n`);
+  };
+  say(`the lock is ${which(lock, wanted)}${because === undefined ? '' : `, because ${because}`}`);
 
-  const { shared = false } = values;
-  const permits = wholeNumber('--permits', values.permits ?? '1', 1, MAX_PERMITS);
-  const waitMs = wholeNumber('--wait', values.wait ?? '0', 0, MAX_TIMER_MS);
-  if (shared && permits > 1) throw new UsageError('run: --shared cannot be combined with more than one of --permits');
-  const lock = makeLock(name, {
-    namespace: ofFile ? undefined : namespaceFrom(values.namespace),
-    store: storeFrom(values.store),
-    permits,
-    posixName: values['posix-name'],
-  });
-  const held = await waitFor(lock, shared ? 'shared' : 'exclusive', waitMs);
-  if (held === 'busy') {
-    process.stderr.write(`semlock: ${await busySentence(lock)}\n`);
-    return EXIT.busy;
+  const asked = Date.now();
+  const hold = await waitFor(lock, mode, waitMs, caller.ignores);
+  if (hold === 'busy') {
+    process.stderr.write(`semlock: ${await busySentence(lock, wanted)}\n`);
+    return busyCode;
   }
-  if (typeof held === 'string') return exitCodeOf(held);
+  if (typeof hold === 'string') return exitCodeOf(hold);
+  say(`got it after ${Date.now() - asked} ms${hold.abandoned ? '; its holder before has died with it' : ''}`);
   try {
-    const { exitCode, started } = await runCommand(file, rest, environment(held));
-    if (!started) held.decline();
+    const proofOfLife = close ? undefined : lock.proofOfLife();
+    const { exitCode, started } = await runCommand(command, environment(hold), caller, proofOfLife);
+    if (!started) hold.decline();
     return exitCode;
   } finally {
-    held.release();
+    await hold.giveBack();
   }
 }
 
@@ -74,27 +49,27 @@ function environment({ abandoned }: Hold): NodeJS.ProcessEnv {
   return { ...process.env, SEMLOCK_ABANDONED: abandoned ? '1' : undefined };
 }
 
-function makeLock(name: string | FileTarget, options: StoredLockOptions) {
+function makeLock({ target, namespace, permits, posixName, store }: RunArguments): StoredLock {
   try {
-    return new StoredLock('run', name, options);
+    return new StoredLock('run', target, { namespace, permits, posixName, store });
   } catch (error) {
     if (error instanceof SemlockError && /_(NAME|OPTION)$/.test(error.code)) throw new UsageError(error.message);
     throw error;
   }
 }
 
-function wholeNumber(option: string, text: string, min: number, max: number): number {
-  const number = /^\d+$/.test(text) ? Number(text) : NaN;
-  if (number >= min && number <= max) return number;
-  throw new UsageError(`run: ${option} must be a whole number from ${min} to ${max}, not '${printable(text)}'`);
+function which({ name, namespace }: StoredLock, { posixName }: RunArguments): string {
+  return posixName ?? `${printable(name)} of the namespace ${printable(namespace)}`;
 }
 
 /** Says by whom it is held, as far as that is known and still so. */
-async function busySentence({ name, namespace }: StoredLock): Promise<string> {
-  const { held } = await locks.query({ namespace });
+async function busySentence(lock: StoredLock, wanted: RunArguments): Promise<string> {
+  const { name, namespace } = lock;
+  const { posixName } = wanted;
+  const { held } = await locks.query(posixName === undefined ? { namespace } : { posixName });
   const holders = held
-    .filter((each) => each.name === name)
+    .filter((each) => each.name === (posixName ?? name))
     .map(({ pid, since }) => `process ${pid} for ${duration(Date.now() - since.getTime())}`);
   const by = holders.length === 0 ? 'elsewhere' : `by ${holders.join(', ')}`;
-  return `the lock ${printable(name)} is held ${by}`;
+  return `the lock ${which(lock, wanted)} is held ${by}`;
 }

@@ -8,32 +8,42 @@ import { workingFolderNamespace } from '../namespace.js';
 export const EXIT = { usage: 64, unavailable: 69, busy: 75, cannotExecute: 126, notFound: 127 } as const;
 
 const USAGE = `\
-Usage: semlock ls [--namespace NS | --posix-name /X] [--json]
+Usage: semlock run [OPTION ...] NAME COMMAND [ARGUMENT ...]
+       semlock run [OPTION ...] --file PATH COMMAND [ARGUMENT ...]
+       semlock run [OPTION ...] NAME --command SCRIPT
+       semlock ls [--namespace NS | --posix-name /X] [--watch] [--json]
        semlock namespace
-       semlock run NAME [--wait MS] [--shared] [--namespace NS] [--permits N] [--posix-name /X] [--store URL]
-                   -- COMMAND [ARGUMENT ...]
-       semlock run --file PATH [...] -- COMMAND [ARGUMENT ...]
 `;
 
 export const HELP = `\
 ${USAGE}
-semlock ls shows who holds which lock.
-semlock namespace prints which locks an app in this folder has, and why.
 semlock run runs a command while it holds the lock NAME, as flock(1) does.
+semlock ls shows who holds which lock, and who waits for it.
+semlock namespace prints which locks an app in this folder has, and why.
 
 Options:
-  --namespace NS   the namespace of the locks; default: SEMLOCK_NAMESPACE, or the folder of the
-                   nearest package.json above the working folder
-  --json           (ls) print JSON
-  --wait MS        (run) how long to wait in turn when the lock is held elsewhere, in milliseconds. Default: 0
-  --shared         (run) hold the lock together with others that share it, as readers do
-  --permits N      (run) how many may hold the lock at once; all its users must say the same. Default: 1
-  --posix-name /X  the POSIX name of the semaphore, shared with programs that call sem_open; it is the
-                   lock then, whatever its NAME and namespace
-  --file PATH      (run) the lock of a file in place of NAME, the same in all apps of this user
-  --store URL      (run) where the lock lives; default: process:, this machine
-  -h, --help       print this
-  --version        print the version
+  -n, --nonblock       (run) do not wait when the lock is held elsewhere; the default
+  -w, --wait SECONDS   (run) wait in turn for so long, or 'forever'
+  -s, --shared         (run) hold the lock together with others that share it, as readers do
+  -x, --exclusive      (run) hold it alone; the default
+  -E, --conflict-exit-code N
+                       (run) exit with N when the lock is held elsewhere. Default: ${EXIT.busy}
+  -c, --command SCRIPT (run) what to run, for the shell in SHELL
+  -o, --close          (run) let the command not hold the lock by itself: see below
+  -v, --verbose        (run) say which lock of which namespace it is, and when it was had
+  --file PATH          (run) the lock of a file in place of NAME, the same in all apps of this user
+  --permits N          (run) how many may hold the lock at once; all its users must say the same. Default: 1
+  --posix-name /X      the POSIX name of the semaphore, shared with programs that call sem_open; it is the lock
+                       then, whatever its NAME and namespace
+  --store URL          (run) where the lock lives. Default: process:, this machine
+  --namespace NS       the namespace of the locks. Default: SEMLOCK_NAMESPACE, or the folder of the package
+                       that the working folder is in
+  --watch              (ls) go on and show each change, until Ctrl-C
+  --json               (ls) print JSON; with --watch a line for each change
+  -h, --help           print this
+  --version            print the version
+
+The command begins with the first argument after NAME that is no option, or after '--'.
 
 Exit status of run: that of the command, 128 + N when signal N ended it, or
   ${EXIT.usage}   the arguments are wrong
@@ -46,8 +56,9 @@ The command finds SEMLOCK_ABANDONED=1 in its environment when the holder before 
 hand, so that what the lock protects may be half done.
 
 Signals sent to semlock are passed on to the command; one that comes while semlock waits ends the wait.
-The lock is held by semlock itself: should semlock be killed with SIGKILL, the lock is free while the
-command may go on.
+The lock comes free when the command has ended. Should semlock be killed before, the lock stays held until
+the command has ended, and all it has started: they inherit a descriptor that proves it. With --close they
+do not, and the lock is free when semlock is gone.
 `;
 
 /** The arguments are wrong; the message says in what. */
@@ -70,8 +81,14 @@ export function parseArguments<T extends ParseArgsConfig>(config: T): ReturnType
   }
 }
 
-/** @throws {@link UsageError} for an empty one, which is most often a shell variable that is not set. */
-export function namespaceFrom(option: string | undefined): string {
+/**
+ * The namespace, and why it is that one where no option says so.
+ *
+ * @throws {@link UsageError} for an empty one, which is most often a shell variable that is not set.
+ */
+export function namespaceFrom(option: string | undefined): { namespace: string; because: string | undefined } {
   if (option === '') throw new UsageError('--namespace must not be empty');
-  return option ?? workingFolderNamespace().name;
+  if (option !== undefined) return { namespace: option, because: undefined };
+  const { name, because } = workingFolderNamespace();
+  return { namespace: name, because };
 }

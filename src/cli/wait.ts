@@ -12,10 +12,13 @@ const ENDING = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const;
 export async function waitFor(
   lock: StoredLock,
   mode: LockMode,
-  timeoutMs: number,
+  timeoutMs: number | undefined,
+  ignored: ReadonlySet<NodeJS.Signals>,
 ): Promise<Hold | 'busy' | NodeJS.Signals> {
   const ended = new AbortController();
-  const end = (signal: NodeJS.Signals) => ended.abort(signal);
+  const end = (signal: NodeJS.Signals) => {
+    if (!ignored.has(signal)) ended.abort(signal);
+  };
   for (const signal of ENDING) process.on(signal, end);
   try {
     return await lock.acquire({ mode, timeoutMs, signal: ended.signal });

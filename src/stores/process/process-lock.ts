@@ -95,6 +95,12 @@ export class ProcessLock implements StoreLock {
     else others.add(stolen);
   }
 
+  proofOfLife(): number {
+    const descriptor = addon().lockProofOfLife(this.handle);
+    if (descriptor < 0) throw failureOf(-descriptor, 'fcntl', this.id.name);
+    return descriptor;
+  }
+
   available(): number {
     return attempt(this.id.name, () => addon().lockAvailable(this.handle));
   }

@@ -1,5 +1,7 @@
 // How each function of the addon is called in thread-ends.mjs: well, and where it can throw, in a way that makes it.
 
+import { closeSync } from 'node:fs';
+
 const NO_HANDLE = 1e6;
 
 /** A call of a lock that nobody else uses, one that another thread holds, or none. */
@@ -88,6 +90,10 @@ export const recipes = {
   lockRelease: onLocks((addon, handle) => release(addon, handle, tryAcquire(addon, handle))),
   lockError: onLocks((addon) => tryAcquire(addon, NO_HANDLE) < -1 && addon.lockError()),
   lockAvailable: onLocks((addon, handle) => addon.lockAvailable(handle)),
+  lockProofOfLife: onLocks((addon, handle) => {
+    const descriptor = addon.lockProofOfLife(handle);
+    if (descriptor >= 0) closeSync(descriptor);
+  }),
   lockSemaphoreName:
     ({ addon, id }) =>
     () =>

@@ -29,11 +29,11 @@ describe('semlock ls', () => {
     await startHolder('thumbnails of today', { namespace, permits: 2 });
 
     const [header, first, second, ...rest] = ls(namespace).split('\n');
-    expect(header).toMatch(/^MODE +PID +ALIVE +SINCE +HELD FOR +TOKEN +NAME$/);
+    expect(header).toMatch(/^MODE +PID +ALIVE +SINCE +HELD FOR +TOKEN +NAME +COMMAND$/);
     expect(first).toMatch(
-      RegExp(`^exclusive +${pid} +yes +\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ +\\d+s +\\d{16} +report$`),
+      RegExp(`^exclusive +${pid} +yes +\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ +\\d+s +\\d{16} +report +\\S.*$`),
     );
-    expect(second).toMatch(/ {2}thumbnails of today$/);
+    expect(second).toMatch(/ {2}thumbnails of today {2}\S/);
     expect(rest).toEqual(['']);
     expect(first!.indexOf('report')).toBe(header!.indexOf('NAME'));
   });
@@ -129,8 +129,8 @@ describe('semlock ls', () => {
   });
 
   it('ends quietly when nobody reads its output to the end', () => {
-    const script = `"$0" "$1" ls --json --namespace "$2" | true; echo "\${PIPESTATUS[0]}"`;
-    const args = ['-c', script, process.execPath, SEMLOCK, scratchNamespace()];
+    const script = `"$0" ls --json --namespace "$1" | true; echo "\${PIPESTATUS[0]}"`;
+    const args = ['-c', script, SEMLOCK, scratchNamespace()];
     const { stdout, stderr } = spawnSync('bash', args, { encoding: 'utf8' });
     expect({ stdout, stderr }).toEqual({ stdout: '0\n', stderr: '' });
   });
@@ -149,7 +149,7 @@ describe('the namespace that semlock looks at', () => {
        import { spawnSync } from 'node:child_process';
        const held = new Lock('report').tryAcquire();
        const [semlock, cwd] = process.argv.slice(2);
-       spawnSync(process.execPath, [semlock, 'ls', '--json'], { cwd, stdio: 'inherit' });
+       spawnSync(semlock, ['ls', '--json'], { cwd, stdio: 'inherit' });
        held.release();`,
     );
     const env = { ...process.env, SEMLOCK_NAMESPACE: '' };

@@ -1,7 +1,8 @@
 // `semlock run` stands in front of a command as flock(1) does: whoever calls it should see the command alone, and the
 // lock should be held exactly as long as the command runs.
 
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,13 +11,17 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { Lock } from '../../../src/lock.js';
 import { NamedSemaphore } from '../../../src/primitives/named-semaphore.js';
+import { locks } from '../../../src/web-locks/lock-manager.js';
 import { startHolder } from '../../support/holder.js';
 import { backingFile, scratchSemaphore } from '../../support/semaphore-name.js';
+import { runProgram } from '../../support/run-program.js';
 import { filesOf, scratchNamespace, tableOf } from '../../support/shm.js';
 import { SEMLOCK, semlock, start, startSemlock } from './semlock.js';
 
 const SIGNAL_COUNTER = fileURLToPath(new URL('signal-counter.mjs', import.meta.url));
 const TERMINAL = fileURLToPath(new URL('terminal.py', import.meta.url));
+const PACKAGE = fileURLToPath(new URL('../../../package.json', import.meta.url));
+const FOLDER = fileURLToPath(new URL('.', import.meta.url));
 const CTRL_C = '3';
 const CTRL_BACKSLASH = '28';
 
@@ -126,7 +131,9 @@ describe('semlock run, when the lock is held', () => {
       expect.objectContaining({
         status: 75,
         stdout: '',
-        stderr: expect.stringMatching(`^semlock: the lock report is held by process ${pid} for \\d+s\n$`),
+        stderr: expect.stringMatching(
+          `^semlock: the lock report of the namespace ${namespace} is held by process ${pid} for \\d+s\n$`,
+        ),
       }),
     );
   });
@@ -154,7 +161,7 @@ describe('semlock run, when the lock is held', () => {
     const foreign = NamedSemaphore.create(posixName);
     expect(semlock(args)).toMatchObject({ status: 0, stdout: 'ran\n' });
     foreign.tryWait();
-    expect(semlock(args)).toMatchObject({ status: 75, stderr: 'semlock: the lock report is held elsewhere\n' });
+    expect(semlock(args)).toMatchObject({ status: 75, stderr: `semlock: the lock ${posixName} is held elsewhere\n` });
     foreign.post();
     expect(semlock(args)).toMatchObject({ status: 0 });
     foreign.close();
@@ -163,9 +170,9 @@ describe('semlock run, when the lock is held', () => {
 });
 
 describe('semlock run --wait', () => {
-  const waiting = (namespace: string, waitMs: number, script: string) => {
+  const waiting = (namespace: string, waitS: number | string, script: string) => {
     const [run, name, ...rest] = underLock(namespace, script) as [string, string, ...string[]];
-    return [run, name, '--wait', String(waitMs), ...rest];
+    return [run, name, '--wait', String(waitS), ...rest];
   };
 
   /** Holds the lock as a reader: other readers are let in as long as nobody waits to have it alone. */
@@ -181,19 +188,19 @@ describe('semlock run --wait', () => {
   it('runs the command when its turn has come', async () => {
     const namespace = scratchNamespace();
     const { held, becomesWaitedFor } = startReading(namespace);
-    const running = startSemlock(waiting(namespace, 20_000, 'echo ran'));
+    const running = startSemlock(waiting(namespace, 20, 'echo ran'));
     await becomesWaitedFor();
     held.release();
     expect(await running.ended()).toMatchObject({ status: 0, stdout: 'ran\n', stderr: '' });
   });
 
-  it.each([0, 50])('ends with 75 as without it when %i ms have passed', async (waitMs) => {
+  it.each([0, 0.05])('ends with 75 as without it when %d s have passed', async (waitS) => {
     const namespace = scratchNamespace();
     const { pid } = await startHolder('report', { namespace });
-    expect(semlock(waiting(namespace, waitMs, 'echo ran'))).toMatchObject({
+    expect(semlock(waiting(namespace, waitS, 'echo ran'))).toMatchObject({
       status: 75,
       stdout: '',
-      stderr: expect.stringContaining(`the lock report is held by process ${pid} for `),
+      stderr: expect.stringContaining(` is held by process ${pid} for `),
     });
   });
 
@@ -204,7 +211,7 @@ describe('semlock run --wait', () => {
   ] as const)('ends on %s with %i, out of the queue and without running the command', async (signal, code) => {
     const namespace = scratchNamespace();
     const { isWaitedFor, becomesWaitedFor } = startReading(namespace);
-    const running = startSemlock(waiting(namespace, 20_000, 'echo ran'));
+    const running = startSemlock(waiting(namespace, 20, 'echo ran'));
     await becomesWaitedFor();
     running.process.kill(signal);
     expect(await running.ended()).toEqual({ status: code, signal: null, stdout: '', stderr: '' });
@@ -215,7 +222,7 @@ describe('semlock run --wait', () => {
     const namespace = scratchNamespace();
     const { held, becomesWaitedFor } = startReading(namespace);
     const command = ['--', process.execPath, SIGNAL_COUNTER];
-    const running = startSemlock(['run', 'report', '--wait', '20000', '--namespace', namespace, ...command]);
+    const running = startSemlock(['run', 'report', '--wait', '20', '--namespace', namespace, ...command]);
     await becomesWaitedFor();
     held.release();
     await running.says('ready');
@@ -269,20 +276,161 @@ describe('signals to semlock run', () => {
     ['Ctrl-\\', CTRL_BACKSLASH, 'SIGQUIT'],
   ])('leaves %s to the terminal, which gives it to the command itself', async (_key, number, signal) => {
     const args = ['run', 'report', '--namespace', scratchNamespace(), '--', process.execPath, SIGNAL_COUNTER];
-    const { status, stdout } = await start('python3', [TERMINAL, number, process.execPath, SEMLOCK, ...args]).ended();
+    const { status, stdout } = await start('python3', [TERMINAL, number, SEMLOCK, ...args]).ended();
     expect(stdout).toContain(`{"${signal}":1}`);
     expect(status).toBe(42);
   });
+});
 
-  it('frees the lock when it is killed itself, as with any holder, though the command goes on', async () => {
+describe('semlock run, when it is killed itself', () => {
+  /** Something that a command can wait for when nobody is left who could write to it: Node.js closes what it wrote to. */
+  function gate() {
+    const folder = mkdtempSync(join(tmpdir(), 'semlock-test-'));
+    const file = join(folder, 'open');
+    const open = () => writeFileSync(file, '');
+    onTestFinished(() => {
+      open(); // whatever became of the test, its command ends
+      setTimeout(() => rmSync(folder, { recursive: true }), 1_000).unref();
+    });
+    return { open, wait: `until [ -e '${file}' ]; do sleep 0.02; done; echo "went on"` };
+  }
+
+  /** Starts a command that outlives its semlock, and kills that. */
+  async function killSemlock(script: string, ...options: string[]) {
     const namespace = scratchNamespace();
-    const running = startSemlock(underLock(namespace, 'echo started; read line; echo "went on"'));
+    const running = startSemlock(['run', ...options, 'report', '--namespace', namespace, '--', 'sh', '-c', script]);
     await running.says('started');
     running.process.kill('SIGKILL');
+    await once(running.process, 'exit');
     const lock = new Lock('report', { namespace });
-    await expect.poll(() => lock.tryAcquire()?.abandoned, { interval: 5 }).toBe(true);
+    const comesFree = () =>
+      expect.poll(() => lock.tryAcquire()?.abandoned, { timeout: 10_000, interval: 5 }).toBe(true);
+    return { running, lock, comesFree };
+  }
 
-    running.process.stdin.end('\n');
+  it('leaves the lock to the command, until that has ended', async () => {
+    const { open, wait } = gate();
+    const { running, lock, comesFree } = await killSemlock(`echo started; ${wait}`);
+    expect(lock.tryAcquire()).toBeNull();
+    await expect(lock.acquire({ timeoutMs: 100 }), 'nor does a wait take it for dead').rejects.toMatchObject({
+      code: 'ERR_SEMLOCK_TIMEOUT',
+    });
+    open();
     await running.says('went on');
+    await comesFree();
+  });
+
+  it('leaves it to what the command has started and left behind, too', async () => {
+    const { open, wait } = gate();
+    const { running, lock, comesFree } = await killSemlock(`(${wait}) & echo started`);
+    expect(lock.tryAcquire()).toBeNull();
+    open();
+    await running.says('went on');
+    await comesFree();
+  });
+
+  it('frees the lock at once with --close, though the command goes on', async () => {
+    const { open, wait } = gate();
+    const { running, comesFree } = await killSemlock(`echo started; ${wait}`, '--close');
+    await comesFree();
+    open();
+    await running.says('went on');
+  });
+
+  it('frees the lock with the command when it lives, whatever that has left behind', async () => {
+    const { open, wait } = gate();
+    const namespace = scratchNamespace();
+    const running = startSemlock(underLock(namespace, `(${wait}) &`));
+    await once(running.process, 'exit');
+    const hold = new Lock('report', { namespace }).tryAcquire()!;
+    expect(hold.abandoned).toBe(false);
+    hold.release();
+    open();
+    await running.says('went on');
+  });
+});
+
+describe('the command of semlock run', () => {
+  it('has the descriptors that the caller has given', () => {
+    const script = '"$0" run report --namespace "$1" -- bash -c "cat <&3; cat <&11" 3<"$2" 11<"$2"';
+    const { stdout } = runProgram('bash', ['-c', script, SEMLOCK, scratchNamespace(), PACKAGE]);
+    expect(stdout).toBe(readFileSync(PACKAGE, 'utf8').repeat(2));
+  });
+
+  it('has no others but the one that proves that it lives', () => {
+    const namespace = scratchNamespace();
+    const list = 'ls -l /proc/self/fd | grep -v " /proc/" | wc -l';
+    const count = (...options: string[]) =>
+      Number(semlock(['run', ...options, 'report', '--namespace', namespace, '--', 'sh', '-c', list]).stdout);
+    expect(count()).toBe(count('--close') + 1);
+  });
+
+  it('does not find what was told to semlock alone', () => {
+    const { stdout } = semlock(underLock(scratchNamespace(), 'env'));
+    expect(stdout).toContain('PATH=');
+    expect(stdout).not.toContain('SEMLOCK_CALLER');
+  });
+
+  it('ignores what its caller ignores, as under nohup, and semlock does', async () => {
+    const args = [
+      'run',
+      'report',
+      '--namespace',
+      scratchNamespace(),
+      '--',
+      'sh',
+      '-c',
+      'echo started; read line; echo done',
+    ];
+    const running = start('sh', ['-c', 'trap "" HUP; exec "$0" "$@"', SEMLOCK, ...args]);
+    await running.says('started');
+    running.process.kill('SIGHUP');
+    running.process.stdin.end('\n');
+    expect(await running.ended()).toMatchObject({ status: 0, stdout: 'started\ndone\n' });
+  });
+
+  it('is the first argument after the name that is no option, as with flock', () => {
+    const namespace = scratchNamespace();
+    expect(semlock(['run', '-n', '--namespace', namespace, 'report', 'echo', '-n', '--shared'])).toMatchObject({
+      status: 0,
+      stdout: '--shared',
+    });
+  });
+
+  it('may be a script for the shell', () => {
+    const namespace = scratchNamespace();
+    const env = { ...process.env, SHELL: '/bin/sh' };
+    const args = ['run', '--namespace', namespace, 'report', '-c', 'echo "$0"; exit 3'];
+    expect(semlock(args, { env })).toMatchObject({ status: 3, stdout: '/bin/sh\n' });
+  });
+});
+
+describe('the options of semlock run', () => {
+  it('-E sets the code for busy', async () => {
+    const namespace = scratchNamespace();
+    await startHolder('report', { namespace });
+    expect(semlock(['run', '-E', '9', '--namespace', namespace, 'report', 'true'])).toMatchObject({ status: 9 });
+  });
+
+  it('-w forever waits for as long as it takes', async () => {
+    const namespace = scratchNamespace();
+    const lock = new Lock('report', { namespace });
+    const held = lock.tryAcquire()!;
+    const running = startSemlock(['run', '-w', 'forever', '-x', '--namespace', namespace, 'report', 'echo', 'ran']);
+    await expect.poll(async () => (await locks.query({ namespace })).pending, { timeout: 10_000 }).toHaveLength(1);
+    held.release();
+    expect(await running.ended()).toMatchObject({ status: 0, stdout: 'ran\n' });
+  });
+
+  it('-v says which lock it is, and why, and when it was had', () => {
+    const namespace = scratchNamespace();
+    const { stderr } = semlock(['run', '-v', '--namespace', namespace, 'report', 'true']);
+    expect(stderr).toMatch(`semlock: the lock is report of the namespace ${namespace}\n`);
+    expect(stderr).toMatch(/semlock: got it after \d+ ms\n$/);
+    const app = semlock(['run', '-v', 'report', 'true'], {
+      cwd: FOLDER,
+      env: { ...process.env, SEMLOCK_NAMESPACE: '' },
+    });
+    expect(app.stderr).toContain('because it is the package of the working folder');
   });
 });

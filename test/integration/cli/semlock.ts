@@ -10,11 +10,11 @@ import { onTestFinished } from 'vitest';
 import { runProgram, type Ended } from '../../support/run-program.js';
 
 /** The file that `npx semlock` runs. */
-export const SEMLOCK = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
+export const SEMLOCK = fileURLToPath(new URL('../../../src/cli/semlock.sh', import.meta.url));
 
 /** Runs the command to its end. */
 export function semlock(args: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): Ended {
-  return runProgram(process.execPath, [SEMLOCK, ...args], options);
+  return runProgram(SEMLOCK, args, options);
 }
 
 export interface Running {
@@ -53,5 +53,5 @@ export function start(program: string, args: readonly string[]): Running {
 
 /** Starts the command. */
 export function startSemlock(args: readonly string[]): Running {
-  return start(process.execPath, [SEMLOCK, ...args]);
+  return start(SEMLOCK, args);
 }

@@ -16,7 +16,9 @@ describe('semlock', () => {
     (...args) => {
       const { status, stdout, stderr } = semlock(args);
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-      expect(stdout).toMatch(/^Usage: semlock ls .*\n +semlock namespace\n +semlock run NAME /);
+      expect(stdout).toMatch(
+        /^Usage: semlock run .*\n +semlock run .*\n +semlock run .*\n +semlock ls .*\n +semlock namespace\n/,
+      );
       expect(stdout).toContain('75   the lock is held elsewhere');
     },
   );
@@ -54,19 +56,25 @@ describe('semlock', () => {
       "run: --store must be a URL of one of these kinds: process:; not 'ftp://host'",
     ],
     [['run', 'report', '--store', '', '--', 'true'], /^semlock: run: --store must be a URL of one of these kinds/],
-    [['run', 'report'], "run: the command is missing; it follows '--'"],
-    [['run', 'report', '--'], "run: the command is missing; it follows '--'"],
-    [['run', 'report', 'true'], "run: '--' must stand between the name and the command"],
+    [['run', 'report'], 'run: the command is missing; it follows the name'],
+    [['run', 'report', '--'], 'run: the command is missing; it follows the name'],
+    [['run', 'report', '-c', 'true', 'true'], 'run: the command was given twice, also with --command'],
+    [['run', '-s', '-x', 'report', 'true'], 'run: --shared and --exclusive contradict each other'],
+    [['run', '-n', '-w1', 'report', 'true'], 'run: --nonblock and --wait contradict each other'],
+    [
+      ['run', '-E', '256', 'report', 'true'],
+      "run: --conflict-exit-code must be a whole number from 0 to 255, not '256'",
+    ],
     [['run', 'report', '--wait', '-5', '--', 'true'], "Option '--wait' argument is ambiguous"],
     [
       ['run', 'report', '--wait=soon', '--', 'true'],
-      "run: --wait must be a whole number from 0 to 2147483647, not 'soon'",
+      "run: --wait must be a number of seconds from 0 to 2147483, or forever, not 'soon'",
     ],
     [
-      ['run', 'report', '--wait', '2147483648', '--', 'true'],
-      "run: --wait must be a whole number from 0 to 2147483647, not '2147483648'",
+      ['run', 'report', '--wait', '2147484', '--', 'true'],
+      "run: --wait must be a number of seconds from 0 to 2147483, or forever, not '2147484'",
     ],
-    [['run', 'report', '--shared=yes', '--', 'true'], "Option '--shared' does not take an argument"],
+    [['run', 'report', '--shared=yes', '--', 'true'], "Option '-s, --shared' does not take an argument"],
     [
       ['run', 'report', '--shared', '--permits', '2', '--', 'true'],
       'run: --shared cannot be combined with more than one of --permits',
