@@ -1,0 +1,99 @@
+// A request and its answer in the style of fetch: the handler gives a Response, whose body may still be made while it is
+// sent. What tells that the client has left is the request's signal.
+
+import { Exchange } from '../core/exchange.js';
+import { guardBody, type GuardedBody } from './body.js';
+
+/** The exchanges that hold locks, by their requests: also those of other copies of this package. */
+const EXCHANGES = Symbol.for('semlock.http.fetch.1');
+const scope = globalThis as { [EXCHANGES]?: WeakMap<Request, FetchExchange> };
+const exchanges = (scope[EXCHANGES] ??= new WeakMap());
+
+/** The exchange of a request. */
+export function exchangeOf(request: Request): FetchExchange {
+  let exchange = exchanges.get(request);
+  if (exchange === undefined) exchanges.set(request, (exchange = new FetchExchange(request)));
+  return exchange;
+}
+
+export class FetchExchange extends Exchange {
+  readonly #request: Request;
+  #body: GuardedBody | undefined;
+  #answered = false;
+
+  constructor(request: Request) {
+    super();
+    this.#request = request;
+  }
+
+  isOver(): boolean {
+    return this.#answered || this.#request.signal.aborted;
+  }
+
+  onLeave(leave: () => void): () => void {
+    const { signal } = this.#request;
+    signal.addEventListener('abort', leave, { once: true });
+    return () => signal.removeEventListener('abort', leave);
+  }
+
+  title(): string {
+    return `${this.#request.method} ${this.#request.url}`;
+  }
+
+  details(): { request: Request } {
+    return { request: this.#request };
+  }
+
+  disconnect(): void {
+    this.#body?.fail(new Error('The client has taken nothing of the answer for too long'));
+  }
+
+  taken(): number | undefined {
+    return this.#body?.taken();
+  }
+
+  sent(): undefined {
+    return undefined; // how much of its body has come, only the server knows
+  }
+
+  /** The handler has returned its answer; gives what to send in its place. */
+  answer(response: Response): Response {
+    if (response.body === null || this.#request.method === 'HEAD') {
+      this.#end('answered');
+      return response;
+    }
+    // Not read by anybody, and then nobody cancels it either.
+    if (this.#request.signal.aborted) this.#end('given up');
+    const length = Number(response.headers.get('content-length') ?? Infinity);
+    this.#body = guardBody(response.body, length, {
+      made: () => this.#end('answered'),
+      broken: () => this.#end('given up'),
+    });
+    return new Response(this.#body.stream, response);
+  }
+
+  /** There will be no answer of the handler. */
+  failed(): void {
+    this.#end('given up');
+  }
+
+  protected isAnswered(): boolean {
+    return this.#answered;
+  }
+
+  /** Nothing is sent before the handler has returned; of the rest {@link answer} takes care. */
+  protected holdBack(): void {}
+  protected letOut(): void {}
+
+  protected watch(): void {
+    const { signal } = this.#request;
+    const left = () => this.tell('left');
+    if (signal.aborted) left();
+    else signal.addEventListener('abort', left, { once: true });
+  }
+
+  #end(how: 'answered' | 'given up'): void {
+    this.#answered = true;
+    this.tell(how);
+  }
+}

@@ -1,0 +1,77 @@
+// semlock/hono: a middleware for Hono. A streamed body still runs when `next()` has settled, so the lock is held until it is
+// through.
+
+import { readArguments } from '../core/arguments.js';
+import { busyAnswers } from '../core/busy-answer.js';
+import { formParser, type FormOptions } from '../core/form-options.js';
+import { Busy, makeGuard, type NameOption } from '../core/guard.js';
+import type { Held } from '../core/locks.js';
+import { exchangeOf } from '../fetch/exchange.js';
+
+export type { BusyInfo } from '../core/form-options.js';
+
+const OWNER = 'fileLock()';
+
+/** What is needed of Hono's context. */
+export interface HonoContext {
+  readonly req: { readonly raw: Request };
+  res: Response;
+  readonly error: Error | undefined;
+  set(key: 'lock', value: Held): void;
+}
+
+/** Options of {@link fileLock}; callbacks are given the context. */
+export type HonoLockOptions<Context extends HonoContext> = FormOptions<Context, Response | Promise<Response>>;
+
+const parse = formParser<HonoContext, Response | Promise<Response>>();
+
+/**
+ * A middleware that holds a lock from here until the answer was made to the end. One that finds it held elsewhere answers
+ * 503 `busy`, after `waitMs`. `c.get('lock')` is what the request holds.
+ *
+ * @throws `SemlockError` `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`, at creation.
+ *
+ * @example
+ * ```ts
+ * app.put('/files/:name', fileLock<Context>({ name: (c) => `file:${c.req.param('name')}` }), handler);
+ * ```
+ */
+export function fileLock<Context extends HonoContext = HonoContext>(
+  nameOrOptions?: NameOption<Context> | HonoLockOptions<Context>,
+  options?: Omit<HonoLockOptions<Context>, 'name'>,
+): (c: Context, next: () => Promise<void>) => Promise<Response | void>;
+export function fileLock(nameOrOptions?: NameOption<HonoContext> | HonoLockOptions<HonoContext>, options?: object) {
+  const { name, ...config } = readArguments(OWNER, parse, nameOrOptions, options);
+  const admit = makeGuard<HonoContext>(OWNER, name, config);
+  const answerTo = busyAnswers(config);
+
+  return async function fileLockMiddleware(c: HonoContext, next: () => Promise<void>): Promise<Response | void> {
+    const request = c.req.raw;
+    const exchange = exchangeOf(request);
+    const admission = await admit(c, exchange);
+    if (admission === 'skipped') return next();
+    if (admission === 'left') return new Response(null, { status: 499 }); // nobody reads it
+    if (admission instanceof Busy) {
+      if (config.onBusy !== undefined) return config.onBusy(c, { name: admission.name });
+      const { status, headers, body } = answerTo(request.headers.get('accept') ?? undefined);
+      return new Response(request.method === 'HEAD' ? null : body, { status, headers });
+    }
+    c.set('lock', admission);
+    admission.enter(); // once for the work, and once for the answer, whose body may be made later
+    exchange.enter();
+    admission.untilAnswered();
+    exchange.exit();
+    try {
+      await admission.during(next());
+    } catch (error) {
+      exchange.failed();
+      throw error;
+    }
+    const answer = exchange.answer(c.res);
+    if (answer !== c.res) {
+      c.res = undefined as unknown as Response; // else Hono would merge the two
+      c.res = answer;
+    }
+    return undefined;
+  };
+}

@@ -1,0 +1,89 @@
+// semlock/koa: a middleware for Koa. The answer is sent when all middleware has returned, so the lock is held until then.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { readArguments } from '../core/arguments.js';
+import { busyAnswers } from '../core/busy-answer.js';
+import { formParser, type FormOptions } from '../core/form-options.js';
+import { Busy, makeGuard, type NameOption } from '../core/guard.js';
+import type { Held } from '../core/locks.js';
+import { exchangeOf } from '../node/exchange.js';
+
+export type { BusyInfo } from '../core/form-options.js';
+
+const OWNER = 'fileLock()';
+
+/** What is needed of Koa's context. */
+export interface KoaContext {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  status: number;
+  body: unknown;
+  set(headers: Record<string, string>): void;
+  /** What this request holds: of several locks, the one taken last. */
+  lock?: Held;
+}
+
+/** Options of {@link fileLock}; callbacks are given the context. */
+export type KoaLockOptions<Context extends KoaContext> = FormOptions<Context>;
+
+const parse = formParser<KoaContext, unknown>();
+
+/**
+ * A middleware that holds a lock from here until the answer is given. One that finds it held elsewhere answers 503
+ * `busy`, after `waitMs`. It is `fileLock()` of Express in all else; `ctx.lock` is what the request holds.
+ *
+ * @throws `SemlockError` `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`, at creation.
+ *
+ * @example
+ * ```ts
+ * app.use(fileLock<Koa.Context>({ name: (ctx) => `file:${ctx.path}`, waitMs: 2_000 }));
+ * ```
+ */
+export function fileLock<Context extends KoaContext = KoaContext>(
+  nameOrOptions?: NameOption<Context> | KoaLockOptions<Context>,
+  options?: Omit<KoaLockOptions<Context>, 'name'>,
+): (ctx: Context, next: () => Promise<unknown>) => Promise<void>;
+export function fileLock(nameOrOptions?: NameOption<KoaContext> | KoaLockOptions<KoaContext>, options?: object) {
+  const { name, ...config } = readArguments(OWNER, parse, nameOrOptions, options);
+  const admit = makeGuard<KoaContext>(OWNER, name, config);
+  const answerTo = busyAnswers(config);
+  const onBusy = config.onBusy ?? answerBusy;
+
+  return async function fileLockMiddleware(ctx: KoaContext, next: () => Promise<unknown>): Promise<void> {
+    const exchange = exchangeOf(ctx.req, ctx.res);
+    const admission = await admit(ctx, exchange);
+    if (admission === 'left') return;
+    if (admission === 'skipped') {
+      await next();
+      return;
+    }
+    if (admission instanceof Busy) {
+      await onBusy(ctx, { name: admission.name });
+      return;
+    }
+    ctx.lock = admission;
+    admission.enter(); // once for the work, and once for the answer that follows it
+    exchange.enter();
+    let work: Promise<unknown>;
+    try {
+      work = next();
+      admission.untilAnswered();
+    } finally {
+      exchange.exit();
+    }
+    try {
+      await admission.during(work);
+    } finally {
+      // Koa sends nothing to a client that has left. Where the work has failed, the error handler answers.
+      if (exchange.isOver()) admission.leaveUnanswered();
+    }
+  };
+
+  function answerBusy(ctx: KoaContext): void {
+    const { status, headers, body } = answerTo(ctx.req.headers.accept);
+    ctx.status = status;
+    ctx.set(headers);
+    ctx.body = body;
+  }
+}

@@ -1,0 +1,132 @@
+// semlock/tus: locks for uploads of tus-node-server that all processes share. A request that wants an upload which another
+// has in hand asks that one to let go, in whichever process it is: it steals a second lock, the bell, and whoever holds that
+// is told.
+
+import { createLocks, type LockManager, type LocksOptions } from '../../lock/lock-manager.js';
+import { MAX_TIMER_MS } from '../../lock/named-lock.js';
+import { integer, optionParser, text } from '../../options.js';
+import { clearTimeout, setTimeout } from '../../timers.js';
+
+/** What a holder is asked with: to let go of the upload as soon as it can. */
+export type RequestRelease = () => Promise<void> | void;
+
+/** The lock of one upload, as tus-node-server uses it. */
+export interface TusLock {
+  /**
+   * Resolves when this request has the upload. `requestRelease` is called from then on when another wants it.
+   *
+   * @throws rejects with an error that tus-node-server answers with status 500, when `signal` aborts or the time is over.
+   */
+  lock(signal: AbortSignal, requestRelease: RequestRelease): Promise<void>;
+  /** @throws rejects when it was not locked. */
+  unlock(): Promise<void>;
+}
+
+/** What the option `locker` of tus-node-server takes. */
+export interface TusLocker {
+  newLock(id: string): TusLock;
+}
+
+/** Options of {@link tusLocker}. */
+export interface TusLockerOptions extends LocksOptions {
+  /** How long a request waits for an upload that another has in hand, in milliseconds. Default 30 000. */
+  acquireTimeoutMs?: number;
+}
+
+const parse = optionParser<TusLockerOptions>()({
+  namespace: text(),
+  acquireTimeoutMs: integer(0, MAX_TIMER_MS, 30_000),
+});
+
+/** How long to wait before ringing again: a holder may not have heard it yet. */
+const RING_AGAIN_MS = 500;
+
+/**
+ * A locker for `@tus/server`.
+ *
+ * @throws `SemlockError` `ERR_SEMLOCK_OPTION`.
+ *
+ * @example
+ * ```ts
+ * const tus = new Server({ path: '/files', datastore, locker: tusLocker() });
+ * ```
+ */
+export function tusLocker(options?: TusLockerOptions): TusLocker {
+  const { namespace, acquireTimeoutMs } = parse('tusLocker()', options);
+  const locks = createLocks({ namespace });
+  return { newLock: (id) => new UploadLock(locks, id, acquireTimeoutMs) };
+}
+
+class UploadLock implements TusLock {
+  readonly #locks: LockManager;
+  readonly #name: string;
+  readonly #bell: string;
+  readonly #timeoutMs: number;
+  #release: (() => void) | undefined;
+  #ended: Promise<unknown> | undefined;
+
+  constructor(locks: LockManager, id: string, timeoutMs: number) {
+    this.#locks = locks;
+    this.#name = `tus upload ${id}`;
+    this.#bell = `tus bell ${id}`;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  async lock(signal: AbortSignal, requestRelease: RequestRelease): Promise<void> {
+    let ringing = setTimeout(() => ring(), 0);
+    const ring = () => {
+      this.#locks.request(this.#bell, { steal: true }, () => undefined).catch(() => undefined);
+      ringing = setTimeout(ring, RING_AGAIN_MS);
+    };
+    try {
+      await this.#acquire(signal);
+    } catch (cause) {
+      throw new UploadIsBusy(this.#name, cause);
+    } finally {
+      clearTimeout(ringing);
+    }
+    this.#hearBell(requestRelease);
+  }
+
+  async unlock(): Promise<void> {
+    if (this.#release === undefined) throw new Error(`the ${this.#name} is not locked`);
+    this.#release();
+    this.#release = undefined;
+    await this.#ended;
+  }
+
+  #acquire(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const held = () =>
+        new Promise<void>((release) => {
+          this.#release = release;
+          resolve();
+        });
+      this.#ended = this.#locks.request(this.#name, { signal, timeoutMs: this.#timeoutMs }, held).catch(reject);
+    });
+  }
+
+  /** Holds the bell as long as the upload, or until somebody takes it to ring. */
+  #hearBell(requestRelease: RequestRelease): void {
+    const upload = this.#ended;
+    const hear = this.#locks.request(this.#bell, { steal: true }, async ({ signal }) => {
+      signal.addEventListener('abort', () => {
+        // A holder that does not let go keeps the upload: that is its own business.
+        Promise.resolve().then(requestRelease).catch(() => undefined);
+      });
+      await upload;
+    });
+    hear.catch(() => undefined); // it was taken
+  }
+}
+
+/** An error with what tus-node-server reads from those of its own. */
+class UploadIsBusy extends Error {
+  readonly status_code = 500;
+  readonly body: string;
+
+  constructor(name: string, cause: unknown) {
+    super(`the ${name} is in use`, { cause });
+    this.body = `${this.message}\n`;
+  }
+}
