@@ -67,7 +67,12 @@ function lockHook(
     else admission.then((admitted) => goOn(request, reply, done, admitted), done);
   };
 
-  function goOn(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void, admission: Admission): void {
+  function goOn(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    done: (error?: Error) => void,
+    admission: Admission,
+  ): void {
     if (admission === 'left') {
       reply.hijack(); // nobody is there who could be answered
       reply.raw.destroy();
@@ -114,8 +119,10 @@ function lockHook(
  */
 export function lockPlugin(app: FastifyInstance, defaults: FastifyLockOptions, done: (error?: Error) => void): void {
   app.decorateRequest('lock', null);
-  app.decorate('fileLock', (nameOrOptions?: NameOption<FastifyRequest> | FastifyLockOptions, options?: FastifyLockOptions) =>
-    lockHook(defaults, nameOrOptions, options),
+  app.decorate(
+    'fileLock',
+    (nameOrOptions?: NameOption<FastifyRequest> | FastifyLockOptions, options?: FastifyLockOptions) =>
+      lockHook(defaults, nameOrOptions, options),
   );
   app.addHook('onRoute', (route) => {
     const lock = route.config?.lock;
@@ -132,5 +139,3 @@ Object.assign(lockPlugin, {
   [Symbol.for('fastify.display-name')]: 'semlock',
   [Symbol.for('plugin-meta')]: { fastify: '5.x', name: 'semlock' },
 });
-
-export default lockPlugin;

@@ -2,10 +2,10 @@
 // has in hand asks that one to let go, in whichever process it is: it steals a second lock, the bell, and whoever holds that
 // is told.
 
-import { createLocks, type LockManager, type LocksOptions } from '../../lock/lock-manager.js';
-import { MAX_TIMER_MS } from '../../lock/named-lock.js';
 import { integer, optionParser, text } from '../../options.js';
 import { clearTimeout, setTimeout } from '../../timers.js';
+import { createLocks, type LockManager, type LocksOptions } from '../../web-locks/lock-manager.js';
+import { MAX_TIMER_MS, storeOption } from '../core/locks.js';
 
 /** What a holder is asked with: to let go of the upload as soon as it can. */
 export type RequestRelease = () => Promise<void> | void;
@@ -35,6 +35,7 @@ export interface TusLockerOptions extends LocksOptions {
 
 const parse = optionParser<TusLockerOptions>()({
   namespace: text(),
+  store: storeOption,
   acquireTimeoutMs: integer(0, MAX_TIMER_MS, 30_000),
 });
 
@@ -52,8 +53,8 @@ const RING_AGAIN_MS = 500;
  * ```
  */
 export function tusLocker(options?: TusLockerOptions): TusLocker {
-  const { namespace, acquireTimeoutMs } = parse('tusLocker()', options);
-  const locks = createLocks({ namespace });
+  const { acquireTimeoutMs, ...where } = parse('tusLocker()', options);
+  const locks = createLocks(where);
   return { newLock: (id) => new UploadLock(locks, id, acquireTimeoutMs) };
 }
 
@@ -112,7 +113,9 @@ class UploadLock implements TusLock {
     const hear = this.#locks.request(this.#bell, { steal: true }, async ({ signal }) => {
       signal.addEventListener('abort', () => {
         // A holder that does not let go keeps the upload: that is its own business.
-        Promise.resolve().then(requestRelease).catch(() => undefined);
+        Promise.resolve()
+          .then(requestRelease)
+          .catch(() => undefined);
       });
       await upload;
     });

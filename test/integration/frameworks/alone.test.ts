@@ -1,0 +1,51 @@
+// A client that sends each request when it has the whole answer to the last one is alone, and never told busy.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Agent, request } from 'node:http';
+import { fileURLToPath } from 'node:url';
+
+import { expect, it, onTestFinished } from 'vitest';
+
+import { scratchNamespace } from '../../support/shm.js';
+
+const SERVER = fileURLToPath(new URL('cluster.mjs', import.meta.url));
+const CONNECTIONS = 3;
+const TIMES = 1000;
+const WAYS = ['/text', '/stream', '/length', '/empty'];
+
+it.each(['fastify', 'koa', 'hono', 'fetch'])(
+  'with %s, a client that is alone is never told busy, however its answers end',
+  async (framework) => {
+    const cluster = spawn(process.execPath, [SERVER, framework], {
+      env: { ...process.env, SEMLOCK_NAMESPACE: scratchNamespace() },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const ended = once(cluster, 'close');
+    const agents = Array.from({ length: CONNECTIONS }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
+    onTestFinished(async () => {
+      for (const agent of agents) agent.destroy();
+      cluster.kill('SIGTERM');
+      await ended;
+    });
+    const port = Number(String((await once(cluster.stdout, 'data'))[0]));
+    const send = (path: string, agent: Agent) =>
+      new Promise<number>((resolve, reject) => {
+        request({ host: '127.0.0.1', port, agent, path }, (res) => {
+          res.resume().on('end', () => resolve(res.statusCode!));
+        })
+          .on('error', reject)
+          .end();
+      });
+
+    const answers: Record<string, number> = {};
+    for (let turn = 0; turn < TIMES; turn++) {
+      const path = WAYS[turn % WAYS.length]!;
+      const answer = `${path} ${await send(path, agents[turn % CONNECTIONS]!)}`;
+      answers[answer] = (answers[answer] ?? 0) + 1;
+    }
+    const each = TIMES / WAYS.length;
+    expect(answers).toEqual({ '/text 200': each, '/stream 200': each, '/length 200': each, '/empty 204': each });
+  },
+  60_000,
+);

@@ -1,0 +1,88 @@
+// A cluster that answers in several ways under one lock of all workers. Usage: node cluster.mjs <framework>; prints the
+// port when all workers listen, ends on SIGTERM.
+
+import cluster from 'node:cluster';
+import { createServer } from 'node:http';
+import { Readable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+
+import { getRequestListener } from '@hono/node-server';
+import fastify from 'fastify';
+import { Hono } from 'hono';
+import Koa from 'koa';
+import { lockPlugin } from 'semlock/fastify';
+import { locked } from 'semlock/fetch';
+import { fileLock as honoFileLock } from 'semlock/hono';
+import { fileLock as koaFileLock } from 'semlock/koa';
+
+const WORKERS = 3;
+
+async function* pieces() {
+  yield 'do';
+  await turn();
+  yield 'ne';
+}
+const stream = () => Readable.from(pieces());
+const body = () => Readable.toWeb(stream()).pipeThrough(new TextEncoderStream());
+
+const asResponse = async (path) => {
+  await turn();
+  if (path === '/stream') return new Response(body());
+  if (path === '/length') return new Response(body(), { headers: { 'Content-Length': '4' } });
+  return path === '/empty' ? new Response(null, { status: 204 }) : new Response('done');
+};
+
+const frameworks = {
+  async fastify() {
+    const app = fastify();
+    await app.register(lockPlugin);
+    const answers = {
+      '/text': (reply) => reply.send('done'),
+      '/stream': (reply) => reply.send(stream()),
+      '/length': (reply) => reply.header('Content-Length', 4).send(stream()),
+      '/empty': (reply) => reply.code(204).send(),
+    };
+    for (const [path, answer] of Object.entries(answers)) {
+      app.get(path, { config: { lock: 'answers' } }, async (_request, reply) => {
+        await turn();
+        return answer(reply);
+      });
+    }
+    await app.listen({ port: 0, host: '127.0.0.1' });
+  },
+  async koa() {
+    const app = new Koa();
+    app.use(koaFileLock('answers'));
+    app.use(async (ctx) => {
+      await turn();
+      if (ctx.path === '/empty') ctx.status = 204;
+      else ctx.body = ctx.path === '/text' ? 'done' : stream();
+      if (ctx.path === '/length') ctx.length = 4;
+    });
+    createServer(app.callback()).listen(0, '127.0.0.1');
+  },
+  async hono() {
+    const app = new Hono();
+    app.use(honoFileLock('answers'));
+    app.get('*', (c) => asResponse(c.req.path));
+    createServer(getRequestListener(app.fetch)).listen(0, '127.0.0.1');
+  },
+  async fetch() {
+    const handler = locked('answers', (request) => asResponse(new URL(request.url).pathname));
+    createServer(getRequestListener(handler)).listen(0, '127.0.0.1');
+  },
+};
+
+if (cluster.isPrimary) {
+  let listening = 0;
+  cluster.on('listening', (_worker, { port }) => {
+    if (++listening === WORKERS) console.log(port);
+  });
+  for (let started = 0; started < WORKERS; started++) cluster.fork();
+  process.once('SIGTERM', () => {
+    for (const worker of Object.values(cluster.workers)) worker.process.disconnect();
+  });
+} else {
+  await frameworks[process.argv[2]]();
+  process.once('disconnect', () => process.exit());
+}
