@@ -67,6 +67,7 @@ const allowed = {
   'reentrant-lock.ts': locks,
   'primitives/': [...locks, 'native.ts', 'primitives/'],
   'web-locks/': [...locks, 'web-locks/'],
+  'tus/': [...locks, 'web-locks/', 'tus/'],
   'conformance/': [...locks, 'web-locks/', 'conformance/'],
   'http/': [...locks, 'http/'],
   'decorators/': [...locks, 'http/', 'decorators/'],

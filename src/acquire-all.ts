@@ -7,7 +7,14 @@ import type { LockMode } from './store.js';
 import { isTimeout, MAX_TIMER_MS, StoredLock, type AcquireOptions } from './stored-lock.js';
 
 /** A lock, and how it is to be held. */
-export type LockOrMode = StoredLock | { readonly lock: StoredLock; readonly mode: LockMode };
+export type LockOrMode =
+  | StoredLock
+  | {
+      /** The lock. */
+      readonly lock: StoredLock;
+      /** How it is to be held. */
+      readonly mode: LockMode;
+    };
 
 const parseOptions = optionParser<Omit<AcquireOptions, 'mode'>>()({
   timeoutMs: integer(0, MAX_TIMER_MS),

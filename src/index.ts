@@ -3,6 +3,8 @@ export { Locked, type LockedOptions } from './decorators/locked.js';
 export { type DualMethodDecorator } from './decorators/method-decorator.js';
 export { type LockMessage, type LostMessage, type RequestMessage } from './observe/channels.js';
 export { SemlockError, type SemlockErrorCode, type SystemError } from './errors.js';
+export { type NameOption } from './http/core/guard.js';
+export { type ModeOption } from './http/core/options.js';
 export { type OrphanedMessage } from './http/node/exchange.js';
 export { fileLock } from './http/node/file-lock.js';
 export {
@@ -36,7 +38,7 @@ export {
   type StoreLock,
   type Want,
 } from './store.js';
-export { type AcquireOptions, type AcquireSyncOptions, type TryOptions } from './stored-lock.js';
+export { type AcquireOptions, type AcquireSyncOptions, type StoredLock, type TryOptions } from './stored-lock.js';
 export { memoryStore } from './stores/memory/memory-store.js';
 export { processStore } from './stores/process/process-store.js';
 export { createLocks, LockManager, locks, type LocksOptions, type QueryOptions } from './web-locks/lock-manager.js';

@@ -41,6 +41,7 @@ export interface StoreAbilities {
 export interface LockStore {
   /** Names it in messages, as `process` or `memory`. */
   readonly name: string;
+  /** What it can do. */
   readonly can: StoreAbilities;
   /** The lock of that identity. Nothing is asked of the system yet, and nothing acquired. */
   open(id: LockId): StoreLock;
@@ -52,6 +53,7 @@ export interface LockStore {
 
 /** How a lock is asked for. */
 export interface Want {
+  /** How it is to be held. */
   readonly mode: LockMode;
   /** How long to wait at most, in milliseconds; 0 is a try, absent is as long as it takes. */
   readonly waitMs?: number | undefined;

@@ -57,6 +57,7 @@ export interface StoredLockOptions {
   readonly allowEmptyName?: boolean;
 }
 
+/** What {@link Lock} and {@link Semaphore} have in common. */
 export class StoredLock {
   /** The name as it was given. */
   readonly name: string;

@@ -7,8 +7,9 @@ import { readSettings, SettingError } from './settings.js';
 
 try {
   const settings = readSettings(process.env);
-  // Loads the addon. Imported here and not above, because an error of a static import cannot be caught.
-  await import('semlock');
+  // Imported here and not above, because an error of a static import cannot be caught. To look loads the addon.
+  const { locks } = await import('semlock');
+  await locks.query();
   if (cluster.isPrimary) {
     const { runPrimary } = await import('./primary.js');
     runPrimary(settings);

@@ -52,9 +52,13 @@ export const requestChannels = {
 
 /** What subscribers of the channels `locks.request.…` are given. */
 export interface RequestMessage {
+  /** The lock's name. */
   readonly name: string;
+  /** How it was asked for. */
   readonly mode: 'exclusive' | 'shared';
+  /** Whether it was asked for only if it is free. */
   readonly ifAvailable: boolean;
+  /** Whether it was to be taken from its holder. */
   readonly steal: boolean;
   /** At the end of a request that was rejected: with what. */
   readonly error?: unknown;

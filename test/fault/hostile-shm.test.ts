@@ -206,7 +206,10 @@ describe('a /dev/shm', () => {
     }).toThrow('ENOSPC');
     closeSync(filler);
 
-    await expect(one.tryAcquire({ ...lock, name: 'new' })).rejects.toMatchObject({ errno: ENOSPC });
+    expect(await one.count({ ...lock, name: 'new' }), 'without a semaphore in the file system').toBe(1);
+    await expect(one.tryAcquire({ ...lock, name: 'shared', posixName: '/shared' })).rejects.toMatchObject({
+      errno: ENOSPC,
+    });
     const many = await one.call<{ held: number; error: string }>('holdEach', { ...lock, named: false }, 'n', 0, 5000);
     expect(many.error).toBe('CAPACITY');
     expect(await other.tryAcquire(lock)).toBeNull();

@@ -35,7 +35,7 @@ export type FormConfig<Context, Answer> = Parsed<ReturnType<typeof formRules<Con
 export function formParser<Context, Answer>() {
   const read = optionParser<FormOptions<Context, Answer>>()(formRules<Context, Answer>());
   return (owner: string, options: FormOptions<Context, Answer> | undefined): FormConfig<Context, Answer> => {
-    const config = read(owner, options) as FormConfig<Context, Answer>;
+    const config = read(owner, options);
     checkOneAnswer(owner, options);
     checkAbilities(owner, config);
     return config;

@@ -39,17 +39,20 @@ const parse = formParser<HonoContext, Response | Promise<Response>>();
 export function fileLock<Context extends HonoContext = HonoContext>(
   nameOrOptions?: NameOption<Context> | HonoLockOptions<Context>,
   options?: Omit<HonoLockOptions<Context>, 'name'>,
-): (c: Context, next: () => Promise<void>) => Promise<Response | void>;
+): (c: Context, next: () => Promise<void>) => Promise<Response | undefined>;
 export function fileLock(nameOrOptions?: NameOption<HonoContext> | HonoLockOptions<HonoContext>, options?: object) {
   const { name, ...config } = readArguments(OWNER, parse, nameOrOptions, options);
   const admit = makeGuard<HonoContext>(OWNER, name, config);
   const answerTo = busyAnswers(config);
 
-  return async function fileLockMiddleware(c: HonoContext, next: () => Promise<void>): Promise<Response | void> {
+  return async function fileLockMiddleware(c: HonoContext, next: () => Promise<void>): Promise<Response | undefined> {
     const request = c.req.raw;
     const exchange = exchangeOf(request);
     const admission = await admit(c, exchange);
-    if (admission === 'skipped') return next();
+    if (admission === 'skipped') {
+      await next();
+      return undefined;
+    }
     if (admission === 'left') return new Response(null, { status: 499 }); // nobody reads it
     if (admission instanceof Busy) {
       if (config.onBusy !== undefined) return config.onBusy(c, { name: admission.name });

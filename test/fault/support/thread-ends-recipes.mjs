@@ -94,10 +94,6 @@ export const recipes = {
     const descriptor = addon.lockProofOfLife(handle);
     if (descriptor >= 0) closeSync(descriptor);
   }),
-  lockSemaphoreName:
-    ({ addon, id }) =>
-    () =>
-      addon.lockSemaphoreName(id, 'x'.repeat(32)),
   lockQuery:
     ({ addon, id }) =>
     (round) =>

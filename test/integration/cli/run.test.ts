@@ -321,11 +321,14 @@ describe('semlock run, when it is killed itself', () => {
   });
 
   it('leaves it to what the command has started and left behind, too', async () => {
-    const { open, wait } = gate();
-    const { running, lock, comesFree } = await killSemlock(`(${wait}) & echo started`);
+    const [command, left] = [gate(), gate()];
+    const { running, lock, comesFree } = await killSemlock(
+      `(${left.wait}) & echo started; ${command.wait}; echo ended`,
+    );
+    command.open();
+    await running.says('ended');
     expect(lock.tryAcquire()).toBeNull();
-    open();
-    await running.says('went on');
+    left.open();
     await comesFree();
   });
 

@@ -44,7 +44,7 @@ describe('starting', () => {
     const { code, output, errors } = await runExample({}, ['--import', elsewhere]).ended;
 
     expect({ code, output }).toEqual({ code: 1, output: '' });
-    expect(errors).toMatch(/^example-app: semlock needs Linux .* is not supported\n$/);
+    expect(errors).toMatch(/^example-app: locks between processes of one machine need Linux .*\n$/);
   });
 
   it('starts as many workers as it is told', async () => {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 import { expect, it } from 'vitest';
 
-import { tusLocker } from '../../../src/http/tus/index.js';
+import { tusLocker } from '../../../src/tus/index.js';
 import { scratchNamespace } from '../../support/shm.js';
 import { start } from '../cli/semlock.js';
 

@@ -126,21 +126,12 @@ describe('in one file with the app', () => {
   it('the error names the option of each bundler that leaves semlock out', () => {
     const bundle = join(app, 'bundle');
     cpSync(join(installed, 'dist'), bundle, { recursive: true });
+    symlinkSync(`${root}node_modules/negotiator`, join(app, 'node_modules/negotiator')); // as if it were in the file, too
     onTestFinished(() => rmSync(bundle, { recursive: true }));
     const source = `(async () => new (require('./bundle/index.js')).Lock('x').tryAcquire())().catch((e) => console.log(e.message));`;
     const { stdout } = runProgram(process.execPath, ['--eval', source], { cwd: app });
     expect(stdout).toMatch(
       /mark semlock as external \(esbuild: --external:semlock; webpack: .*; Rollup: .*; Vite: .*; ncc: /,
     );
-  });
-});
-
-describe('on another platform', () => {
-  it.each(['win32', 'darwin'])('%s, the error names the platforms that work', (platform) => {
-    expect(errorOfUse(`Object.defineProperty(process, 'platform', { value: '${platform}' });`)).toMatchObject({
-      name: 'SemlockError',
-      code: 'ERR_SEMLOCK_PLATFORM',
-      message: expect.stringMatching(new RegExp(`^semlock needs Linux [^\\n]+; ${platform} \\w+ is not supported$`)),
-    });
   });
 });

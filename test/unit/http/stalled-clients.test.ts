@@ -181,7 +181,7 @@ describe.each(protocols)('By $protocol, a client is disconnected, and the lock i
     expect(isClosed).toBe(false);
     expect(isHeld()).toBe(true);
     client.destroy();
-    await expect.poll(isHeld).toBe(false);
+    await expect.poll(isHeld, { timeout: 10_000 }).toBe(false);
   });
 });
 
@@ -192,7 +192,7 @@ describe('A client that does nothing', () => {
 
     expect(isHeld()).toBe(true);
     client.destroy();
-    await expect.poll(isHeld).toBe(false);
+    await expect.poll(isHeld, { timeout: 10_000 }).toBe(false);
   });
 });
 

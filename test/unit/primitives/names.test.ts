@@ -22,11 +22,11 @@ describe("a namespace's id", () => {
   it('suits a file name, and differs between users', () => {
     const mine = namespaceId('app');
     expect(mine).toMatch(/^[\w-]{22}$/);
-    const getuid = vi.spyOn(process, 'getuid').mockReturnValue(54_321);
+    const geteuid = vi.spyOn(process, 'geteuid').mockReturnValue(54_321);
     try {
       expect(namespaceId('app')).not.toBe(mine);
     } finally {
-      getuid.mockRestore();
+      geteuid.mockRestore();
     }
   });
 });

@@ -49,6 +49,7 @@ describe('the direction of imports', () => {
     ['src/web-locks/x.ts', '../native.js'],
     ['src/http/x.ts', '../decorators/locked.js'],
     ['src/http/x.ts', '../native.js'],
+    ['src/tus/x.ts', '../http/file-lock.js'],
     ['src/decorators/x.ts', '../web-locks/lock-manager.js'],
     ['src/cli/x.ts', '../http/file-lock.js'],
     ['src/web-locks/x.ts', '../index.js'],

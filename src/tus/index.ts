@@ -2,10 +2,11 @@
 // has in hand asks that one to let go, in whichever process it is: it steals a second lock, the bell, and whoever holds that
 // is told.
 
-import { integer, optionParser, text } from '../../options.js';
-import { clearTimeout, setTimeout } from '../../timers.js';
-import { createLocks, type LockManager, type LocksOptions } from '../../web-locks/lock-manager.js';
-import { MAX_TIMER_MS, storeOption } from '../core/locks.js';
+import { storeOption } from '../default-store.js';
+import { integer, optionParser, text } from '../options.js';
+import { MAX_TIMER_MS } from '../stored-lock.js';
+import { clearTimeout, setTimeout } from '../timers.js';
+import { createLocks, type LockManager, type LocksOptions } from '../web-locks/lock-manager.js';
 
 /** What a holder is asked with: to let go of the upload as soon as it can. */
 export type RequestRelease = () => Promise<void> | void;
