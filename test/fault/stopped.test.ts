@@ -82,12 +82,12 @@ describe('a process that is stopped inside the latch', () => {
     await holder.releaseAll(lock, grants);
     expect(performance.now() - start, 'for a process that is stopped for as long as one likes').toBeLessThan(1000);
     expect(await holder.release(lock, grants[0]!), 'a second release').toBe(false);
-    expect(await holder.semValue(room.semaphoreName()), 'while the latch is taken').toBe(0);
+    expect(await holder.semValue(room.semaphoreName()!), 'while the latch is taken').toBe(0);
 
     await holder.stop();
     inside.continue();
     expect(await result).not.toBeNull();
-    expect(await inside.semValue(room.semaphoreName())).toBe(2);
+    expect(await inside.semValue(room.semaphoreName()!)).toBe(2);
     await room.everybodyLeaves();
   });
 

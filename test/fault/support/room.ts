@@ -71,10 +71,10 @@ export class Room {
     ];
   }
 
-  /** The POSIX name of the one semaphore that the namespace has. */
-  semaphoreName(): string {
+  /** The POSIX name of the one semaphore that the namespace has; not when it was removed, and the table alone decides. */
+  semaphoreName(): string | undefined {
     const [file] = this.files().filter((path) => path.startsWith(`${SHM}/sem.`));
-    return file!.replace(`${SHM}/sem.`, '/');
+    return file?.replace(`${SHM}/sem.`, '/');
   }
 
   /** Ends in an orderly way whoever still lives. */
