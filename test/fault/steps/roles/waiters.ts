@@ -20,14 +20,12 @@ export const waiters: readonly Scenario[] = [
     title: 'gets in line',
     steps: [
       'room_waiters_linked',
-      'room_entries_linked',
       'enqueue_latched',
       'enqueue_filled',
       'enqueue_tag_written',
       'enqueue_counted',
       'enqueue_left',
     ],
-    onlyIf: ({ permits }, step) => step !== 'room_entries_linked' || permits === 1, // for readers
     async play(stage, step) {
       const { waiter, release } = await contention(stage);
       await waiter.dieAt(step, () => waiter.wait(stage.lock, LONG_MS));
