@@ -50,7 +50,9 @@ const RING_AGAIN_MS = 500;
  *
  * @example
  * ```ts
- * const tus = new Server({ path: '/files', datastore, locker: tusLocker() });
+ * import { tusLocker } from 'semlock/tus';
+ *
+ * const options = { path: '/files', locker: tusLocker() }; // for new Server() of @tus/server, with a datastore
  * ```
  */
 export function tusLocker(options?: TusLockerOptions): TusLocker {

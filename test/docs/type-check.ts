@@ -56,7 +56,7 @@ export function typeErrors(blocks: readonly CodeBlock[]): string[] {
  */
 function asModule({ code, language }: CodeBlock): string {
   const complete = code.replaceAll('{ … }', '{ }');
-  if (language === 'cjs' || code.includes("from 'semlock'")) return complete;
+  if (language === 'cjs' || code.includes("from 'semlock")) return complete;
   const used = Object.keys(semlock).filter((name) => new RegExp(String.raw`\b${name}\b`).test(code));
   return `import { ${used.join(', ')} } from 'semlock'; ${complete}`;
 }

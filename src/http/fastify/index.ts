@@ -112,9 +112,13 @@ function lockHook(
  *
  * @example
  * ```ts
+ * import fastify from 'fastify';
+ * import { lockPlugin } from 'semlock/fastify';
+ *
+ * const app = fastify();
  * await app.register(lockPlugin, { namespace: 'shop' });
- * app.put('/files/:name', { preHandler: app.fileLock({ name: (request) => `file:${request.url}` }) }, handler);
- * app.post('/report', { config: { lock: 'report' } }, handler);
+ * app.put('/files', { preHandler: app.fileLock({ name: (request) => `file:${request.url}` }) }, () => rewrite(file));
+ * app.post('/report', { config: { lock: 'report' } }, () => rewriteReport());
  * ```
  */
 export function lockPlugin(app: FastifyInstance, defaults: FastifyLockOptions, done: (error?: Error) => void): void {

@@ -33,7 +33,11 @@ const parse = formParser<HonoContext, Response | Promise<Response>>();
  *
  * @example
  * ```ts
- * app.put('/files/:name', fileLock<Context>({ name: (c) => `file:${c.req.param('name')}` }), handler);
+ * import { Hono } from 'hono';
+ * import { fileLock } from 'semlock/hono';
+ *
+ * const app = new Hono();
+ * app.use('/files/*', fileLock({ name: (c) => `file:${c.req.raw.url}`, waitMs: 2_000 }));
  * ```
  */
 export function fileLock<Context extends HonoContext = HonoContext>(

@@ -37,7 +37,11 @@ const parse = formParser<KoaContext, unknown>();
  *
  * @example
  * ```ts
- * app.use(fileLock<Koa.Context>({ name: (ctx) => `file:${ctx.path}`, waitMs: 2_000 }));
+ * import Koa from 'koa';
+ * import { fileLock } from 'semlock/koa';
+ *
+ * const app = new Koa();
+ * app.use(fileLock({ name: (ctx) => `file:${ctx.req.url}`, waitMs: 2_000 }));
  * ```
  */
 export function fileLock<Context extends KoaContext = KoaContext>(
