@@ -40,7 +40,8 @@ describe('the packed package', () => {
     const unpacked = join(careless.folder, 'unpacked');
     careless.run('tar', '-xzf', inject('tarball'));
     careless.run('mv', 'package', unpacked);
-    careless.run('npm', 'pkg', 'delete', 'gypfile', '--prefix', unpacked);
+    // Nor with scripts that pack what is not there: only the sources of a release are in it.
+    careless.run('npm', 'pkg', 'delete', 'gypfile', 'scripts', '--prefix', unpacked);
     careless.run('npm', 'pack', unpacked);
     careless.install('--ignore-scripts', `./${basename(inject('tarball'))}`);
     expect(packagesWithScripts(careless)).toEqual(['node_modules/semlock']);
@@ -53,7 +54,9 @@ describe('the packed package', () => {
 
   it('has the command semlock', () => {
     const semlock = (...args: string[]) => consumer.run('npx', '--no-install', 'semlock', ...args);
-    expect(semlock('run', 'report', '--', 'npx', '--no-install', 'semlock', 'ls')).toMatch(/^exclusive .* report$/m);
+    expect(semlock('run', 'report', '--', 'npx', '--no-install', 'semlock', 'ls')).toMatch(
+      /^exclusive .* report {2}\S/m,
+    );
     expect(semlock('ls')).toMatch(/^No lock is held in the namespace /);
   });
 
