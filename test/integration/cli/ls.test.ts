@@ -113,7 +113,9 @@ describe('semlock ls', () => {
       `long ${'x'.repeat(75)}…`,
     ]);
     const { held } = JSON.parse(ls(namespace, '--json')) as { held: { name: string }[] };
-    expect(held.map(({ name }) => name)).toEqual(names.map((name) => name.slice(0, 256)));
+    expect(held.map(({ name }) => name)).toEqual(
+      names.map((name) => (name.length > 256 ? `${name.slice(0, 256)}…` : name)),
+    );
     for (const each of all) each.release();
   });
 
