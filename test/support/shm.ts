@@ -1,7 +1,7 @@
 // Namespaces for tests: each its own, and nothing of them left in /dev/shm afterwards.
 
 import { randomUUID } from 'node:crypto';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 
 import { afterAll, onTestFinished, TestRunner } from 'vitest';
 
@@ -16,11 +16,21 @@ export function scratchNamespace(): string {
   const atTheEnd = TestRunner.getCurrentTest() === undefined ? afterAll : onTestFinished;
   atTheEnd(() => {
     for (const file of filesOf(namespace)) rmSync(file, { force: true });
+    removeEmptyFolder();
   });
   return namespace;
 }
 
 const FOLDER = `/dev/shm/semlock-${process.geteuid!()}`;
+
+/** As the last process to leave does, when what kept it from that is gone. */
+function removeEmptyFolder(): void {
+  try {
+    rmdirSync(FOLDER);
+  } catch {
+    // Others have their tables in it, or it is gone.
+  }
+}
 
 /** The file of a namespace's lock table, which need not exist. */
 export function tableOf(namespace: string): string {

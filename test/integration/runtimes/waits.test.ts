@@ -2,13 +2,14 @@
 // SEMLOCK_BUN and SEMLOCK_DENO say.
 
 import { execFile } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import { expect, it } from 'vitest';
+
+import { scratchNamespace } from '../../support/shm.js';
 
 const PROGRAM = fileURLToPath(new URL('waits.mjs', import.meta.url));
 const DIST = fileURLToPath(new URL('../../../dist', import.meta.url));
@@ -26,7 +27,7 @@ const runtimes = [
 ].filter(({ path }) => path !== undefined);
 
 it.each(runtimes)('$runtime waits in turn, within a process and between processes', async ({ path, options }) => {
-  const args = [...options, PROGRAM, DIST, randomUUID()];
+  const args = [...options, PROGRAM, DIST, scratchNamespace()];
   const { stdout } = await promisify(execFile)(path!, args, { timeout: 20_000 });
   expect(stdout.trim().split('\n')).toHaveLength(11);
 });
