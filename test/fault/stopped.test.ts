@@ -154,9 +154,10 @@ describe('a process that is stopped inside the latch', () => {
   it('makes newcomers wait at the gate for 5 s at most, and then say so', async () => {
     const { room, lock } = setting();
     const [inside, newcomer] = [room.process(), room.process()];
-    await inside.stopAt('join_gate_locked', () => inside.tryAcquire(lock));
+    const { result } = await inside.stopAt('join_gate_locked', () => inside.tryAcquire(lock));
     await expect(newcomer.tryAcquire(lock)).rejects.toMatchObject({ kind: 'GATE' });
     inside.continue();
+    await result; // before, the gate is not free
     expect(await newcomer.count(lock)).toBeLessThanOrEqual(1);
     await room.everybodyLeaves();
   }, 30_000);

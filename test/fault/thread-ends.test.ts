@@ -4,13 +4,12 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
-import { filesOf } from '../support/shm.js';
+import { removeFilesOf } from '../support/shm.js';
 import { FAULT_ADDON } from './support/lock-process.js';
 import { recipes } from './support/thread-ends-recipes.mjs';
 
@@ -34,7 +33,7 @@ async function run(how: 'terminate' | 'exit', name: string): Promise<string> {
   child.stderr.on('data', (text: Buffer) => (errors += text.toString()));
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
   // It ended with locks in hand, whose news is kept for the next to come.
-  for (const file of filesOf(`thread-ends-${child.pid}`)) rmSync(file, { force: true });
+  removeFilesOf(`thread-ends-${child.pid}`);
   return code === 0 ? '' : `${signal ?? code}: ${errors}`;
 }
 

@@ -14,17 +14,15 @@ import { namespaceId, posixNamespaceId } from '../../src/names.js';
 export function scratchNamespace(): string {
   const namespace = `test-${randomUUID()}`;
   const atTheEnd = TestRunner.getCurrentTest() === undefined ? afterAll : onTestFinished;
-  atTheEnd(() => {
-    for (const file of filesOf(namespace)) rmSync(file, { force: true });
-    removeEmptyFolder();
-  });
+  atTheEnd(() => removeFilesOf(namespace));
   return namespace;
 }
 
 const FOLDER = `/dev/shm/semlock-${process.geteuid!()}`;
 
-/** As the last process to leave does, when what kept it from that is gone. */
-function removeEmptyFolder(): void {
+/** As the last process to leave does, when nothing keeps it from that. */
+export function removeFilesOf(namespace: string): void {
+  for (const file of filesOf(namespace)) rmSync(file, { force: true });
   try {
     rmdirSync(FOLDER);
   } catch {
