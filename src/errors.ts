@@ -3,7 +3,7 @@
 
 import { constants } from 'node:os';
 
-/** The stable codes of {@link SemlockError}. The README says what each one means and what to do. */
+/** The stable codes of {@link SemlockError}. docs/errors.md says what each one means and what to do. */
 export type SemlockErrorCode =
   | 'ERR_SEMLOCK_OPTION'
   | 'ERR_SEMLOCK_NAME'

@@ -28,7 +28,7 @@ export interface LostMessage extends LockMessage {
   readonly reason: Error;
 }
 
-/** All channels; the README says when each is told something. */
+/** All channels; docs/diagnostics.md says when each is told something. */
 export const channels = {
   acquired: channel('semlock:acquired'),
   busy: channel('semlock:busy'),
