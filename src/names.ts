@@ -5,8 +5,7 @@ import { hash, type BinaryToTextEncoding } from 'node:crypto';
 import { describe, SemlockError } from './errors.js';
 
 /** What tells one namespace of one user from all others, in 22 characters that suit a file name. */
-export function namespaceId(namespace: string): string {
-  const user = process.geteuid?.() ?? 0;
+export function namespaceId(namespace: string, user = process.geteuid?.() ?? 0): string {
   if (lastId?.user !== user || lastId.namespace !== namespace) {
     lastId = { user, namespace, id: sha256(`${user}\0${namespace}`, 'base64url').slice(0, 22) };
   }

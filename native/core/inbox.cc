@@ -2,20 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <utility>
 
-#include "crash_points.h"
-
 namespace semlock {
 namespace {
-
-// For reading too: a pipe that has a reader raises no SIGPIPE, and one that has a writer is never at its end.
-int OpenPipe(const std::string& path) {
-  return open(path.c_str(), O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
-}
 
 // Whole or not at all, as for all that is shorter than a page. EAGAIN: full.
 void WriteMessage(int fd, int64_t message) {
@@ -24,11 +16,12 @@ void WriteMessage(int fd, int64_t message) {
 
 }  // namespace
 
+Inbox::Inbox(const Membership& member, uint16_t thread, std::function<void()> wake)
+    : member_(member), slot_(SlotOf(member.slot().tag())), thread_(thread), wake_(std::move(wake)) {}
+
 SysError Inbox::Open(const Membership& member, uint16_t thread, std::function<void()> wake,
                      std::unique_ptr<Inbox>* inbox) {
-  std::unique_ptr<Inbox> made(new Inbox);
-  made->path_ = member.InboxPath(SlotOf(member.slot().tag()), thread);
-  made->wake_ = std::move(wake);
+  std::unique_ptr<Inbox> made(new Inbox(member, thread, std::move(wake)));
   if (SysError error = made->Reopen()) return error;
   *inbox = std::move(made);
   return {};
@@ -36,11 +29,9 @@ SysError Inbox::Open(const Membership& member, uint16_t thread, std::function<vo
 
 SysError Inbox::Reopen() {
   std::lock_guard<std::mutex> guard(mutex_);
-  unlink(path_.c_str());  // our last one, or that of the slot's last process
   write_.Close();
-  named_ = mkfifo(path_.c_str(), 0600) == 0 && chmod(path_.c_str(), 0600) == 0;  // whatever the umask
-  if (named_) CRASH_POINT(inbox_made);
-  if (named_ && read_.Adopt(OpenPipe(path_))) return {};
+  named_ = read_.Adopt(member_.MakeInbox(slot_, thread_));
+  if (named_) return {};
   int ends[2];
   if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return {"pipe", errno};
   read_.Adopt(ends[0]);
@@ -49,7 +40,7 @@ SysError Inbox::Reopen() {
 }
 
 void Inbox::Unlink() {
-  if (std::exchange(named_, false)) unlink(path_.c_str());
+  if (std::exchange(named_, false)) member_.RemoveInbox(slot_, thread_);
 }
 
 size_t Inbox::Read(int64_t* messages, size_t room) const {
@@ -71,14 +62,14 @@ void Outbox::Post(uint32_t slot, uint16_t thread, int64_t message) {
   std::unique_lock<std::mutex> guard(mutex_, std::try_to_lock);
   if (!guard.owns_lock()) {
     OwnFile once;
-    if (once.Adopt(OpenPipe(member_.InboxPath(slot, thread)))) WriteMessage(once.fd(), message);
+    if (once.Adopt(member_.OpenInbox(slot, thread))) WriteMessage(once.fd(), message);
     return;
   }
   Pipe& pipe = pipes_[(slot + thread) % kKeptOpen];
   // An inbox is never renamed: as long as it has a name, that is the path at which it was opened.
   if (pipe.to != to || !pipe.file.IsLinked()) {
     pipe.to = to;
-    if (!pipe.file.Adopt(OpenPipe(member_.InboxPath(slot, thread)))) return;
+    if (!pipe.file.Adopt(member_.OpenInbox(slot, thread))) return;
   }
   WriteMessage(pipe.file.fd(), message);
 }

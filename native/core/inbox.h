@@ -11,7 +11,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <string>
 
 #include "membership.h"
 #include "own_file.h"
@@ -44,11 +43,13 @@ class Inbox {
   void Unlink();
 
  private:
-  Inbox() = default;
+  Inbox(const Membership& member, uint16_t thread, std::function<void()> wake);
 
-  std::string path_;
+  const Membership& member_;
+  const uint32_t slot_;
+  const uint16_t thread_;
   bool named_ = false;  // else others cannot find it
-  std::function<void()> wake_;
+  const std::function<void()> wake_;
   mutable std::mutex mutex_;  // held to write, and by the thread that is told to change the two below
   OwnFile read_;
   OwnFile write_;  // where it has no name; else it is written to by `read_`

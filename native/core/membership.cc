@@ -84,6 +84,24 @@ struct Closer {
   ~Closer() { close(fd); }
 };
 
+// What open() says of a link, of a folder, of a socket or a device, and of a file of others.
+bool IsNoTable(int error) {
+  return error == ELOOP || error == EISDIR || error == ENXIO || error == ENODEV || error == EACCES;
+}
+
+// A pipe of this user's own, and nothing else: what lies there may be from a time when others could write to the
+// folder. First by name, because to open a device may do something; a pipe never blocks here. For reading too: one that
+// has a reader raises no SIGPIPE, and one that has a writer is never at its end.
+int OpenInboxIn(int folder, const std::string& name) {
+  struct stat info;
+  const auto is_inbox = [&info] { return S_ISFIFO(info.st_mode) && IsOwnAndPrivate(info); };
+  if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 || !is_inbox()) return -1;
+  const int fd = openat(folder, name.c_str(), O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+  if (fd < 0 || (fstat(fd, &info) == 0 && is_inbox())) return fd;
+  close(fd);
+  return -1;
+}
+
 void FillHeader(Header* header) {
   header->magic = kMagic;
   header->layout_version = kLayoutVersion;
@@ -194,6 +212,7 @@ void Membership::AfterForkInChild() {
 void Membership::Forsake() {
   slot_.Forget();
   shm_.Close();
+  folder_.Close();
   table_.Close();
 }
 
@@ -286,9 +305,8 @@ bool Membership::OpenShm(SysError* error) {
 Membership::Attempt Membership::TryJoin(int64_t deadline, SysError* error) {
   *error = slot_.Identify();
   if (*error) return Attempt::kFailed;
-  const int folder = MakeFolder(error);
-  if (folder < 0) return *error ? Attempt::kFailed : Attempt::kAgain;
-  Closer closer{folder};
+  if (!folder_.Adopt(MakeFolder(error))) return *error ? Attempt::kFailed : Attempt::kAgain;
+  const int folder = folder_.fd();
 
   struct stat info;
   if (!OpenTable(folder, O_RDWR, &info, error)) {
@@ -376,7 +394,7 @@ bool Membership::OpenTable(int folder, int flags, struct stat* info, SysError* e
   }
   if (!table_.Adopt(fd)) {
     if (errno == ENOENT) return false;
-    *error = {"open", errno, errno == ELOOP || errno == EACCES || errno == EISDIR ? "UNTRUSTED" : nullptr};
+    *error = {"open", errno, IsNoTable(errno) ? "UNTRUSTED" : nullptr};
     return false;
   }
   if (fstat(table_.fd(), info) == 0 && S_ISREG(info->st_mode) && IsOwnAndPrivate(*info)) return true;
@@ -468,9 +486,40 @@ bool Membership::OthersPresent() const {
   return SlotIsLockedSomewhere(info.st_dev, bytes_.first_slot) || SlotIsLockedSomewhere(info.st_dev, bytes_.first_slot);
 }
 
-std::string Membership::InboxPath(uint32_t slot, uint16_t thread) const {
-  return std::string(kShm) + "/semlock-" + std::to_string(user_) + "/" + id_ + ".inbox-" + std::to_string(slot) + "-" +
-         std::to_string(thread);
+std::string Membership::InboxName(uint32_t slot, uint16_t thread) const {
+  return id_ + ".inbox-" + std::to_string(slot) + "-" + std::to_string(thread);
+}
+
+// Not by the folder's name, which may lead to another one by now.
+template <typename F>
+int Membership::InFolder(F call) const {
+  if (folder_.IsIntact()) return call(folder_.fd());
+  SysError ignored;
+  const int again = OpenFolder(&ignored);  // other code has closed ours
+  if (again < 0) return -1;
+  Closer closer{again};
+  return call(again);
+}
+
+int Membership::MakeInbox(uint32_t slot, uint16_t thread) const {
+  const std::string name = InboxName(slot, thread);
+  return InFolder([&](int folder) {
+    unlinkat(folder, name.c_str(), 0);  // our last one, or that of the slot's last process
+    if (mkfifoat(folder, name.c_str(), 0600) != 0) return -1;
+    fchmodat(folder, name.c_str(), 0600, 0);  // whatever the umask
+    CRASH_POINT(inbox_made);
+    const int fd = OpenInboxIn(folder, name);
+    if (fd < 0) unlinkat(folder, name.c_str(), 0);
+    return fd;
+  });
+}
+
+int Membership::OpenInbox(uint32_t slot, uint16_t thread) const {
+  return InFolder([&](int folder) { return OpenInboxIn(folder, InboxName(slot, thread)); });
+}
+
+void Membership::RemoveInbox(uint32_t slot, uint16_t thread) const {
+  InFolder([&](int folder) { return unlinkat(folder, InboxName(slot, thread).c_str(), 0); });
 }
 
 // Under the gate, when nobody else has a slot.

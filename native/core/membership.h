@@ -49,8 +49,12 @@ class Membership {
   static void AfterForkInParent();
   static void AfterForkInChild();
 
-  // Of the named pipe through which a thread is told of its waits, see inbox.h. It goes with the table at the latest.
-  std::string InboxPath(uint32_t slot, uint16_t thread) const;
+  // The named pipe through which a thread is told of its waits, see inbox.h. It goes with the table at the latest.
+  // Makes it in place of what is there, and opens it: -1 where others could not find it.
+  int MakeInbox(uint32_t slot, uint16_t thread) const;
+  // -1 where there is none, or none that can be trusted.
+  int OpenInbox(uint32_t slot, uint16_t thread) const;
+  void RemoveInbox(uint32_t slot, uint16_t thread) const;
 
   uint8_t* memory() const { return memory_; }
   int fd() const { return table_.fd(); }
@@ -79,6 +83,9 @@ class Membership {
   int LockGate(int64_t deadline);
   void UnlockGate(int wake);
   bool IsCurrent(int folder) const;
+  std::string InboxName(uint32_t slot, uint16_t thread) const;
+  template <typename F>
+  int InFolder(F call) const;
   bool OthersPresent() const;
   bool OthersHaveSlots() const;
   void DisclaimRecords();
@@ -93,6 +100,7 @@ class Membership {
   const LockedBytes bytes_;
   const uid_t user_ = geteuid();  // whose folder it is in
   OwnFile shm_;                   // the folder /dev/shm, for the presence byte
+  OwnFile folder_;                // this user's, as it was when it was checked
   OwnFile table_;
   uint8_t* memory_ = nullptr;
   ProcessSlot slot_;

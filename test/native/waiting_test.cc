@@ -391,7 +391,7 @@ TEST("a grant whose message was lost is found nevertheless, and told once") {
   const int64_t id = WaitService::NewId();
   const WaitRef wait = Queue(waiter, id);
   Service().Wait(id, *waiter, wait, loop.inbox());
-  CHECK(unlink(Table()->member().InboxPath(semlock::SlotOf(Table()->slot().tag()), 2).c_str()) == 0);
+  Table()->member().RemoveInbox(semlock::SlotOf(Table()->slot().tag()), 2);
   CHECK(holder.Release());
   const Grant grant = loop.GrantOf(id);
   CHECK((*waiter).Release(grant.entry, grant.token) == Outcome::kDone);
