@@ -58,10 +58,15 @@ export class SemlockError extends Error {
   declare readonly cause: SystemError | undefined;
 
   constructor(code: SemlockErrorCode, message: string, details: { lockName?: string; cause?: unknown } = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(`${message}; see ${addressOf(code)}`, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.lockName = details.lockName;
   }
+}
+
+/** Where docs/errors.md says what a code means and what to do. */
+function addressOf(code: SemlockErrorCode): string {
+  return `https://github.com/semlock/semlock/blob/main/docs/errors.md#${code.toLowerCase()}`;
 }
 
 /** The operating system's error for a positive errno of `syscall`. */

@@ -34,7 +34,7 @@ export function documents(): Page[] {
 /** The paths of the pages in `docs/`. */
 export function pages(): string[] {
   return readdirSync(`${root}docs`, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.md') && !/(^|\/)(node_modules|\.vitepress)\//.test(file))
+    .filter((file) => file.endsWith('.md') && !/(^|\/)(node_modules|\.vitepress|public)\//.test(file))
     .map((file) => `docs/${file}`);
 }
 

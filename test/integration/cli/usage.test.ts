@@ -42,7 +42,7 @@ describe('semlock', () => {
     [['ls', '--namespace', ''], '--namespace must not be empty'],
     [['run'], 'run: the name of the lock is missing'],
     [['run', '--', 'true'], 'run: the name of the lock is missing'],
-    [['run', '', '--', 'true'], 'run: the name must be a non-empty string, but "" was given'],
+    [['run', '', '--', 'true'], /^semlock: run: the name must be a non-empty string, but "" was given;/],
     [
       ['run', '--file', '/tmp/x', '--namespace', 'mine', '--', 'true'],
       /^semlock: run: --file and --namespace exclude each other/,

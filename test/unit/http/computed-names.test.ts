@@ -72,7 +72,7 @@ describe('A name made from the request', () => {
 
     const response = await request(app).get('/files/a/b').expect(500);
     expect(response.text).toMatch(
-      /^ERR_SEMLOCK_NAME: fileLock\(\): the name must be a non-empty string, but .* was given$/,
+      /^ERR_SEMLOCK_NAME: fileLock\(\): the name must be a non-empty string, but .* was given;/,
     );
   });
 

@@ -11,9 +11,16 @@ describe('a SemlockError', () => {
   it('is an Error with a code', () => {
     const error = new SemlockError('ERR_SEMLOCK_BUSY', 'held elsewhere');
     expect(error).toBeInstanceOf(Error);
-    expect(error).toMatchObject({ name: 'SemlockError', code: 'ERR_SEMLOCK_BUSY', message: 'held elsewhere' });
+    expect(error).toMatchObject({ name: 'SemlockError', code: 'ERR_SEMLOCK_BUSY' });
     expect(error.lockName).toBeUndefined();
     expect('cause' in error).toBe(false);
+  });
+
+  it('says where its code is explained', () => {
+    const { message } = new SemlockError('ERR_SEMLOCK_BUSY', 'held elsewhere');
+    expect(message).toBe(
+      'held elsewhere; see https://github.com/semlock/semlock/blob/main/docs/errors.md#err_semlock_busy',
+    );
   });
 
   it("carries the lock's name and the system's error", () => {

@@ -15,6 +15,8 @@ interface Options {
   onBusy?: () => void;
 }
 
+const ADDRESS = '; see https://github.com/semlock/semlock/blob/main/docs/errors.md#err_semlock_option';
+
 const onBusy = (): void => undefined;
 const parse = optionParser<Options>()({
   permits: integer(1, 10),
@@ -90,13 +92,13 @@ describe('what is refused', () => {
   ])('%o', (given, message) => {
     const error = failure(() => parse('test()', given));
     expect(error).toBeInstanceOf(SemlockError);
-    expect(error).toMatchObject({ code: 'ERR_SEMLOCK_OPTION', message });
+    expect(error).toMatchObject({ code: 'ERR_SEMLOCK_OPTION', message: `${message}${ADDRESS}` });
   });
 
   it('can be a pair of options that contradict each other', () => {
     expect(optionError('test()', 'permits', 4, '1 where shared')).toMatchObject({
       code: 'ERR_SEMLOCK_OPTION',
-      message: 'test(): option "permits" must be 1 where shared, but 4 was given',
+      message: `test(): option "permits" must be 1 where shared, but 4 was given${ADDRESS}`,
     });
   });
 });
