@@ -13,7 +13,7 @@ import { runProgram } from '../../support/run-program.js';
 
 describe("a namespace's id", () => {
   it('is the same each time, whichever others were asked for in between', () => {
-    const ids = ['app', 'app2', 'app', 'app2'].map(namespaceId);
+    const ids = ['app', 'app2', 'app', 'app2'].map((each) => namespaceId(each));
     expect(ids[2]).toBe(ids[0]);
     expect(ids[3]).toBe(ids[1]);
     expect(ids[1]).not.toBe(ids[0]);
