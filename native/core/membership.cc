@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -102,9 +103,18 @@ int OpenInboxIn(int folder, const std::string& name) {
   return -1;
 }
 
+// A test build can be told to be another version, so that tests have two.
+uint32_t LayoutVersion() {
+#ifdef SEMLOCK_CRASH_POINTS
+  const char* other = getenv("SEMLOCK_LAYOUT");
+  if (other != nullptr) return static_cast<uint32_t>(atoi(other));
+#endif
+  return kLayoutVersion;
+}
+
 void FillHeader(Header* header) {
   header->magic = kMagic;
-  header->layout_version = kLayoutVersion;
+  header->layout_version = LayoutVersion();
   header->libc = kLibc;
   header->sem_size = sizeof(sem_t);
   header->slot_size = sizeof(Slot);
@@ -466,7 +476,7 @@ bool Membership::IsTable(const struct stat& info) const {
   if (info.st_size != static_cast<off_t>(kTableBytes)) return false;
   if (pread(table_.fd(), static_cast<void*>(&header), sizeof(header), 0) != sizeof(header)) return false;
   const uint32_t count = header.record_count.load();
-  return header.magic == kMagic && header.layout_version == kLayoutVersion && header.libc == kLibc &&
+  return header.magic == kMagic && header.layout_version == LayoutVersion() && header.libc == kLibc &&
          header.sem_size == sizeof(sem_t) && header.slot_size == sizeof(Slot) && header.record_size == sizeof(Record) &&
          header.max_processes == kMaxProcesses && header.buckets == kBuckets && header.max_records == kMaxRecords &&
          count >= 1 && count <= kMaxRecords;
