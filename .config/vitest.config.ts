@@ -23,7 +23,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'main', include: ['test/{unit,integration,stores,docs}/**/*.test.ts'], exclude: [decorators] },
+        test: {
+          name: 'main',
+          include: ['test/{unit,integration,docs}/**/*.test.ts', 'test/stores/*.test.ts'],
+          exclude: [decorators],
+        },
       },
       compiledTo('standard'),
       compiledTo('legacy'),

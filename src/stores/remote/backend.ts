@@ -102,6 +102,8 @@ export interface Backend {
   /** Names the store in messages: `redis`. */
   readonly name: string;
   readonly can: StoreAbilities;
+  /** Tells servers apart for the processes of one machine, as far as it can. */
+  readonly place?: string;
   /** Where the renewal in a worker thread is not possible, this is absent, and the main thread does it. */
   readonly worker?: WorkerConnection | undefined;
 

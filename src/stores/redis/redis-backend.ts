@@ -1,0 +1,172 @@
+// What redis or valkey does for the locks that live on it: each operation is a call of the script.
+
+import type { LockId, LockManagerSnapshot } from '../../store.js';
+import type { Answer, Ask, Backend, Holding, Notice, Renewal, SessionId, WorkerConnection } from '../remote/backend.js';
+import type { Address, RedisConnection } from './clients.js';
+import { fieldOf, keyOf, nameOf } from './keys.js';
+import { SCRIPT, SHA } from './script.js';
+import { connectWorker, type WorkerOptions } from './worker-connection.js';
+
+export interface SyncReplicas {
+  readonly count: number;
+  readonly timeoutMs: number;
+}
+
+export class RedisBackend implements Backend {
+  readonly name = 'redis';
+  readonly can = { sync: false, wait: true, share: true, steal: true, permits: true };
+  readonly place: string;
+  readonly worker: WorkerConnection | undefined;
+  readonly #connect: () => Promise<RedisConnection>;
+  readonly #prefix: string;
+  readonly #listening = new Map<string, number>(); // sessions that listen, by namespace
+  #connection: Promise<RedisConnection> | undefined;
+
+  /**
+   * @param connect - called when the server is first needed, and again after it failed.
+   * @param address - where the worker thread connects to; `undefined` where it cannot.
+   * @param keyPrefix - what the client puts before every key.
+   */
+  constructor(
+    connect: () => Promise<RedisConnection>,
+    address: Address | undefined,
+    keyPrefix: string,
+    prefix: string,
+  ) {
+    this.#connect = connect;
+    this.#prefix = prefix;
+    const { host = '127.0.0.1', port = 6379, path, db = 0 } = address ?? {};
+    this.place = address === undefined ? '' : `${path ?? `${host}:${port}`}/${db} ${keyPrefix}${prefix}`;
+    if (address === undefined) return;
+    const options: WorkerOptions = { address, script: SCRIPT, sha: SHA, prefix: keyPrefix + prefix };
+    this.worker = { source: connectWorker.toString(), options };
+  }
+
+  async begin(session: SessionId, leaseMs: number, suspect: boolean): Promise<void> {
+    const listening = (this.#listening.get(session.namespace) ?? 0) > 0 ? 1 : 0;
+    await this.#run(session, 'begin', leaseMs, suspect, listening);
+  }
+
+  async renew(session: SessionId, leaseMs: number, acknowledged: readonly number[]): Promise<Renewal> {
+    const [is, held, incarnation, stolen] = listOf(await this.#run(session, 'renew', leaseMs, ...acknowledged));
+    if (is !== 'alive') return { alive: false };
+    return { alive: true, held: Number(held), incarnation: String(incarnation), stolen: listOf(stolen).map(Number) };
+  }
+
+  async end(session: SessionId): Promise<boolean> {
+    return Number(await this.#run(session, 'end')) === 1;
+  }
+
+  async acquire(session: SessionId, { lock, request, mode, wait, steal }: Ask): Promise<Answer> {
+    const shared = mode === 'shared';
+    const answer = await this.#run(session, 'acquire', fieldOf(lock.name), request, shared, wait, steal, lock.permits);
+    const [is, first, second] = listOf(answer);
+    switch (is) {
+      case 'granted':
+        return { is, token: Number(first), abandoned: Number(second) === 1 };
+      case 'queued':
+        return { is, againMs: Number(first) };
+      case 'mismatch':
+        return { is, permits: Number(first) };
+      case 'busy':
+      case 'expired':
+      case 'over':
+        return { is };
+      default:
+        throw new Error(`an answer that is not known: ${JSON.stringify(answer)}`);
+    }
+  }
+
+  async cancel(session: SessionId, lock: LockId, request: number): Promise<void> {
+    await this.#run(session, 'cancel', fieldOf(lock.name), request);
+  }
+
+  async release(session: SessionId, lock: LockId, { request, token }: Holding, unused: boolean): Promise<boolean> {
+    return Number(await this.#run(session, 'release', fieldOf(lock.name), request, token, unused)) === 1;
+  }
+
+  async holdings(session: SessionId): Promise<readonly Holding[]> {
+    const found = listOf(await this.#run(session, 'holdings'));
+    return found.filter(Array.isArray).map(([field, request, token]: unknown[]) => ({
+      name: nameOf(String(field)),
+      request: Number(request),
+      token: Number(token),
+    }));
+  }
+
+  async query(namespace: string): Promise<LockManagerSnapshot> {
+    const found = listOf(await this.#run({ namespace, sid: '' }, 'query'));
+    const held: LockManagerSnapshot['held'][number][] = [];
+    const pending: LockManagerSnapshot['pending'][number][] = [];
+    for (const lock of found) {
+      const [field, holders, tickets] = listOf(lock);
+      const name = nameOf(String(field));
+      for (const holder of listOf(holders)) {
+        const [sid, , shared, token, since, alive] = listOf(holder);
+        held.push({ ...infoOf(name, sid, shared, since), token: Number(token), alive: Number(alive) === 1 });
+      }
+      for (const ticket of listOf(tickets)) {
+        const [sid, , shared, since] = listOf(ticket);
+        pending.push(infoOf(name, sid, shared, since));
+      }
+    }
+    held.sort((a, b) => a.token - b.token);
+    return { held, pending, gaps: [] };
+  }
+
+  async listen({ namespace, sid }: SessionId, tell: (notice: Notice) => void): Promise<() => void> {
+    const connection = await this.#connected();
+    const channel = connection.keyPrefix + keyOf(this.#prefix, namespace);
+    const stops = [
+      await connection.subscribe(`${channel}:${sid}`, (message) => tell(noticeOf(message))),
+      await connection.subscribe(channel, (message) => {
+        if (message === 'look') tell({ is: 'look' });
+      }),
+    ];
+    this.#count(namespace, 1);
+    return () => {
+      this.#count(namespace, -1);
+      for (const stop of stops) stop();
+    };
+  }
+
+  async close(): Promise<void> {
+    const connection = await this.#connection?.catch(() => undefined);
+    await connection?.close();
+  }
+
+  #count(namespace: string, change: number): void {
+    this.#listening.set(namespace, (this.#listening.get(namespace) ?? 0) + change);
+  }
+
+  #connected(): Promise<RedisConnection> {
+    return (this.#connection ??= this.#connect().catch((error: unknown) => {
+      this.#connection = undefined;
+      throw error;
+    }));
+  }
+
+  async #run({ namespace, sid }: SessionId, op: string, ...args: (string | number | boolean)[]): Promise<unknown> {
+    const connection = await this.#connected();
+    const words = args.map((arg) => (typeof arg === 'boolean' ? (arg ? '1' : '0') : String(arg)));
+    return connection.run(keyOf(this.#prefix, namespace), [op, sid, ...words]);
+  }
+}
+
+function listOf(answer: unknown): unknown[] {
+  return Array.isArray(answer) ? (answer as unknown[]) : [];
+}
+
+function infoOf(name: string, sid: unknown, shared: unknown, since: unknown) {
+  const mode = Number(shared) === 1 ? ('shared' as const) : ('exclusive' as const);
+  return { name, mode, clientId: String(sid), pid: Number.parseInt(String(sid), 10), since: new Date(Number(since)) };
+}
+
+/** `granted <request> <token> <abandoned>`, `stolen <token>` or `look`. */
+function noticeOf(message: string): Notice {
+  const [is, ...numbers] = message.split(' ');
+  const [first = NaN, token = NaN, abandoned] = numbers.map(Number);
+  if (is === 'granted') return { is, request: first, token, abandoned: abandoned === 1 };
+  if (is === 'stolen') return { is, token: first };
+  return { is: 'look' };
+}

@@ -1,0 +1,131 @@
+// The store: its options, and the client that it is given or makes.
+
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+
+import { SemlockError } from '../../errors.js';
+import { mainScript } from '../../main-script.js';
+import { integer, optionError, optionParser, text, type OptionRule } from '../../options.js';
+import type { LockStore } from '../../store.js';
+import { remoteStore } from '../remote/remote-store.js';
+import { addressOfUrl, connectionOf, type RedisClient, type RedisConnection } from './clients.js';
+import { RedisBackend } from './redis-backend.js';
+
+/** Options of {@link redisStore}. */
+export interface RedisStoreOptions {
+  /**
+   * A client of ioredis, iovalkey or node-redis (connected, or about to connect), which stays yours to close; `{ url }`, where one of these
+   * is installed; or an adapter to another client.
+   */
+  client: RedisClient | { url: string };
+  /**
+   * How long the server keeps what a process holds that it hears nothing from, in milliseconds: that long nobody gets a
+   * lock whose host was lost. At least 300. Default 15 000.
+   */
+  leaseMs?: number;
+  /** What all keys and channels begin with. Default `semlock`. */
+  prefix?: string;
+  /** How long one hold may last, in milliseconds; then it is lost. Default: as long as its process lives. */
+  maxHoldMs?: number;
+}
+
+const parse = optionParser<RedisStoreOptions>()({
+  client: anything(),
+  leaseMs: integer(300, 86_400_000, 15_000),
+  prefix: text('semlock'),
+  maxHoldMs: integer(1, 2 ** 31 - 1),
+});
+
+/**
+ * Makes a store whose locks live on a Redis server (6.2 or later) or Valkey. Make one for each process, and pass it as the option
+ * `store`, or once to `setDefaultStore()`. Connects when the first lock is used. `await store.close()` gives back what
+ * is held.
+ *
+ * @throws {@link SemlockError} `ERR_SEMLOCK_OPTION`. What the server refuses rejects with `ERR_SEMLOCK_STORE` and its `cause`.
+ *
+ * @example
+ * ```ts
+ * const store = redisStore({ client: new Redis() });
+ * const lock = new Lock('ledger', { store, namespace: 'shop' });
+ * ```
+ */
+export function redisStore(options: RedisStoreOptions): LockStore {
+  const { client, leaseMs, prefix, maxHoldMs } = parse('redisStore()', options);
+  if (/[{}]/.test(prefix)) throw optionError('redisStore()', 'prefix', prefix, 'without braces, which a cluster reads');
+  const url = (client as { url?: unknown } | undefined)?.url;
+  const isUrl = typeof url === 'string' && Object.keys(client as object).length === 1;
+  const backend = isUrl ? backendOfUrl(url, prefix) : backendOfClient(client, prefix);
+  return remoteStore(backend, { leaseMs, maxHoldMs });
+}
+
+function anything(): OptionRule<RedisStoreOptions['client'] | undefined> {
+  return { accepts: 'a client', fallback: undefined, test: () => true };
+}
+
+function backendOfClient(client: unknown, prefix: string): RedisBackend {
+  const connection = connectionOf(client, false);
+  return new RedisBackend(() => Promise.resolve(connection), connection.address, connection.keyPrefix, prefix);
+}
+
+function backendOfUrl(url: string, prefix: string): RedisBackend {
+  return new RedisBackend(() => connectTo(url), addressOfUrl(url), '', prefix);
+}
+
+/** By whichever client the app has installed. */
+async function connectTo(url: string): Promise<RedisConnection> {
+  const { name, module } = installedClient();
+  if (name === 'redis') {
+    const client = (module as NodeRedisModule).createClient({ url });
+    client.on('error', () => undefined); // commands tell of it
+    await client.connect();
+    return owned(connectionOf(client, false), () => client.destroy());
+  }
+  const { default: Redis } = module as IoRedisModule;
+  const client = new Redis(url, { maxRetriesPerRequest: MOST_RETRIES });
+  client.on('error', () => undefined);
+  return owned(connectionOf(client, false), () => client.disconnect());
+}
+
+const MOST_RETRIES = 5;
+
+interface NodeRedisModule {
+  createClient(options: { url: string }): {
+    on(event: 'error', listener: () => void): unknown;
+    connect(): Promise<unknown>;
+    destroy(): void;
+  };
+}
+
+interface IoRedisModule {
+  default: new (
+    url: string,
+    options: object,
+  ) => { on(event: 'error', listener: () => void): unknown; disconnect(): void };
+}
+
+function owned(connection: RedisConnection, end: () => void): RedisConnection {
+  const close = connection.close.bind(connection);
+  return Object.assign(connection, {
+    close: async () => {
+      await close();
+      end();
+    },
+  });
+}
+
+function installedClient(): { name: string; module: unknown } {
+  const places = [mainScript, join(process.cwd(), '_')].filter((place) => place !== undefined);
+  for (const name of ['ioredis', 'redis', 'iovalkey']) {
+    for (const place of places) {
+      try {
+        return { name, module: createRequire(resolve(place))(name) };
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
+      }
+    }
+  }
+  throw new SemlockError(
+    'ERR_SEMLOCK_STORE',
+    'the store "redis" needs a client for its URL: install ioredis, redis or iovalkey, or give it one as "client"',
+  );
+}

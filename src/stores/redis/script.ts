@@ -1,0 +1,363 @@
+// What happens at the server: one script for all operations, so that each is atomic and goes by the server's clock.
+//
+// A namespace is one hash. So its keys are in one slot of a cluster, and whatever takes data from a server (FLUSHALL,
+// eviction, an old snapshot) takes all of it or nothing: sessions that vanish while the locks stay would give away what is
+// held. Its fields, packed:
+//
+//   m          {run id of the server, last token, end of quarantine, longest lease, last seen, cursor of the sweep}
+//   s<sid>     {expiry, lease, last request, number of permits, {tokens that were stolen}}
+//   l<name>    {permits, {{sid, request, mode, token, since, abandoned} …}, {{sid, request, mode, since} …},
+//               number of permits that the dead have left, since when nobody has it}
+//
+// A session that is not there, or has expired, is dead. Nothing looks for what the dead had until somebody asks for it, or
+// the sweep comes by. A ticket in line lives as long as its session and has no time of its own: where tickets expire
+// by themselves, living waiters lose their place and dead ones hold up the rest.
+//
+// Everything is read before anything is written, so an operation that the server refuses (-OOM, -NOPERM, WRONGTYPE) has
+// changed nothing. What frees something must not fail for want of memory: its first write is HDEL, and once a script has
+// written, Redis lets it go on.
+
+import { createHash } from 'node:crypto';
+
+export const SCRIPT = `
+local key, op, sid = KEYS[1], ARGV[1], ARGV[2]
+local DAY = 86400000
+local time = redis.call('TIME')
+local us = time[1] * 1000000 + time[2]
+local now = math.floor(us / 1000)
+local info = redis.call('INFO', 'server')
+local run = string.match(info, 'run_id:(%w+)') or ''
+
+local sessions, changed, gone = {}, {}, {}
+local function session(id)
+  local s = sessions[id]
+  if s == nil then
+    local raw = redis.call('HGET', key, 's' .. id)
+    s = raw and cmsgpack.unpack(raw)
+    if s and s[1] > now + s[2] then -- the clock was set back
+      s[1] = now + s[2]
+      changed[id] = true
+    end
+    if s and s[1] <= now then
+      gone[id] = true
+      s = false
+    end
+    sessions[id] = s
+  end
+  return s
+end
+
+local raw = redis.call('HGET', key, 'm')
+local meta = raw and cmsgpack.unpack(raw)
+if meta and meta[1] ~= run then -- another server, or the same from what it had saved: some of it may be lost
+  meta[1] = run
+  meta[3] = math.max(meta[3], now + meta[4])
+end
+
+local field, lock
+local function open(name)
+  field = 'l' .. name
+  local packed = redis.call('HGET', key, field)
+  lock = packed and cmsgpack.unpack(packed) or {0, {}, {}, 0, 0}
+end
+
+local notices = {}
+local function tell(id, text)
+  notices[#notices + 1] = {key .. ':' .. id, text}
+end
+
+local function look()
+  notices[#notices + 1] = {key, 'look'}
+end
+
+local function save(frees)
+  if frees then redis.call('HDEL', key, 'm') end
+  meta[5] = now
+  local values = {'m', cmsgpack.pack(meta)}
+  for id in pairs(changed) do
+    if sessions[id] then
+      values[#values + 1] = 's' .. id
+      values[#values + 1] = cmsgpack.pack(sessions[id])
+    end
+  end
+  local free = lock and #lock[2] + #lock[3] + lock[4] == 0
+  if lock and not free then
+    values[#values + 1] = field
+    values[#values + 1] = cmsgpack.pack(lock)
+  end
+  redis.call('HSET', key, unpack(values))
+  if free then redis.call('HDEL', key, field) end
+  for id in pairs(gone) do redis.call('HDEL', key, 's' .. id) end
+  redis.call('PEXPIRE', key, DAY + meta[4])
+  for _, notice in ipairs(notices) do redis.call('PUBLISH', notice[1], notice[2]) end
+end
+
+local function indexOf(list, id, request)
+  for at, entry in ipairs(list) do
+    if entry[1] == id and entry[2] == request then return at end
+  end
+end
+
+local function isFree(shared)
+  if shared == 0 then return #lock[2] < lock[1] end
+  for _, holder in ipairs(lock[2]) do
+    if holder[3] == 0 then return false end
+  end
+  return true
+end
+
+local function grant(id, request, shared)
+  local token = math.max(meta[2] + 1, us)
+  meta[2] = token
+  local abandoned = 0
+  if lock[4] > 0 then
+    abandoned = 1
+    lock[4] = lock[4] - 1
+  end
+  local holder = {id, request, shared, token, now, abandoned}
+  table.insert(lock[2], holder)
+  local s = session(id)
+  s[4] = s[4] + 1
+  changed[id] = true
+  return holder
+end
+
+local function drop(at, unused)
+  local holder = table.remove(lock[2], at)
+  local s = session(holder[1])
+  s[4] = s[4] - 1
+  changed[holder[1]] = true
+  if unused and holder[6] == 1 then lock[4] = math.min(lock[4] + 1, lock[1]) end
+end
+
+local function leave(dead)
+  if dead > 0 then
+    lock[4] = math.min(lock[4] + dead, lock[1])
+    lock[5] = now
+  end
+end
+
+-- Takes the permits of the dead, and hands what is free to those whose turn it is.
+local function serve()
+  local living, dead = {}, 0
+  for _, holder in ipairs(lock[2]) do
+    if session(holder[1]) then living[#living + 1] = holder else dead = dead + 1 end
+  end
+  lock[2] = living
+  leave(dead)
+  while lock[3][1] do
+    local id, request, shared = unpack(lock[3][1])
+    local alive = session(id)
+    if alive and (now < meta[3] or not isFree(shared)) then break end
+    table.remove(lock[3], 1)
+    if alive then
+      local holder = grant(id, request, shared)
+      tell(id, 'granted ' .. request .. ' ' .. string.format('%.0f', holder[4]) .. ' ' .. holder[6])
+    end
+  end
+end
+
+-- Some of the fields at each renewal: sessions that expired, and locks that only the dead have had, for a day.
+local function sweep()
+  local page = redis.call('HSCAN', key, meta[6], 'COUNT', 20)
+  meta[6] = page[1]
+  local values = page[2]
+  local over, news = {}, {}
+  for at = 1, #values, 2 do
+    local name = values[at]
+    local kind = string.sub(name, 1, 1)
+    if kind == 's' then
+      session(string.sub(name, 2))
+    elseif kind == 'l' then
+      local found = cmsgpack.unpack(values[at + 1])
+      local used, dead = false, 0
+      for _, holder in ipairs(found[2]) do
+        if session(holder[1]) then used = true else dead = dead + 1 end
+      end
+      for _, ticket in ipairs(found[3]) do used = used or session(ticket[1]) end
+      if not used then
+        if dead > 0 then
+          news[#news + 1] = name
+          news[#news + 1] = cmsgpack.pack({found[1], {}, {}, math.min(found[4] + dead, found[1]), now})
+        elseif found[4] == 0 or found[5] + DAY < now then
+          over[#over + 1] = name
+        end
+      end
+    end
+  end
+  return over, news
+end
+
+local function keep(id, lease, acknowledged)
+  local s = session(id)
+  s[1] = math.max(s[1], now + lease)
+  s[2] = lease
+  changed[id] = true
+  meta[4] = math.max(meta[4], lease)
+  if acknowledged then
+    local left = {}
+    for _, token in ipairs(s[5]) do
+      if not acknowledged[token] then left[#left + 1] = token end
+    end
+    s[5] = left
+  end
+  local over, news = sweep()
+  save(true)
+  for _, name in ipairs(over) do redis.call('HDEL', key, name) end
+  if #news > 0 then redis.call('HSET', key, unpack(news)) end
+  return s
+end
+
+if op == 'begin' then
+  local lease, suspect, listening = tonumber(ARGV[3]), ARGV[4] == '1', tonumber(ARGV[5])
+  local others = redis.call('PUBLISH', key, 'begin') - listening
+  local first = not meta
+  local silent = first or now - meta[5] > meta[4]
+  meta = meta or {run, 0, 0, lease, now, '0'}
+  if suspect or (silent and others > 0) then
+    meta[3] = math.max(meta[3], now + lease)
+    look()
+  end
+  local up = (tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) or 0) * 1000
+  if first and up < lease + 1000 then meta[3] = math.max(meta[3], now + lease + 1000 - up) end
+  if not session(sid) then
+    sessions[sid] = {now + lease, lease, 0, 0, {}}
+    gone[sid] = nil
+  end
+  keep(sid, lease)
+  return 1
+end
+
+if op == 'query' then
+  local found = {}
+  local all = redis.call('HGETALL', key)
+  for at = 1, #all, 2 do
+    if string.sub(all[at], 1, 1) == 'l' then
+      local each = cmsgpack.unpack(all[at + 1])
+      local holders, tickets = {}, {}
+      for _, h in ipairs(each[2]) do
+        holders[#holders + 1] = {h[1], h[2], h[3], h[4], h[5], session(h[1]) and 1 or 0}
+      end
+      for _, t in ipairs(each[3]) do
+        if session(t[1]) then tickets[#tickets + 1] = {t[1], t[2], t[3], t[4]} end
+      end
+      found[#found + 1] = {string.sub(all[at], 2), holders, tickets}
+    end
+  end
+  return found
+end
+
+local me = meta and session(sid)
+if op == 'end' then
+  if not me then return 0 end
+  gone[sid] = true
+  sessions[sid] = false
+  look()
+  save(true)
+  return 1
+end
+if not me then
+  if gone[sid] then redis.call('HDEL', key, 's' .. sid) end
+  return {'expired'}
+end
+
+if op == 'renew' then
+  local acknowledged = {}
+  for at = 4, #ARGV do acknowledged[tonumber(ARGV[at])] = true end
+  local s = keep(sid, tonumber(ARGV[3]), acknowledged)
+  return {'alive', s[4], run, s[5]}
+end
+
+if op == 'holdings' then
+  local found = {}
+  local all = redis.call('HGETALL', key)
+  for at = 1, #all, 2 do
+    if string.sub(all[at], 1, 1) == 'l' then
+      for _, h in ipairs(cmsgpack.unpack(all[at + 1])[2]) do
+        if h[1] == sid then found[#found + 1] = {string.sub(all[at], 2), h[2], h[4]} end
+      end
+    end
+  end
+  return found
+end
+
+open(ARGV[3])
+local request = tonumber(ARGV[4])
+
+if op == 'acquire' then
+  local shared, wait, steal, permits = tonumber(ARGV[5]), ARGV[6] == '1', ARGV[7] == '1', tonumber(ARGV[8])
+  serve()
+  local held = indexOf(lock[2], sid, request)
+  local queued = indexOf(lock[3], sid, request)
+  local answer
+  if not held and not queued then
+    if request <= me[3] then
+      answer = {'over'}
+    elseif #lock[2] + #lock[3] > 0 and lock[1] ~= permits then
+      answer = {'mismatch', lock[1]}
+    else
+      lock[1] = permits
+      me[3] = request
+      changed[sid] = true
+      if steal then
+        for _, holder in ipairs(lock[2]) do
+          local victim = session(holder[1])
+          victim[4] = victim[4] - 1
+          table.insert(victim[5], holder[4])
+          changed[holder[1]] = true
+          tell(holder[1], 'stolen ' .. string.format('%.0f', holder[4]))
+        end
+        lock[2] = {}
+        grant(sid, request, shared)
+        held = #lock[2]
+      elseif #lock[3] == 0 and now >= meta[3] and isFree(shared) then
+        grant(sid, request, shared)
+        held = #lock[2]
+      elseif wait then
+        table.insert(lock[3], {sid, request, shared, now})
+        queued = true
+      else
+        answer = {'busy'}
+      end
+    end
+  end
+  if held then
+    answer = {'granted', lock[2][held][4], lock[2][held][6]}
+  elseif queued then
+    local again = meta[3] > now and meta[3] or math.huge
+    for _, holder in ipairs(lock[2]) do again = math.min(again, session(holder[1])[1]) end
+    answer = {'queued', again == math.huge and -1 or again - now + 1}
+  end
+  save(false)
+  return answer
+end
+
+if op == 'release' then
+  local token = tonumber(ARGV[5])
+  local at = indexOf(lock[2], sid, request)
+  local had = 1
+  if at then
+    drop(at, ARGV[6] == '1')
+    serve()
+  else
+    for _, stolen in ipairs(me[5]) do
+      if stolen == token then had = 0 end
+    end
+  end
+  save(true)
+  return had
+end
+
+if op == 'cancel' then
+  me[3] = math.max(me[3], request)
+  changed[sid] = true
+  local held, queued = indexOf(lock[2], sid, request), indexOf(lock[3], sid, request)
+  if held then drop(held, true) end
+  if queued then table.remove(lock[3], queued) end
+  serve()
+  save(true)
+  return 1
+end
+`;
+
+export const SHA = createHash('sha1').update(SCRIPT).digest('hex');

@@ -1,0 +1,106 @@
+// Has the sessions of this thread renewed: by a worker thread with a connection of its own, or here, where a worker cannot be
+// had (no address that can be cloned, no permission, a bundler that changed the source so that it does not run).
+
+import { Worker } from 'node:worker_threads';
+
+import { clearTimeout, setTimeout } from '../../timers.js';
+import type { Backend, SessionId } from './backend.js';
+import { renewalLoop, type LoopOrder, type LoopReport } from './renewal-loop.js';
+
+interface Kept {
+  readonly session: SessionId;
+  readonly leaseMs: number;
+  readonly times: BigInt64Array<SharedArrayBuffer>;
+  readonly report: (report: LoopReport) => void;
+}
+
+export class Renewals {
+  readonly #backend: Backend;
+  readonly #kept = new Map<string, Kept>();
+  #order: ((order: LoopOrder) => void) | undefined;
+  #worker: Worker | undefined;
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  /** Renews the session until it is not alive, or to be forgotten; `report` is called after each try. */
+  keep(kept: Kept): void {
+    this.#kept.set(kept.session.sid, kept);
+    this.#order ??= this.#startWorker() ?? this.#startHere();
+    this.#order({ do: 'keep', session: kept.session, leaseMs: kept.leaseMs, times: kept.times });
+  }
+
+  renewNow(sid: string): void {
+    this.#order?.({ do: 'renew', sid });
+  }
+
+  acknowledge(sid: string, tokens: readonly number[]): void {
+    this.#order?.({ do: 'acknowledge', sid, tokens });
+  }
+
+  forget(sid: string): void {
+    if (this.#kept.delete(sid)) this.#order?.({ do: 'forget', sid });
+  }
+
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    this.#kept.clear();
+    if (worker !== undefined) await worker.terminate();
+    this.#order = undefined;
+  }
+
+  #startWorker(): ((order: LoopOrder) => void) | undefined {
+    const how = this.#backend.worker;
+    if (how === undefined) return undefined;
+    try {
+      // The options of this process (loaders, inspectors) are not the thread's: it runs nothing but this.
+      const worker = new Worker(sourceOf(how.source), { eval: true, workerData: how.options, execArgv: [] });
+      worker.unref();
+      worker.on('message', (report: LoopReport) => this.#tell(report));
+      worker.on('error', () => this.#moveHere(worker));
+      worker.on('exit', () => this.#moveHere(worker));
+      this.#worker = worker;
+      return (order) => worker.postMessage(order);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #startHere(): (order: LoopOrder) => void {
+    const backend = this.#backend;
+    const connection: Pick<Backend, 'renew' | 'close'> = {
+      renew: (...args) => backend.renew(...args),
+      close: () => Promise.resolve(),
+    };
+    return renewalLoop(connection, (report) => this.#tell(report), { setTimeout, clearTimeout });
+  }
+
+  #moveHere(worker: Worker): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    this.#order = this.#startHere();
+    for (const { session, leaseMs, times } of this.#kept.values()) {
+      this.#order({ do: 'keep', session, leaseMs, times });
+      this.#order({ do: 'renew', sid: session.sid });
+    }
+  }
+
+  #tell(report: LoopReport): void {
+    const kept = this.#kept.get(report.sid);
+    if (report.renewal?.alive === false) this.#kept.delete(report.sid);
+    kept?.report(report);
+  }
+}
+
+/** What the thread runs. Bundlers may have names kept by a function `__name`, which is not there. */
+function sourceOf(connect: string): string {
+  return `
+    const { parentPort, workerData } = require('node:worker_threads');
+    const __name = (named) => named;
+    const connection = (${connect})(workerData, require);
+    const report = (what) => parentPort.postMessage(what);
+    parentPort.on('message', (${renewalLoop.toString()})(connection, report, { setTimeout, clearTimeout }));
+  `;
+}
