@@ -2,9 +2,11 @@
 
 import { describe, SemlockError } from './errors.js';
 import type { Hold } from './hold.js';
+import { Holds } from './holds.js';
 import { abortSignal, flag, integer, optionParser } from './options.js';
 import type { LockMode } from './store.js';
 import { isTimeout, MAX_TIMER_MS, StoredLock, type AcquireOptions } from './stored-lock.js';
+import { now } from './timers.js';
 
 /** A lock, and how it is to be held. */
 export type LockOrMode =
@@ -48,68 +50,67 @@ export async function acquireAll(
   locks: readonly LockOrMode[],
   options?: Omit<AcquireOptions, 'mode'>,
 ): Promise<Holds | null> {
-  const { timeoutMs, signal, ifAvailable = false } = parseOptions('acquireAll()', options);
-  const end = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs;
+  const want = parseOptions('acquireAll()', options);
+  const { timeoutMs, ifAvailable = false } = want;
+  const wanted = inOrder(locks);
+  const taken = await takeAll(wanted, want);
+  if (taken instanceof Holds) return taken;
+  if (ifAvailable) return null;
+  const message = `not all of ${locks.length} locks were free within ${timeoutMs} ms: "${taken.name}" was not`;
+  throw new SemlockError('ERR_SEMLOCK_TIMEOUT', message, { lockName: taken.name });
+}
+
+interface Wanted {
+  readonly lock: StoredLock;
+  mode: LockMode;
+}
+
+/**
+ * Acquires them one after the other; gives the lock that was not free in time, if there is one. Then nothing is held.
+ *
+ * @internal
+ */
+export async function takeAll(
+  wanted: readonly Wanted[],
+  { timeoutMs, signal, ifAvailable = false }: Omit<AcquireOptions, 'mode'>,
+): Promise<Holds | StoredLock> {
+  const end = timeoutMs === undefined ? Infinity : now() + timeoutMs;
   const holds: Hold[] = [];
   try {
-    for (const { lock, mode } of inOrder(locks)) {
-      const left = Math.max(0, Math.ceil(end - performance.now()));
-      const limits = { mode, ...(signal && { signal }), ...(end < Infinity && { timeoutMs: left }) };
-      const hold = await (ifAvailable ? lock.acquire({ mode, signal, ifAvailable }) : lock.acquire(limits));
+    for (const { lock, mode } of wanted) {
+      const left = end === Infinity ? undefined : Math.max(0, Math.ceil(end - now()));
+      const hold = await takeOne(lock, ifAvailable ? { mode, signal, ifAvailable } : { mode, signal, timeoutMs: left });
       if (hold === null) {
-        await new Holds(holds)[Symbol.asyncDispose]();
-        return null;
+        await decline(holds);
+        return lock;
       }
       holds.push(hold);
     }
   } catch (error) {
-    await new Holds(holds)[Symbol.asyncDispose]();
-    if (!isTimeout(error)) throw error;
-    const { lockName = '' } = error as SemlockError;
-    const message = `not all of ${locks.length} locks were free within ${timeoutMs} ms: "${lockName}" was not`;
-    throw new SemlockError('ERR_SEMLOCK_TIMEOUT', message, { lockName });
+    await decline(holds);
+    throw error;
   }
   return new Holds(holds);
 }
 
-/** What {@link acquireAll} gives. */
-export class Holds {
-  /** One for each lock, in the order in which they were acquired. */
-  readonly holds: readonly Hold[];
-
-  /** @internal */
-  constructor(holds: readonly Hold[]) {
-    this.holds = holds;
-  }
-
-  /** Aborts when one of them is lost: see {@link Hold.signal}. */
-  get signal(): AbortSignal {
-    return AbortSignal.any(this.holds.map(({ signal }) => signal));
-  }
-
-  /** Releases all of them, the last one first. `true` when all of them were held until now. */
-  release(): boolean {
-    return this.holds
-      .toReversed()
-      .map((hold) => hold.release())
-      .every(Boolean);
-  }
-
-  /** Releases at the end of a `using` block. */
-  [Symbol.dispose](): void {
-    this.release();
-  }
-
-  /** Releases at the end of an `await using` block, and waits for the stores' answers. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.release();
-    await Promise.all(this.holds.map((hold) => hold[Symbol.asyncDispose]()));
+async function takeOne(lock: StoredLock, options: AcquireOptions): Promise<Hold | null> {
+  try {
+    return await lock.acquire(options);
+  } catch (error) {
+    if (isTimeout(error)) return null;
+    throw error;
   }
 }
 
-/** The same in all processes: by store, namespace and name. */
-function inOrder(locks: readonly LockOrMode[]): { lock: StoredLock; mode: LockMode }[] {
-  const wanted = new Map<string, { lock: StoredLock; mode: LockMode }>();
+/** Nobody has worked under them. */
+async function decline(holds: readonly Hold[]): Promise<void> {
+  for (const hold of holds.toReversed()) hold.decline();
+  await Promise.all(holds.map((hold) => hold[Symbol.asyncDispose]()));
+}
+
+/** Each once, in the order of all processes. */
+function inOrder(locks: readonly LockOrMode[]): Wanted[] {
+  const wanted = new Map<string, Wanted>();
   for (const each of locks) {
     const { lock, mode } = each instanceof StoredLock ? { lock: each, mode: 'exclusive' as const } : each;
     if (!(lock instanceof StoredLock)) {
@@ -119,7 +120,16 @@ function inOrder(locks: readonly LockOrMode[]): { lock: StoredLock; mode: LockMo
     if (known === undefined) wanted.set(lock.key, { lock, mode });
     else if (mode === 'exclusive') known.mode = mode;
   }
-  return [...wanted.values()].sort((a, b) => compare(a.lock.order, b.lock.order));
+  return [...wanted.values()].sort(byOrder);
+}
+
+/**
+ * Compares locks by an order that is the same in all processes: by store, namespace and name.
+ *
+ * @internal
+ */
+export function byOrder(a: { readonly lock: StoredLock }, b: { readonly lock: StoredLock }): number {
+  return compare(a.lock.order, b.lock.order);
 }
 
 function compare(one: string, other: string): number {

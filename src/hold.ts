@@ -10,6 +10,12 @@ export interface HoldSubject extends LockSubject {
   readonly opened: Pick<StoreLock, 'release' | 'onLost'>;
 }
 
+/** Who has to know when a hold ends, whoever releases it. */
+export interface HoldKeeper {
+  /** It was released; `answer` is the store's. */
+  holdEnded(answer: boolean | Promise<boolean>): void;
+}
+
 /**
  * A permit of a lock, from the moment it was acquired until it is released or lost. It has no private methods, which would
  * make it slower to create by a twentieth of what a lock costs (Node.js 20).
@@ -26,6 +32,8 @@ export class Hold {
   readonly abandoned: boolean;
   /** @internal */
   readonly id: unknown;
+  /** @internal */
+  keeper: HoldKeeper | undefined = undefined;
   readonly #lock: HoldSubject;
   readonly #beginning = holdBegins();
   #released = false;
@@ -42,6 +50,11 @@ export class Hold {
     this.abandoned = grant.abandoned;
     this.id = grant.id;
     if (channels.lost.hasSubscribers) this.watchQuietly();
+  }
+
+  /** All that is held: itself. */
+  get holds(): readonly Hold[] {
+    return [this];
   }
 
   /** The lock's name. */
@@ -102,6 +115,15 @@ export class Hold {
     if (!this.#released) void this.end(true);
   }
 
+  /**
+   * How long it has been held, in milliseconds; `undefined` when nobody listened yet as that began.
+   *
+   * @internal
+   */
+  get heldMs(): number | undefined {
+    return since(this.#beginning);
+  }
+
   /** Releases at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.release();
@@ -144,7 +166,9 @@ export class Hold {
   private end(unused: boolean): boolean | Promise<boolean> {
     const answer = this.#lock.opened.release(this, unused);
     this.#released = true; // not before: a reentrant lock refuses other contexts than the owner's
-    return typeof answer === 'boolean' ? this.ended(answer) : ((this.#more ??= {}).answer = this.ends(answer));
+    const wasHeld = typeof answer === 'boolean' ? this.ended(answer) : ((this.#more ??= {}).answer = this.ends(answer));
+    this.keeper?.holdEnded(wasHeld);
+    return wasHeld;
   }
 
   private ended(wasHeld: boolean): boolean {
@@ -198,9 +222,10 @@ interface More {
   answer?: Promise<boolean>;
 }
 
-/** A hold as its holder sees it; that of a request, which ends with its response, too. */
+/** What {@link Hold} and {@link Holds} have in common. */
 export type Held = Pick<
   Hold,
+  | 'holds'
   | 'name'
   | 'mode'
   | 'token'

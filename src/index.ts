@@ -3,23 +3,24 @@ export { Locked, type LockedOptions } from './decorators/locked.js';
 export { type DualMethodDecorator } from './decorators/method-decorator.js';
 export { type LockMessage, type LostMessage, type RequestMessage } from './observe/channels.js';
 export { SemlockError, type SemlockErrorCode, type SystemError } from './errors.js';
-export { type NameOption } from './http/core/guard.js';
-export { type ModeOption } from './http/core/options.js';
+export { type BusyInfo, type FilesOption, type ModeOption, type NameOption } from './http/core/options.js';
 export { type OrphanedMessage } from './http/node/exchange.js';
 export { fileLock } from './http/node/file-lock.js';
 export {
-  type BusyInfo,
   type FileLockOptions,
   type HttpLockOptions,
+  type LockedRequest,
   type LockModeOption,
   type LockName,
-} from './http/node/options.js';
-export { type LockedRequest, type Middleware, type Next } from './http/node/types.js';
+  type Middleware,
+  type Next,
+} from './http/node/types.js';
 export { locked, type LockedHandler } from './http/node/locked.js';
-export { acquireAll, type Holds, type LockOrMode } from './acquire-all.js';
+export { acquireAll, type LockOrMode } from './acquire-all.js';
 export { setDefaultStore } from './default-store.js';
 export { type FileTarget } from './file-name.js';
 export { type Held, type Hold } from './hold.js';
+export { type Holds } from './holds.js';
 export { Lock, type LockOptions } from './lock.js';
 export { NamedSemaphore, type NamedSemaphoreOptions } from './primitives/named-semaphore.js';
 export { ThreadLock } from './primitives/thread-lock.js';

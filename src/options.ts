@@ -48,7 +48,8 @@ export function optionParser<Given extends object>() {
   };
 }
 
-function checkObject(owner: string, given: unknown): object {
+/** @throws {@link SemlockError} `ERR_SEMLOCK_OPTION` for what is no object. */
+export function checkObject(owner: string, given: unknown): object {
   if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given;
   const message = `${owner}: the options must be an object, but ${describe(given)} was given`;
   throw new SemlockError('ERR_SEMLOCK_OPTION', message);

@@ -4,10 +4,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { finished } from 'node:stream';
 
-import { isThenable } from '../http/core/guard.js';
+import { isThenable } from '../http/core/options.js';
 import { fileLock } from '../http/node/file-lock.js';
-import type { FileLockOptions, LockName } from '../http/node/options.js';
-import type { DefaultRequest, DefaultResponse, Middleware } from '../http/node/types.js';
+import type {
+  DefaultRequest,
+  DefaultResponse,
+  FileLockOptions,
+  HttpLockOptions,
+  LockName,
+  Middleware,
+} from '../http/node/types.js';
 import { methodDecorator, type DualMethodDecorator } from './method-decorator.js';
 
 /**
@@ -38,7 +44,7 @@ import { methodDecorator, type DualMethodDecorator } from './method-decorator.js
  */
 export function FileLocked<Req extends IncomingMessage = DefaultRequest, Res extends ServerResponse = DefaultResponse>(
   name?: LockName<Req>,
-  options?: Omit<FileLockOptions<Req, Res>, 'name'>,
+  options?: HttpLockOptions<Req, Res>,
 ): DualMethodDecorator<unknown, [], unknown>;
 export function FileLocked<Req extends IncomingMessage = DefaultRequest, Res extends ServerResponse = DefaultResponse>(
   options: FileLockOptions<Req, Res>,

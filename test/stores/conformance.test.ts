@@ -5,7 +5,7 @@ import { describe, it } from 'vitest';
 import { testStore } from '../../src/conformance/index.js';
 import { memoryStore } from '../../src/stores/memory/memory-store.js';
 import { processStore } from '../../src/stores/process/process-store.js';
-import { tinyStore } from './tiny-store.js';
+import { tinyStore } from '../support/tiny-store.js';
 
 const memory = memoryStore();
 const tiny = tinyStore();

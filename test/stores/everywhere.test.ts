@@ -13,11 +13,11 @@ import { createLocks } from '../../src/web-locks/lock-manager.js';
 import { deferred } from '../support/deferred.js';
 import { fakeStore, someGrant } from '../support/fake-store.js';
 import { express5App, type Handler } from '../support/http-frameworks.js';
-import { tinyStore } from './tiny-store.js';
+import { tinyStore } from '../support/tiny-store.js';
 
 const namespace = 'test';
 
-describe.each([memoryStore, tinyStore])('%o', (makeStore) => {
+describe.each([memoryStore, () => tinyStore()])('%o', (makeStore) => {
   const store = makeStore();
   const lock = new Lock('file', { namespace, store });
   const take = async () => (await lock.acquire({ ifAvailable: true }))!;

@@ -1,9 +1,9 @@
 // A request and its answer, as the rules for locks see them. Each framework has an adapter that extends this; what
 // follows from what it tells is the same in all of them.
 
-import { setImmediate } from '../../timers.js';
-import type { LockIdentity } from './locks.js';
-import type { RequestHold } from './request-hold.js';
+import { clearTimeout, setImmediate, setTimeout } from '../../timers.js';
+import type { LockUse } from './lock-use.js';
+import type { FormLock } from './locks.js';
 
 /**
  * What becomes of an exchange:
@@ -14,7 +14,10 @@ import type { RequestHold } from './request-hold.js';
  */
 export type ExchangeEnd = 'answered' | 'given up' | 'left';
 
-const NONE: readonly RequestHold[] = [];
+/** How long the end of an answer waits for a store to answer to the release. */
+const RELEASE_MS = 5_000;
+
+const NONE: readonly LockUse[] = [];
 
 /**
  * What an adapter extends. It calls {@link tell}, and {@link settle} when it is time to let out what it has held back.
@@ -23,12 +26,14 @@ const NONE: readonly RequestHold[] = [];
  * adapter keeps what the handler sends, at least what could be the end of it, until {@link letOut}.
  */
 export abstract class Exchange {
-  /** All that is held in it; made anew with each change, because as a rule there is one. */
-  #holds: readonly RequestHold[] = NONE;
+  /** All locks that are held in it; made anew with each change, because as a rule there is one. */
+  #uses: readonly LockUse[] = NONE;
   /** How many calls of {@link enter} have not been followed by {@link exit}. */
   #inside = 0;
   #over = false;
   #watching = false;
+  /** Settles when all stores have answered that were asked to release something, or do not answer. */
+  #releasing: Promise<void> | undefined;
 
   /** Whether a handler would have nobody to answer to: the answer was given, or the client has gone. */
   abstract isOver(): boolean;
@@ -55,19 +60,21 @@ export abstract class Exchange {
   protected abstract watch(): void;
 
   /** What is held of that lock already. */
-  find({ name, namespace, store }: LockIdentity): RequestHold | undefined {
-    return this.#holds.find(({ lock }) => lock.name === name && lock.namespace === namespace && lock.store === store);
+  find({ name, namespace, store }: FormLock): LockUse | undefined {
+    if (this.#uses === NONE) return undefined;
+    return this.#uses.find(({ lock }) => lock.name === name && lock.namespace === namespace && lock.store === store);
   }
 
-  /** Takes a new hold into account. */
-  add(hold: RequestHold): void {
-    this.#holds = this.#holds.length === 0 ? [hold] : [...this.#holds, hold];
+  /** Takes a new lock into account. */
+  add(use: LockUse): void {
+    this.#uses = this.#uses.length === 0 ? [use] : [...this.#uses, use];
   }
 
-  /** A hold was released. */
-  remove(hold: RequestHold): void {
-    this.#holds = this.#holds.length === 1 ? NONE : this.#holds.filter((other) => other !== hold);
-    if (this.#holds.length === 0 && this.#inside === 0) this.letOut(true);
+  /** A lock was released; `answer` is its store's. */
+  remove(use: LockUse, answer: boolean | Promise<boolean>): void {
+    this.#uses = this.#uses.length === 1 ? NONE : this.#uses.filter((other) => other !== use);
+    if (typeof answer !== 'boolean') this.#waitFor(answer);
+    else if (this.#uses.length === 0 && this.#inside === 0 && this.#releasing === undefined) this.letOut(true);
   }
 
   /** To be called before what is behind a lock is called. */
@@ -95,27 +102,59 @@ export abstract class Exchange {
   /** Releases what is over, then lets out what was held back. */
   settle(): void {
     if (!this.#over && this.isAnswered()) this.tell('answered');
-    if (this.#holds.length === 0) this.letOut(true);
-    else if (this.#over)
-      setImmediate(() => this.letOut(true)); // a promise that is about to settle may do so before
-    else {
-      this.letOut(false);
-      this.#watch();
-    }
+    const isHeld = this.#uses.length > 0;
+    if (isHeld && !this.#over) this.#watch();
+    if (this.#releasing !== undefined) return; // comes back here
+    if (isHeld && this.#over)
+      setImmediate(() => {
+        // A promise that was about to settle may have done so.
+        if (this.#releasing === undefined) this.letOut(true);
+      });
+    else this.letOut(!isHeld);
+  }
+
+  /** Settles when no store is still asked to release something; `undefined` when none is. */
+  protected get releasing(): Promise<void> | undefined {
+    return this.#releasing;
+  }
+
+  /** Whether a lock is held in it, or on its way, of which the store has to be asked, so that its release takes time. */
+  protected get asksStores(): boolean {
+    return this.#releasing !== undefined || this.#uses.some(({ lock }) => !lock.stored.isSync);
   }
 
   protected tell(end: ExchangeEnd): void {
     if (end !== 'left') this.#over = true;
-    for (const hold of this.#holds) {
-      if (end === 'left') hold.clientLeft();
-      else hold.answerIsOver();
+    for (const use of this.#uses) {
+      if (end === 'left') use.clientLeft();
+      else use.answerIsOver();
     }
   }
 
   #watch(): void {
-    for (const hold of this.#holds) hold.superviseClient();
+    for (const use of this.#uses) use.superviseClient();
     if (this.#watching) return;
     this.#watching = true;
     this.watch();
   }
+
+  #waitFor(answer: Promise<boolean>): void {
+    const all = Promise.all([this.#releasing, soon(answer)]).then(() => {
+      if (this.#releasing !== all) return;
+      this.#releasing = undefined;
+      if (this.#inside === 0) this.settle();
+    });
+    this.#releasing = all;
+  }
+}
+
+/** Settles with the store's answer, or when that takes too long. */
+function soon(answer: Promise<boolean>): Promise<void> {
+  return new Promise((resolve) => {
+    const late = setTimeout(resolve, RELEASE_MS).unref();
+    void answer.finally(() => {
+      clearTimeout(late);
+      resolve();
+    });
+  });
 }

@@ -1,22 +1,19 @@
 // The way of a request to its handler, past the lock. It knows no framework: an adapter gives it the request that the
 // user's callbacks see and the exchange, and does what it says.
 
+import { byOrder, takeAll } from '../../acquire-all.js';
 import { describe, SemlockError } from '../../errors.js';
+import type { Hold } from '../../hold.js';
+import { Holds } from '../../holds.js';
+import { KeyedLocks } from '../../keyed-locks.js';
 import { checkLockName } from '../../names.js';
 import { defaultNamespace } from '../../namespace.js';
+import type { LockMode } from '../../store.js';
+import { StoredLock } from '../../stored-lock.js';
 import type { Exchange } from './exchange.js';
-import {
-  KeyedLocks,
-  storeIdentity,
-  tryNow,
-  waitInTurn,
-  StoredLock,
-  type Hold,
-  type LockIdentity,
-  type LockMode,
-} from './locks.js';
-import { isMode, type GuardConfig } from './options.js';
-import { RequestHold } from './request-hold.js';
+import { LockUse, LockUses, type Use } from './lock-use.js';
+import { FormLock, tryNow, waitInTurn } from './locks.js';
+import { isMode, isThenable, type FormConfig } from './options.js';
 
 /** The lock is held elsewhere: the client has to be told. */
 export class Busy {
@@ -32,10 +29,7 @@ export class Busy {
  * What becomes of a request: it holds the lock, for a part of the work that has to be ended; or the option `skip` lets it
  * pass without one; or the lock is busy; or nobody is there any more who could be answered.
  */
-export type Admission = RequestHold | Busy | 'skipped' | 'left';
-
-/** A lock's name, or a function that makes it from the request. */
-export type NameOption<Request> = string | ((req: Request) => string | Promise<string>);
+export type Admission = Use | Busy | 'skipped' | 'left';
 
 /**
  * Admits a request. Where that needs no waiting, it tells at once. Throws, or rejects with, an `Error` that has a
@@ -43,86 +37,111 @@ export type NameOption<Request> = string | ((req: Request) => string | Promise<s
  */
 export type Guard<Request> = (req: Request, exchange: Exchange) => Admission | Promise<Admission>;
 
-/** Stands for the name of a lock when the option `skip` says that none is needed. */
+/** Stands for the lock when the option `skip` says that none is needed. */
 const SKIPPED = Symbol('skipped');
-type Target = string | typeof SKIPPED;
+/** The name of a lock, or a list of them. */
+type Names = string | readonly string[];
 
-/** Makes the guard of a middleware. `owner` opens the messages of errors, for example `fileLock()`. */
-export function makeGuard<Request>(
-  owner: string,
-  name: NameOption<Request>,
-  config: GuardConfig<Request>,
-): Guard<Request> {
-  const { store, waitMs } = config;
-  const namespace = config.namespace ?? defaultNamespace();
-  const targetOf = targetFinder(name, config.skip);
+/** Makes the guard of a form. `owner` opens the messages of errors, for example `fileLock()`. */
+export function makeGuard<Request>(owner: string, config: Omit<FormConfig<Request>, 'onBusy'>): Guard<Request> {
+  const { waitMs } = config;
+  const several = config.target.several;
+  const namesOf = namesFinder(config);
   const modeOf = modeFinder(owner, config.mode);
-  const lockNamed = lockFinder(owner, name, namespace, config);
+  const lockNamed = lockFinder(owner, config);
 
   return function admit(req, exchange) {
-    const target = attempt(owner, 500, targetOf, req);
-    return isThenable(target) ? admitLater(req, exchange, target) : admitTo(target, req, exchange);
+    const names = attempt(owner, 500, namesOf, req);
+    return isThenable(names) ? admitLater(req, exchange, names) : admitTo(names, req, exchange);
   };
 
-  async function admitLater(req: Request, exchange: Exchange, pending: PromiseLike<Target>): Promise<Admission> {
-    let target: Target;
+  async function admitLater(
+    req: Request,
+    exchange: Exchange,
+    pending: PromiseLike<Names | typeof SKIPPED>,
+  ): Promise<Admission> {
+    let names: Names | typeof SKIPPED;
     try {
-      target = await pending;
+      names = await pending;
     } catch (error) {
       throw asHttpError(owner, error, 500);
     }
-    return admitTo(target, req, exchange);
+    return admitTo(names, req, exchange);
   }
 
-  function admitTo(target: Target, req: Request, exchange: Exchange): Admission | Promise<Admission> {
-    if (target === SKIPPED) return 'skipped';
+  function admitTo(names: Names | typeof SKIPPED, req: Request, exchange: Exchange): Admission | Promise<Admission> {
+    if (names === SKIPPED) return 'skipped';
     // Read from the state of the answer, here and at every entry, because an event may have come before this.
     if (exchange.isOver()) return gone(exchange);
 
     const mode = attempt(owner, 500, modeOf, req);
-    const identity: LockIdentity = { store: storeIdentity(store), namespace, name: target };
-    const mine = exchange.find(identity);
-    if (mine !== undefined) {
-      if (mine.mode === 'shared' && mode === 'exclusive') throw asHttpError(owner, upgrade(owner, target), 500);
-      return mine.enter();
-    }
+    if (several) return admitToAll(checkNames(owner, names), mode, exchange);
+    const lock = attempt(owner, 500, lockNamed, names as string);
+    const mine = exchange.find(lock);
+    if (mine !== undefined) return checkUpgrade(owner, mine, mode).enter();
 
-    let lock: StoredLock;
     let held: Hold | null;
     try {
-      lock = lockNamed(target);
-      held = tryNow(lock, mode);
+      held = tryNow(lock.stored, mode);
     } catch (error) {
-      throw asHttpError(owner, error, isNameError(error) ? 500 : 503);
+      throw asHttpError(owner, error, 503);
     }
-    if (held !== null) return new RequestHold(exchange, identity, held, config).enter();
-    return waitMs === 0 && lock.isSync ? new Busy(target) : admitInTurn(exchange, identity, lock, mode);
+    if (held !== null) return new LockUse(exchange, lock, held, config);
+    return waitMs === 0 && lock.stored.isSync ? new Busy(lock.name) : admitInTurn(exchange, lock, mode);
   }
 
-  /** A handler that nobody waits for any more must not take the lock from those who are still there. */
-  async function admitInTurn(
-    exchange: Exchange,
-    identity: LockIdentity,
-    lock: StoredLock,
-    mode: LockMode,
-  ): Promise<Admission> {
+  async function admitInTurn(exchange: Exchange, lock: FormLock, mode: LockMode): Promise<Admission> {
+    const held = await whileThere(exchange, (signal) => waitInTurn(lock.stored, mode, waitMs, signal));
+    if (held === 'left') return gone(exchange);
+    return held === null ? new Busy(lock.name) : new LockUse(exchange, lock, held, config);
+  }
+
+  async function admitToAll(names: readonly string[], mode: LockMode, exchange: Exchange): Promise<Admission> {
+    const uses: LockUse[] = [];
+    const missing: { lock: StoredLock; mode: LockMode; form: FormLock }[] = [];
+    for (const name of new Set(names)) {
+      const form = attempt(owner, 500, lockNamed, name);
+      const mine = exchange.find(form);
+      if (mine === undefined) missing.push({ lock: form.stored, mode, form });
+      else uses.push(checkUpgrade(owner, mine, mode));
+    }
+    missing.sort(byOrder);
+    for (const use of uses) use.enter();
+    try {
+      const how = waitMs === 0 ? { ifAvailable: true } : { timeoutMs: waitMs };
+      const taken = await whileThere(exchange, (signal) => takeAll(missing, { ...how, signal }));
+      if (taken instanceof Holds) {
+        const fresh = taken.holds.map((hold, at) => new LockUse(exchange, missing[at]!.form, hold, config));
+        return new LockUses(exchange, [...uses, ...fresh]);
+      }
+      for (const use of uses) use.leave();
+      return taken === 'left' ? gone(exchange) : new Busy(taken.name);
+    } catch (error) {
+      for (const use of uses) use.leave();
+      throw error;
+    }
+  }
+
+  /**
+   * What `wait` gives, unless the client leaves meanwhile: a handler that nobody waits for any more must not take the lock
+   * from those who are still there.
+   */
+  async function whileThere<T>(exchange: Exchange, wait: (left: AbortSignal) => Promise<T>): Promise<T | 'left'> {
     const left = new AbortController();
     const stay = exchange.onLeave(() => left.abort());
-    let held: Hold | null;
+    let result: T;
     try {
-      held = await waitInTurn(lock, mode, waitMs, left.signal);
+      result = await wait(left.signal);
     } catch (error) {
-      if (left.signal.aborted || exchange.isOver()) return gone(exchange);
+      if (left.signal.aborted || exchange.isOver()) return 'left';
       throw asHttpError(owner, error, 503);
     } finally {
       stay();
     }
-    if (exchange.isOver()) {
-      if (held !== null) held.decline();
-      return gone(exchange);
-    }
-    if (held === null) return new Busy(identity.name);
-    return new RequestHold(exchange, identity, held, config).enter();
+    if (!exchange.isOver()) return result;
+    const { holds = [] } = (result ?? {}) as { holds?: readonly Hold[] };
+    for (const hold of holds) hold.decline();
+    return 'left';
   }
 }
 
@@ -134,33 +153,32 @@ function gone(exchange: Exchange): 'left' {
 
 function lockFinder<Request>(
   owner: string,
-  name: NameOption<Request>,
-  namespace: string,
-  { store, permits }: GuardConfig<Request>,
-): (name: string) => StoredLock {
+  { target, namespace = defaultNamespace(), store, permits }: Omit<FormConfig<Request>, 'onBusy'>,
+): (name: string) => FormLock {
   const options = { store, namespace, permits };
-  if (typeof name === 'string') {
-    const lock = new StoredLock(owner, name, options);
+  if (!target.several && typeof target.name === 'string') {
+    const lock = new FormLock(new StoredLock(owner, target.name, options));
     return () => lock;
   }
-  const locks = new KeyedLocks((text) => new StoredLock(owner, text, { ...options, keyed: true }));
+  const locks = new KeyedLocks((text) => new FormLock(new StoredLock(owner, text, { ...options, keyed: true })));
   return (text) => {
     checkLockName(owner, text);
     return locks.get(text);
   };
 }
 
-function targetFinder<Request>(name: NameOption<Request>, skip: GuardConfig<Request>['skip']) {
-  const nameOf = typeof name === 'function' ? name : () => name;
-  if (skip === undefined) return nameOf;
-  return (req: Request): Target | PromiseLike<Target> => {
-    const skipped = skip(req);
-    if (isThenable(skipped)) return skipped.then((result) => (result ? SKIPPED : nameOf(req)));
-    return skipped ? SKIPPED : nameOf(req);
+function namesFinder<Request>({ target, skip }: Omit<FormConfig<Request>, 'onBusy'>) {
+  const given = target.several ? target.names : target.name;
+  const namesOf = typeof given === 'function' ? given : () => given;
+  if (skip === undefined) return namesOf;
+  return (req: Request): Names | typeof SKIPPED | PromiseLike<Names | typeof SKIPPED> => {
+    const skipped: unknown = skip(req);
+    if (isThenable(skipped)) return skipped.then((result) => (result ? SKIPPED : namesOf(req)));
+    return skipped ? SKIPPED : namesOf(req);
   };
 }
 
-function modeFinder<Request>(owner: string, mode: GuardConfig<Request>['mode']): (req: Request) => LockMode {
+function modeFinder<Request>(owner: string, mode: FormConfig<Request>['mode']): (req: Request) => LockMode {
   if (typeof mode !== 'function') return () => mode;
   return (req) => {
     const result: unknown = mode(req);
@@ -170,24 +188,28 @@ function modeFinder<Request>(owner: string, mode: GuardConfig<Request>['mode']):
   };
 }
 
-function attempt<Request, T>(owner: string, status: number, call: (req: Request) => T, req: Request): T {
+function checkNames(owner: string, names: Names): readonly string[] {
+  if (typeof names === 'object' && names.length > 0) return names;
+  const message = `${owner}: the function "files" must give a list of paths, but it gave ${describe(names)}`;
+  throw asHttpError(owner, new SemlockError('ERR_SEMLOCK_OPTION', message), 500);
+}
+
+function attempt<A, T>(owner: string, status: number, call: (argument: A) => T, argument: A): T {
   try {
-    return call(req);
+    return call(argument);
   } catch (error) {
     throw asHttpError(owner, error, status);
   }
 }
 
 /** A request that reads and now wants to write would wait for itself, and two of them for each other. */
-function upgrade(owner: string, lockName: string): SemlockError {
+function checkUpgrade(owner: string, mine: LockUse, mode: LockMode): LockUse {
+  const { mode: mineMode, name } = mine.hold;
+  if (mineMode === 'exclusive' || mode === 'shared') return mine;
   const message =
-    `${owner}: this request holds the lock "${lockName}" shared, so it cannot have it exclusively: ` +
+    `${owner}: this request holds the lock "${name}" shared, so it cannot have it exclusively: ` +
     'take it exclusively from the start, or release it first';
-  return new SemlockError('ERR_SEMLOCK_UPGRADE', message, { lockName });
-}
-
-function isNameError(error: unknown): boolean {
-  return error instanceof SemlockError && error.code === 'ERR_SEMLOCK_NAME';
+  throw asHttpError(owner, new SemlockError('ERR_SEMLOCK_UPGRADE', message, { lockName: name }), 500);
 }
 
 /**
@@ -201,9 +223,4 @@ export function asHttpError(owner: string, thrown: unknown, status: number): Err
     Object.assign(error, { status, statusCode: status });
   }
   return error;
-}
-
-/** Whether a result is a promise, of whatever make. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 }

@@ -4,7 +4,6 @@
 
 import { clearInterval, now, setInterval } from '../../timers.js';
 import type { Exchange } from './exchange.js';
-import type { LockIdentity } from './locks.js';
 
 export interface Limits {
   /** How long a client may do nothing that it is waited for; 0: for ever. */
@@ -24,9 +23,9 @@ const supervised = new Set<ClientWatch>();
 let interval: NodeJS.Timeout | undefined;
 let lastLook = 0;
 
-/** Watches the client of `exchange` as long as the lock is held. */
-export function superviseClient(exchange: Exchange, lock: LockIdentity, limits: Limits): Supervision {
-  const watch = new ClientWatch(exchange, lock, limits);
+/** Watches the client of `exchange` as long as the lock of that name is held. */
+export function superviseClient(exchange: Exchange, name: string, limits: Limits): Supervision {
+  const watch = new ClientWatch(exchange, name, limits);
   supervised.add(watch);
   if (interval === undefined) {
     lastLook = now();
@@ -50,15 +49,15 @@ function lookAtAll(): void {
 
 class ClientWatch implements Supervision {
   readonly #exchange: Exchange;
-  readonly #lock: LockIdentity;
+  readonly #name: string;
   readonly #limits: Limits;
   readonly #beginning = now();
   readonly #answer = new Progress();
   readonly #body = new Progress();
 
-  constructor(exchange: Exchange, lock: LockIdentity, limits: Limits) {
+  constructor(exchange: Exchange, name: string, limits: Limits) {
     this.#exchange = exchange;
-    this.#lock = lock;
+    this.#name = name;
     this.#limits = limits;
   }
 
@@ -72,7 +71,7 @@ class ClientWatch implements Supervision {
     const sendsNothingMs = this.#body.idleMs(this.#exchange.sent(), passedMs);
     if (stallMs > 0 && (takesNothingMs >= stallMs || sendsNothingMs >= stallMs)) this.#disconnect();
     else if (maxHoldMs !== undefined && time - this.#beginning >= maxHoldMs) {
-      warnOfLongHold(this.#lock, this.#exchange, maxHoldMs);
+      warnOfLongHold(this.#name, this.#exchange, maxHoldMs);
       this.#disconnect();
     }
   }
@@ -99,7 +98,7 @@ class Progress {
   }
 }
 
-function warnOfLongHold({ name }: LockIdentity, exchange: Exchange, maxHoldMs: number): void {
+function warnOfLongHold(name: string, exchange: Exchange, maxHoldMs: number): void {
   process.emitWarning(
     `The client of ${exchange.title()} was disconnected, because its request has held the lock "${name}" for ` +
       `${maxHoldMs} ms. The lock is released when the handler ends. If it takes that long, raise the option maxHoldMs.`,

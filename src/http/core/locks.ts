@@ -1,15 +1,9 @@
-// All that the HTTP forms know of locks, in one place: how one is opened, tried, waited for and given back.
+// What tells the lock of a form from all others, and how it is asked for.
 
-import { defaultStore, storeOption } from '../../default-store.js';
-import type { Held, Hold } from '../../hold.js';
-import { KeyedLocks } from '../../keyed-locks.js';
-import { MAX_PERMITS } from '../../semaphore.js';
-import type { LockMode, LockStore } from '../../store.js';
-import { isTimeout, MAX_TIMER_MS, StoredLock, type TryOptions } from '../../stored-lock.js';
+import type { Hold } from '../../hold.js';
+import type { LockMode } from '../../store.js';
+import { isTimeout, type StoredLock, type TryOptions } from '../../stored-lock.js';
 import { processStore } from '../../stores/process/process-store.js';
-
-export { KeyedLocks, MAX_PERMITS, MAX_TIMER_MS, StoredLock, storeOption };
-export type { Held, Hold, LockMode, LockStore };
 
 /** What a lock is asked for in each mode. Exclusive is the default, and the store's quickest way. */
 const HOW: Record<LockMode, TryOptions | undefined> = { exclusive: undefined, shared: { mode: 'shared' } };
@@ -35,14 +29,25 @@ export async function waitInTurn(
   }
 }
 
-/** What tells one lock from all others, whichever copy of this package in the process took it. */
-export interface LockIdentity {
-  readonly store: unknown;
-  readonly namespace: string;
+/** A lock of a form, with what tells it from all others, whichever copy of this package in the process takes it. */
+export class FormLock {
+  readonly stored: StoredLock;
   readonly name: string;
-}
+  readonly namespace: string;
+  #store: unknown;
 
-/** The store as part of an identity: the one between processes is the same in all copies of this package. */
-export function storeIdentity(store: LockStore = defaultStore()): unknown {
-  return store === processStore ? 'processes' : store;
+  constructor(stored: StoredLock) {
+    this.stored = stored;
+    this.name = stored.name;
+    this.namespace = stored.namespace;
+  }
+
+  /** The store as part of an identity: the one between processes is the same in all copies of this package. */
+  get store(): unknown {
+    return (this.#store ??= this.stored.store === processStore ? 'processes' : this.stored.store);
+  }
+
+  close(): void {
+    this.stored.close();
+  }
 }

@@ -1,13 +1,35 @@
-// The options that are the same in every framework, read and checked once, when a middleware is made.
+// The options of the forms in all frameworks, read and checked once, when a form is made.
 
+import { storeOption } from '../../default-store.js';
 import { SemlockError } from '../../errors.js';
-import { callback, flag, integer, optionError, text, type OptionRule, type Parsed } from '../../options.js';
-import { MAX_PERMITS, MAX_TIMER_MS, storeOption, type LockMode, type LockStore } from './locks.js';
+import { FILE_NAMESPACE, fileLockName } from '../../file-name.js';
+import { checkLockName } from '../../names.js';
+import {
+  callback,
+  checkObject,
+  flag,
+  integer,
+  optionError,
+  optionParser,
+  text,
+  type OptionRule,
+  type Parsed,
+} from '../../options.js';
+import { MAX_PERMITS } from '../../semaphore.js';
+import type { LockMode, LockStore } from '../../store.js';
+import { MAX_TIMER_MS } from '../../stored-lock.js';
 
 /** How a lock is taken: alike for all requests, or as a function says of each. */
 export type ModeOption<Request> = LockMode | ((req: Request) => LockMode);
 
-/** The options of all forms; `Request` is what a framework gives to callbacks. */
+/** A lock's name, or a function that makes it from the request. */
+export type NameOption<Request> = string | ((req: Request) => string | Promise<string>);
+
+/** Paths of files, or a function that gives them for a request. */
+export type FilesOption<Request> =
+  readonly string[] | ((req: Request) => readonly string[] | Promise<readonly string[]>);
+
+/** The options of all forms but for what is locked; `Request` is what a framework gives to callbacks. */
 export interface GuardOptions<Request> {
   /** Keeps the locks of one app apart from those of others. Default: `SEMLOCK_NAMESPACE`, or the app's folder. */
   namespace?: string;
@@ -50,6 +72,35 @@ export interface GuardOptions<Request> {
   store?: LockStore;
 }
 
+/** What is locked: one of the three. */
+export interface TargetOptions<Request> {
+  /** The lock's name, or a function that makes it from the request. Default `default`. */
+  name?: NameOption<Request>;
+  /**
+   * A file in place of a name, or a function that gives its path for a request: the lock of that file, the same in all apps
+   * of this user. The file need not exist, but its folder must.
+   */
+  file?: NameOption<Request>;
+  /**
+   * Several files, as for a copy or a rename: the request has the locks of all of them or none, within one `waitMs`. All
+   * take them in one order, so that no two requests wait for each other.
+   */
+  files?: FilesOption<Request>;
+}
+
+/** What `onBusy` is told. */
+export interface BusyInfo {
+  /** The name of the lock that is held elsewhere; of a file, its real path. */
+  readonly name: string;
+}
+
+/** The options of a form whose `onBusy` is an `OnBusy`. */
+export interface FormOptions<Request, OnBusy = (context: Request, info: BusyInfo) => unknown>
+  extends GuardOptions<Request>, TargetOptions<Request> {
+  /** Answers instead, when the lock is held elsewhere. */
+  onBusy?: OnBusy;
+}
+
 const MODES: readonly unknown[] = ['exclusive', 'shared'] satisfies LockMode[];
 
 /** Whether a function for the option `mode` gave a mode. */
@@ -57,35 +108,155 @@ export function isMode(value: unknown): value is LockMode {
   return MODES.includes(value);
 }
 
-/** The rules of {@link GuardOptions}, for requests of one kind. */
-export function guardRules<Request>() {
-  const lockMode: OptionRule<ModeOption<Request>> = {
-    accepts: `'exclusive' or 'shared', or a function that gives one of them for a request`,
-    fallback: 'exclusive',
-    test: (value) => typeof value === 'function' || isMode(value),
-  };
-  return {
-    namespace: text(),
-    permits: integer(1, MAX_PERMITS, 1),
-    mode: lockMode,
-    waitMs: integer(0, MAX_TIMER_MS, 0),
-    status: integer(400, 599, 503),
-    retryAfterS: integer(0, MAX_TIMER_MS, 1),
-    message: text('busy'),
-    skip: callback<GuardOptions<Request>['skip']>('a function', undefined),
-    orphanAfterMs: integer(0, MAX_TIMER_MS),
-    endsWithClient: flag(false),
-    stallMs: integer(0, MAX_TIMER_MS, 30_000),
-    maxHoldMs: integer(1, MAX_TIMER_MS),
-    store: storeOption,
+const modeRule: OptionRule<ModeOption<never>> = {
+  accepts: `'exclusive' or 'shared', or a function that gives one of them for a request`,
+  fallback: 'exclusive',
+  test: (value) => typeof value === 'function' || isMode(value),
+};
+const nameRule: OptionRule<NameOption<never> | undefined> = {
+  accepts: 'a non-empty string, or a function that makes one from the request',
+  fallback: undefined,
+  test: (value) => typeof value === 'function' || (typeof value === 'string' && value !== ''),
+};
+const fileRule = { ...nameRule, accepts: 'a path, or a function that gives one for a request' };
+const filesRule: OptionRule<FilesOption<never> | undefined> = {
+  accepts: 'a list of paths, or a function that gives one for a request',
+  fallback: undefined,
+  test: (value) => typeof value === 'function' || (Array.isArray(value) && value.length > 0),
+};
+
+const rules = {
+  name: nameRule,
+  file: fileRule,
+  files: filesRule,
+  namespace: text(),
+  permits: integer(1, MAX_PERMITS, 1),
+  mode: modeRule,
+  waitMs: integer(0, MAX_TIMER_MS, 0),
+  status: integer(400, 599, 503),
+  retryAfterS: integer(0, MAX_TIMER_MS, 1),
+  message: text('busy'),
+  skip: callback<GuardOptions<never>['skip']>('a function', undefined),
+  onBusy: callback<unknown>('a function', undefined),
+  orphanAfterMs: integer(0, MAX_TIMER_MS),
+  endsWithClient: flag(false),
+  stallMs: integer(0, MAX_TIMER_MS, 30_000),
+  maxHoldMs: integer(1, MAX_TIMER_MS),
+  store: storeOption,
+};
+const readOptions = optionParser<FormOptions<never, unknown>>()(rules);
+
+/** The names of what a request locks, or what makes them from it. */
+export type Target<Request> =
+  | { readonly several: false; readonly name: NameOption<Request> }
+  | { readonly several: true; readonly names: FilesOption<Request> };
+
+/** Options that are read, complete. */
+export interface FormConfig<Request, OnBusy = FormOptions<Request>['onBusy']> extends Omit<
+  Parsed<typeof rules>,
+  'name' | 'file' | 'files' | 'mode' | 'skip' | 'onBusy'
+> {
+  readonly target: Target<Request>;
+  readonly mode: ModeOption<Request>;
+  readonly skip: GuardOptions<Request>['skip'];
+  readonly onBusy: OnBusy | undefined;
+}
+
+/**
+ * Reads the arguments of a form, `(name, options)` or `(options)`.
+ *
+ * @param defaults - stand for options that are not given.
+ * @throws `SemlockError` `ERR_SEMLOCK_OPTION` or `ERR_SEMLOCK_NAME`.
+ */
+export function readForm<Request, OnBusy = FormOptions<Request>['onBusy']>(
+  owner: string,
+  nameOrOptions: unknown,
+  options: unknown,
+  defaults: object = {},
+): FormConfig<Request, OnBusy> {
+  const given = withDefaults(asOptions(owner, nameOrOptions, options), defaults);
+  const { name, file, files, ...config } = readOptions(owner, given);
+  checkOneAnswer(owner, given);
+  checkAbilities(owner, config);
+  const target = targetOf(owner, { name, file, files }, config.namespace);
+  const namespace = name === undefined && (file ?? files) !== undefined ? FILE_NAMESPACE : config.namespace;
+  return { ...config, namespace, target } as unknown as FormConfig<Request, OnBusy>;
+}
+
+/** Of forms that have no default: a name, or options that say what is locked, have to be given. */
+export function checkNamed(owner: string, nameOrOptions: unknown): void {
+  if (typeof nameOrOptions === 'function') return;
+  const options = nameOrOptions as TargetOptions<never> | null;
+  if (typeof options !== 'object' || options === null) {
+    checkLockName(owner, nameOrOptions);
+    return;
+  }
+  if (TARGETS.some((key) => options[key] !== undefined)) return;
+  throw new SemlockError('ERR_SEMLOCK_OPTION', `${owner}: one of the options ${TARGETS.join(', ')} is needed`);
+}
+
+type Given = FormOptions<never, unknown> | undefined;
+
+function asOptions(owner: string, first: unknown, second: unknown): Given {
+  if (typeof first !== 'string' && typeof first !== 'function') {
+    if (first === undefined || second === undefined) return (first === undefined ? second : first) as Given;
+    throw new SemlockError('ERR_SEMLOCK_OPTION', `${owner}: the options were given twice`);
+  }
+  if (typeof first === 'string') checkLockName(owner, first);
+  const others: Given = second === undefined ? {} : checkObject(owner, second);
+  if (others.name !== undefined) {
+    throw new SemlockError('ERR_SEMLOCK_OPTION', `${owner}: the name was given twice, also as the option "name"`);
+  }
+  return { ...others, name: first as NameOption<never> };
+}
+
+const TARGETS = ['name', 'file', 'files'] as const;
+
+function withDefaults(given: Given | null, defaults: object): Given {
+  if (Object.keys(defaults).length === 0 || typeof given !== 'object' || given === null)
+    return given === undefined ? defaults : (given as Given);
+  const own = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const others = { ...defaults };
+  if (TARGETS.some((key) => key in own)) for (const key of TARGETS) delete (others as Given)?.[key];
+  return { ...others, ...own };
+}
+
+function targetOf(
+  owner: string,
+  { name, file, files }: TargetOptions<never>,
+  namespace: string | undefined,
+): Target<never> {
+  if ((file ?? files) === undefined) return { several: false, name: name ?? 'default' };
+  const key = file === undefined ? 'files' : 'file';
+  const others = { name, namespace, ...(file !== undefined && { files }) };
+  for (const [other, value] of Object.entries(others)) {
+    if (value !== undefined) throw optionError(owner, other, value, `absent beside "${key}", which stands for it`);
+  }
+  const nameOf = (path: string) => fileLockName(owner, path);
+  const namesOf = (paths: readonly string[]) => paths.map(nameOf);
+  if (file !== undefined)
+    return { several: false, name: typeof file === 'function' ? after(file, nameOf) : nameOf(file) };
+  return { several: true, names: typeof files === 'function' ? after(files, namesOf) : namesOf(files!) };
+}
+
+/** `first`, and then `second` with what that gave, which may be a promise. */
+function after<Request, A, B>(first: (req: Request) => A | Promise<A>, second: (value: A) => B) {
+  return (req: Request): B | Promise<B> => {
+    const value = first(req);
+    return isThenable(value) ? value.then(second) : second(value);
   };
 }
 
-/** Options that are read, complete. */
-export type GuardConfig<Request> = Parsed<ReturnType<typeof guardRules<Request>>>;
+/** Whether what a callback gave is a promise, of whatever make. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
+}
 
 /** What the store cannot do, or several permits contradict, is said now and not to the first client. */
-export function checkAbilities<Request>(owner: string, { store, permits, mode, waitMs }: GuardConfig<Request>): void {
+function checkAbilities(
+  owner: string,
+  { store, permits, mode, waitMs }: Pick<Parsed<typeof rules>, 'store' | 'permits' | 'mode' | 'waitMs'>,
+): void {
   if (waitMs > 0 && store?.can.wait === false) {
     throw optionError(owner, 'waitMs', waitMs, '0 or absent with a store that cannot wait');
   }
@@ -98,10 +269,7 @@ export function checkAbilities<Request>(owner: string, { store, permits, mode, w
 }
 
 /** An `onBusy` answers alone: nothing would come of the options of the built-in answer beside it. */
-export function checkOneAnswer(
-  owner: string,
-  options: (Pick<GuardOptions<never>, 'status' | 'retryAfterS' | 'message'> & { onBusy?: unknown }) | undefined,
-): void {
+function checkOneAnswer(owner: string, options: Given): void {
   if (options?.onBusy === undefined) return;
   for (const key of ['status', 'retryAfterS', 'message'] as const) {
     if (options[key] === undefined) continue;

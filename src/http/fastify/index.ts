@@ -2,32 +2,38 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify';
 
-import { readArguments } from '../core/arguments.js';
+import type { Held } from '../../hold.js';
 import { busyAnswers } from '../core/busy-answer.js';
-import { formParser, type FormOptions } from '../core/form-options.js';
-import { Busy, isThenable, makeGuard, type Admission, type NameOption } from '../core/guard.js';
-import type { Held } from '../core/locks.js';
+import { Busy, makeGuard, type Admission } from '../core/guard.js';
+import {
+  isThenable,
+  readForm,
+  type BusyInfo as AnyBusyInfo,
+  type FormOptions,
+  type NameOption,
+  type TargetOptions,
+} from '../core/options.js';
 import { exchangeOf } from '../node/exchange.js';
 
 const OWNER = 'app.fileLock()';
 
 /** What {@link FastifyLockOptions.onBusy} is told. */
-export interface BusyInfo {
-  /** The name of the lock that is held elsewhere. */
-  readonly name: string;
+export interface BusyInfo extends AnyBusyInfo {
   readonly reply: FastifyReply;
 }
 
-/** Options of `app.fileLock()`; callbacks are given the request. */
-export interface FastifyLockOptions extends Omit<FormOptions<FastifyRequest>, 'onBusy'> {
-  /** Answers instead, with `info.reply`, when the lock is held elsewhere. */
-  onBusy?: (request: FastifyRequest, info: BusyInfo) => unknown;
-}
+type OnBusy = (request: FastifyRequest, info: BusyInfo) => unknown;
+
+/** Options of `app.fileLock()`; callbacks are given the request, and `onBusy` answers with `info.reply`. */
+export type FastifyLockOptions = FormOptions<FastifyRequest, OnBusy>;
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** A `preHandler` hook that holds a lock until the answer is given: see `semlock/fastify`. */
-    fileLock(name?: NameOption<FastifyRequest>, options?: Omit<FastifyLockOptions, 'name'>): preHandlerHookHandler;
+    fileLock(
+      name?: NameOption<FastifyRequest>,
+      options?: Omit<FastifyLockOptions, keyof TargetOptions<never>>,
+    ): preHandlerHookHandler;
     fileLock(options: FastifyLockOptions): preHandlerHookHandler;
   }
   interface FastifyRequest {
@@ -40,20 +46,16 @@ declare module 'fastify' {
   }
 }
 
-const parse = formParser<FastifyRequest, unknown>();
-
 /** Makes the hook. The plugin's own options stand for those that are not given. */
 function lockHook(
   defaults: FastifyLockOptions,
   nameOrOptions?: NameOption<FastifyRequest> | FastifyLockOptions,
   options?: FastifyLockOptions,
 ): preHandlerHookHandler {
-  const parseWithDefaults: typeof parse = (owner, given) => parse(owner, { ...defaults, ...given } as typeof given);
-  const given = nameOrOptions as NameOption<FastifyRequest> | FormOptions<FastifyRequest> | undefined;
-  const { name, ...config } = readArguments(OWNER, parseWithDefaults, given, options as FormOptions<FastifyRequest>);
-  const admit = makeGuard<FastifyRequest>(OWNER, name, config);
+  const config = readForm<FastifyRequest, OnBusy>(OWNER, nameOrOptions, options, defaults);
+  const admit = makeGuard(OWNER, config);
   const answerTo = busyAnswers(config);
-  const onBusy = config.onBusy as FastifyLockOptions['onBusy'];
+  const { onBusy } = config;
 
   return function holdLock(request, reply, done) {
     let admission: Admission | Promise<Admission>;
@@ -81,7 +83,7 @@ function lockHook(
     } else if (admission instanceof Busy) {
       refuse(request, reply, done, admission.name);
     } else {
-      request.lock = admission;
+      request.lock = admission.hold;
       admission.exchange.enter();
       try {
         done(); // the handler, or the next hook; what it throws or rejects with is Fastify's, whose error handler answers

@@ -3,8 +3,8 @@
 
 /** What becomes of a body. Exactly one of the two is called, once. */
 export interface BodyEnd {
-  /** All of it was made; called before its end can be read. */
-  made(): void;
+  /** All of it was made; called before its end can be read, which waits for the promise. */
+  made(): void | Promise<void>;
   /** It will not be read to its end: whoever read it has cancelled, or its maker has failed. */
   broken(): void;
 }
@@ -21,10 +21,10 @@ export interface GuardedBody {
 export function guardBody(body: ReadableStream<Uint8Array>, length: number, end: BodyEnd): GuardedBody {
   const reader = body.getReader();
   let [given, pieces, waiting, over] = [0, 0, false, false];
-  const finish = (how: 'made' | 'broken'): void => {
-    if (over) return;
+  const finish = (how: 'made' | 'broken'): void | Promise<void> => {
+    if (over) return undefined;
     over = true;
-    end[how]();
+    return end[how]();
   };
   let controller!: ReadableStreamDefaultController<Uint8Array>;
   const stream = new ReadableStream<Uint8Array>(
@@ -35,7 +35,7 @@ export function guardBody(body: ReadableStream<Uint8Array>, length: number, end:
         try {
           const { done, value } = await reader.read();
           given += value?.byteLength ?? 0;
-          if (done || given >= length) finish('made');
+          if (done || given >= length) await finish('made');
           if (done) {
             controller.close();
           } else {
@@ -44,12 +44,12 @@ export function guardBody(body: ReadableStream<Uint8Array>, length: number, end:
             controller.enqueue(value);
           }
         } catch (error) {
-          finish('broken');
+          void finish('broken');
           controller.error(error);
         }
       },
       async cancel(reason) {
-        finish('broken');
+        void finish('broken');
         await reader.cancel(reason);
       },
     },
@@ -59,7 +59,7 @@ export function guardBody(body: ReadableStream<Uint8Array>, length: number, end:
     stream,
     taken: () => (waiting && !over ? pieces : undefined),
     fail(error) {
-      finish('broken');
+      void finish('broken');
       controller.error(error);
       void reader.cancel(error).catch(() => undefined);
     },

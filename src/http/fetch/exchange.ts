@@ -57,24 +57,24 @@ export class FetchExchange extends Exchange {
   }
 
   /** The handler has returned its answer; gives what to send in its place. */
-  answer(response: Response): Response {
+  async answer(response: Response): Promise<Response> {
     if (response.body === null || this.#request.method === 'HEAD') {
-      this.#end('answered');
+      await this.#end('answered');
       return response;
     }
     // Not read by anybody, and then nobody cancels it either.
-    if (this.#request.signal.aborted) this.#end('given up');
+    if (this.#request.signal.aborted) void this.#end('given up');
     const length = Number(response.headers.get('content-length') ?? Infinity);
     this.#body = guardBody(response.body, length, {
       made: () => this.#end('answered'),
-      broken: () => this.#end('given up'),
+      broken: () => void this.#end('given up'),
     });
     return new Response(this.#body.stream, response);
   }
 
   /** There will be no answer of the handler. */
   failed(): void {
-    this.#end('given up');
+    void this.#end('given up');
   }
 
   protected isAnswered(): boolean {
@@ -92,8 +92,10 @@ export class FetchExchange extends Exchange {
     else signal.addEventListener('abort', left, { once: true });
   }
 
-  #end(how: 'answered' | 'given up'): void {
+  /** Settles when the locks are free. */
+  #end(how: 'answered' | 'given up'): Promise<void> | undefined {
     this.#answered = true;
     this.tell(how);
+    return this.releasing;
   }
 }

@@ -2,26 +2,36 @@
 // Remix and the like do.
 
 import { describe } from '../../errors.js';
-import { checkLockName } from '../../names.js';
 import { busyAnswers } from '../core/busy-answer.js';
-import { formParser, type FormOptions } from '../core/form-options.js';
-import { Busy, makeGuard, type NameOption } from '../core/guard.js';
+import { Busy, makeGuard } from '../core/guard.js';
+import {
+  checkNamed,
+  readForm,
+  type BusyInfo,
+  type FormOptions,
+  type NameOption,
+  type TargetOptions,
+} from '../core/options.js';
 import { exchangeOf } from './exchange.js';
 
-export type { BusyInfo } from '../core/form-options.js';
+export type { BusyInfo } from '../core/options.js';
 
 const OWNER = 'locked()';
 
-/** Options of {@link locked}; callbacks are given the request. */
-export type FetchLockOptions = Omit<FormOptions<Request, Response | Promise<Response>>, 'name'>;
+/** Options of {@link locked}, with what is locked; callbacks are given the request. */
+export type FetchFileLockOptions<Req = Request> = FormOptions<Req, OnBusy<Req>>;
+/** Options of {@link locked} beside what is locked. */
+export type FetchLockOptions<Req = Request> = Omit<FetchFileLockOptions<Req>, keyof TargetOptions<never>>;
 
-const parse = formParser<Request, Response | Promise<Response>>();
+type OnBusy<Req> = (request: Req, info: BusyInfo) => Response | Promise<Response>;
 
 /**
  * Wraps a handler so that it holds a lock from its call until its promise has settled and the body of its answer was
  * made to the end, or cancelled. A request that finds the lock held elsewhere is answered 503 `busy`, after `waitMs`; one
  * whose lock cannot be had rejects. The lock is free before the last piece of the answer can be read.
  *
+ * @param name - the lock's name, or a function that makes it from the request; or the options, with a `file`, `files` or
+ * `name`.
  * @throws `SemlockError` `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`; `TypeError` without a handler.
  *
  * @example
@@ -35,17 +45,26 @@ const parse = formParser<Request, Response | Promise<Response>>();
 export function locked<Req extends Request, Rest extends unknown[]>(
   name: NameOption<Req>,
   handler: (request: Req, ...rest: Rest) => Response | Promise<Response>,
-  options?: FetchLockOptions,
-): (request: Req, ...rest: Rest) => Promise<Response> {
-  if (typeof name !== 'function') checkLockName(OWNER, name);
+  options?: FetchLockOptions<Req>,
+): (request: Req, ...rest: Rest) => Promise<Response>;
+export function locked<Req extends Request, Rest extends unknown[]>(
+  options: FetchFileLockOptions<Req>,
+  handler: (request: Req, ...rest: Rest) => Response | Promise<Response>,
+): (request: Req, ...rest: Rest) => Promise<Response>;
+export function locked<Rest extends unknown[]>(
+  nameOrOptions: unknown,
+  handler: (request: Request, ...rest: Rest) => Response | Promise<Response>,
+  options?: unknown,
+): (request: Request, ...rest: Rest) => Promise<Response> {
+  checkNamed(OWNER, nameOrOptions);
   if (typeof handler !== 'function') {
     throw new TypeError(`${OWNER}: the handler must be a function, but ${describe(handler)} was given`);
   }
-  const config = parse(OWNER, options);
-  const admit = makeGuard<Request>(OWNER, name as NameOption<Request>, config);
+  const config = readForm<Request, OnBusy<Request>>(OWNER, nameOrOptions, options);
+  const admit = makeGuard(OWNER, config);
   const answerTo = busyAnswers(config);
 
-  return async function lockedHandler(request: Req, ...rest: Rest): Promise<Response> {
+  return async function lockedHandler(request: Request, ...rest: Rest): Promise<Response> {
     const exchange = exchangeOf(request);
     const admission = await admit(request, exchange);
     if (admission === 'skipped') return handler(request, ...rest);
@@ -60,7 +79,7 @@ export function locked<Req extends Request, Rest extends unknown[]>(
     admission.untilAnswered();
     exchange.exit();
     try {
-      return exchange.answer(await admission.during(call(handler, request, rest)));
+      return await exchange.answer(await admission.during(call(handler, request, rest)));
     } catch (error) {
       exchange.failed();
       throw error;
@@ -68,9 +87,9 @@ export function locked<Req extends Request, Rest extends unknown[]>(
   };
 }
 
-async function call<Req, Rest extends unknown[]>(
-  handler: (request: Req, ...rest: Rest) => Response | Promise<Response>,
-  request: Req,
+async function call<Rest extends unknown[]>(
+  handler: (request: Request, ...rest: Rest) => Response | Promise<Response>,
+  request: Request,
   rest: Rest,
 ): Promise<Response> {
   return handler(request, ...rest);

@@ -1,14 +1,13 @@
 // semlock/hono: a middleware for Hono. A streamed body still runs when `next()` has settled, so the lock is held until it is
 // through.
 
-import { readArguments } from '../core/arguments.js';
+import type { Held } from '../../hold.js';
 import { busyAnswers } from '../core/busy-answer.js';
-import { formParser, type FormOptions } from '../core/form-options.js';
-import { Busy, makeGuard, type NameOption } from '../core/guard.js';
-import type { Held } from '../core/locks.js';
+import { Busy, makeGuard } from '../core/guard.js';
+import { readForm, type BusyInfo, type FormOptions, type NameOption, type TargetOptions } from '../core/options.js';
 import { exchangeOf } from '../fetch/exchange.js';
 
-export type { BusyInfo } from '../core/form-options.js';
+export type { BusyInfo } from '../core/options.js';
 
 const OWNER = 'fileLock()';
 
@@ -21,9 +20,9 @@ export interface HonoContext {
 }
 
 /** Options of {@link fileLock}; callbacks are given the context. */
-export type HonoLockOptions<Context extends HonoContext> = FormOptions<Context, Response | Promise<Response>>;
+export type HonoLockOptions<Context extends HonoContext> = FormOptions<Context, OnBusy<Context>>;
 
-const parse = formParser<HonoContext, Response | Promise<Response>>();
+type OnBusy<Context> = (c: Context, info: BusyInfo) => Response | Promise<Response>;
 
 /**
  * A middleware that holds a lock from here until the answer was made to the end. One that finds it held elsewhere answers
@@ -42,11 +41,11 @@ const parse = formParser<HonoContext, Response | Promise<Response>>();
  */
 export function fileLock<Context extends HonoContext = HonoContext>(
   nameOrOptions?: NameOption<Context> | HonoLockOptions<Context>,
-  options?: Omit<HonoLockOptions<Context>, 'name'>,
+  options?: Omit<HonoLockOptions<Context>, keyof TargetOptions<never>>,
 ): (c: Context, next: () => Promise<void>) => Promise<Response | undefined>;
-export function fileLock(nameOrOptions?: NameOption<HonoContext> | HonoLockOptions<HonoContext>, options?: object) {
-  const { name, ...config } = readArguments(OWNER, parse, nameOrOptions, options);
-  const admit = makeGuard<HonoContext>(OWNER, name, config);
+export function fileLock(nameOrOptions?: unknown, options?: unknown) {
+  const config = readForm<HonoContext, OnBusy<HonoContext>>(OWNER, nameOrOptions, options);
+  const admit = makeGuard(OWNER, config);
   const answerTo = busyAnswers(config);
 
   return async function fileLockMiddleware(c: HonoContext, next: () => Promise<void>): Promise<Response | undefined> {
@@ -63,7 +62,7 @@ export function fileLock(nameOrOptions?: NameOption<HonoContext> | HonoLockOptio
       const { status, headers, body } = answerTo(request.headers.get('accept') ?? undefined);
       return new Response(request.method === 'HEAD' ? null : body, { status, headers });
     }
-    c.set('lock', admission);
+    c.set('lock', admission.hold);
     admission.enter(); // once for the work, and once for the answer, whose body may be made later
     exchange.enter();
     admission.untilAnswered();
@@ -74,7 +73,7 @@ export function fileLock(nameOrOptions?: NameOption<HonoContext> | HonoLockOptio
       exchange.failed();
       throw error;
     }
-    const answer = exchange.answer(c.res);
+    const answer = await exchange.answer(c.res);
     if (answer !== c.res) {
       c.res = undefined as unknown as Response; // else Hono would merge the two
       c.res = answer;

@@ -2,14 +2,13 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { readArguments } from '../core/arguments.js';
+import type { Held } from '../../hold.js';
 import { busyAnswers } from '../core/busy-answer.js';
-import { formParser, type FormOptions } from '../core/form-options.js';
-import { Busy, makeGuard, type NameOption } from '../core/guard.js';
-import type { Held } from '../core/locks.js';
+import { Busy, makeGuard } from '../core/guard.js';
+import { readForm, type FormOptions, type NameOption, type TargetOptions } from '../core/options.js';
 import { exchangeOf } from '../node/exchange.js';
 
-export type { BusyInfo } from '../core/form-options.js';
+export type { BusyInfo } from '../core/options.js';
 
 const OWNER = 'fileLock()';
 
@@ -20,14 +19,12 @@ export interface KoaContext {
   status: number;
   body: unknown;
   set(headers: Record<string, string>): void;
-  /** What this request holds: of several locks, the one taken last. */
+  /** What this request holds: of several locks, the one taken last; by the option `files`, all of them as one. */
   lock?: Held;
 }
 
 /** Options of {@link fileLock}; callbacks are given the context. */
 export type KoaLockOptions<Context extends KoaContext> = FormOptions<Context>;
-
-const parse = formParser<KoaContext, unknown>();
 
 /**
  * A middleware that holds a lock from here until the answer is given. One that finds it held elsewhere answers 503
@@ -46,11 +43,11 @@ const parse = formParser<KoaContext, unknown>();
  */
 export function fileLock<Context extends KoaContext = KoaContext>(
   nameOrOptions?: NameOption<Context> | KoaLockOptions<Context>,
-  options?: Omit<KoaLockOptions<Context>, 'name'>,
+  options?: Omit<KoaLockOptions<Context>, keyof TargetOptions<never>>,
 ): (ctx: Context, next: () => Promise<unknown>) => Promise<void>;
-export function fileLock(nameOrOptions?: NameOption<KoaContext> | KoaLockOptions<KoaContext>, options?: object) {
-  const { name, ...config } = readArguments(OWNER, parse, nameOrOptions, options);
-  const admit = makeGuard<KoaContext>(OWNER, name, config);
+export function fileLock(nameOrOptions?: unknown, options?: unknown) {
+  const config = readForm<KoaContext>(OWNER, nameOrOptions, options);
+  const admit = makeGuard(OWNER, config);
   const answerTo = busyAnswers(config);
   const onBusy = config.onBusy ?? answerBusy;
 
@@ -66,7 +63,7 @@ export function fileLock(nameOrOptions?: NameOption<KoaContext> | KoaLockOptions
       await onBusy(ctx, { name: admission.name });
       return;
     }
-    ctx.lock = admission;
+    ctx.lock = admission.hold;
     admission.enter(); // once for the work, and once for the answer that follows it
     exchange.enter();
     let work: Promise<unknown>;

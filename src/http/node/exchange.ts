@@ -4,8 +4,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 import { Exchange } from '../core/exchange.js';
-import type { OrphanedMessage as AnyOrphanedMessage } from '../core/orphan.js';
-import { afterCall, onEndWithoutClient } from './response-calls.js';
+import type { OrphanedMessage as AnyOrphanedMessage } from '../core/lock-use.js';
+import { CallGate, onEndWithoutClient } from './response-calls.js';
 import { shared } from './shared.js';
 import { SocketGate, type Gated } from './socket-gate.js';
 
@@ -36,7 +36,8 @@ class NodeExchange extends Exchange implements Gated {
   #answerLength: number | undefined;
   /** How many bytes of the body the handler has given; counted with HTTP/2 alone. */
   #given = 0;
-  #endIsNoticed = false;
+  /** Where there is no gate. */
+  #calls: CallGate | undefined;
   #closed = false;
   #stopWatching: (() => void) | undefined;
 
@@ -112,7 +113,7 @@ class NodeExchange extends Exchange implements Gated {
 
   protected isAnswered(): boolean {
     const res = this.response;
-    return res.writableEnded || (res.headersSent && this.#bodyIsGiven());
+    return res.writableEnded || this.#calls?.holds === true || (res.headersSent && this.#bodyIsGiven());
   }
 
   protected holdBack(): void {
@@ -123,6 +124,7 @@ class NodeExchange extends Exchange implements Gated {
 
   protected letOut(done: boolean): void {
     this.#gate?.letOut();
+    this.#calls?.letOut();
     if (!done) return;
     this.#gate?.forget(this);
     this.#stopWatching?.();
@@ -160,31 +162,37 @@ class NodeExchange extends Exchange implements Gated {
    * its turn on the connection, and a lock is not held for that; and for what only looks like a response.
    */
   #noticeEnd(): void {
-    if (this.#endIsNoticed) return;
-    this.#endIsNoticed = true;
+    if (this.#calls !== undefined) return;
     shared.exchanges.set(this.#req, this);
-    const settle = () => this.settle();
-    afterCall(this.response, 'end', settle);
-    if (!isHttp2(this.#req)) return;
-    afterCall(this.response, 'writeHead', settle);
-    afterCall(this.response, 'flushHeaders', settle);
-    afterCall(this.response, 'write', settle, (chunk) => (this.#given += Buffer.byteLength(chunk as string | Buffer)));
+    const [req, res] = [this.#req, this.response];
+    const isWhole = (name: string, argument: unknown): boolean => {
+      if (name === 'write') this.#given += Buffer.byteLength(argument as string | Buffer);
+      if (!this.asksStores) return false;
+      if (name === 'end') return true;
+      if (name === 'write') return this.#bodyIsGiven();
+      return bodyLength(req, name === 'writeHead' ? (argument as number) : res.statusCode, undefined) === 0;
+    };
+    this.#calls = new CallGate(res, isWhole, () => this.settle());
+    this.#calls.watch('end');
+    if (!isHttp2(req)) return;
+    this.#calls.watch('writeHead');
+    this.#calls.watch('flushHeaders');
+    this.#calls.watch('write');
   }
 
   /** An answer of known length is over with its last byte, also when res.end() was not called yet. */
   #bodyIsGiven(): boolean {
     const [gate, req, res] = [this.#gate, this.#req, this.response as ServerResponse & { _header?: string | null }];
-    if (isHttp2(req))
-      return this.#given >= (this.#answerLength ??= bodyLength(req, res, res.getHeader('content-length')));
+    if (isHttp2(req)) return this.#given >= bodyLength(req, res.statusCode, res.getHeader('content-length'));
     if (gate === undefined || typeof res._header !== 'string') return false;
     this.#answerLength ??=
-      res._header.length + bodyLength(req, res, /^content-length: *(\d+)/im.exec(res._header)?.[1]);
+      res._header.length + bodyLength(req, res.statusCode, /^content-length: *(\d+)/im.exec(res._header)?.[1]);
     return gate.bytesWritten - this.#sentBefore >= this.#answerLength;
   }
 }
 
-function bodyLength({ method }: IncomingMessage, { statusCode }: ServerResponse, header: unknown): number {
-  if (method === 'HEAD' || statusCode === 204 || statusCode === 304) return 0;
+function bodyLength({ method }: IncomingMessage, status: number, header: unknown): number {
+  if (method === 'HEAD' || status === 204 || status === 304) return 0;
   return header === undefined ? Infinity : Number(header);
 }
 

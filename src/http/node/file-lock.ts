@@ -2,20 +2,18 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { SemlockError } from '../../errors.js';
-import { checkLockName } from '../../names.js';
-import { isThenable } from '../core/guard.js';
-import type { RequestHold } from '../core/request-hold.js';
-import {
-  parseFileLockOptions,
-  type AnyFileLockOptions,
-  type AnyLockName,
-  type FileLockConfig,
-  type FileLockOptions,
-  type LockName,
-} from './options.js';
+import type { Use } from '../core/lock-use.js';
+import { isThenable } from '../core/options.js';
 import { makePass } from './pass.js';
-import type { DefaultRequest, DefaultResponse, Middleware, Next } from './types.js';
+import type {
+  DefaultRequest,
+  DefaultResponse,
+  FileLockOptions,
+  HttpLockOptions,
+  LockName,
+  Middleware,
+  Next,
+} from './types.js';
 
 const OWNER = 'fileLock()';
 
@@ -45,26 +43,22 @@ const OWNER = 'fileLock()';
  *
  * @example
  * ```ts
- * import { resolve } from 'node:path';
- *
  * app.use(fileLock());
  * app.use('/reports', fileLock('reports'));
- * app.put('/files/:name', fileLock({ name: (req) => resolve('data', req.params.name), waitMs: 2_000 }), handler);
- * app.get('/files/:name', fileLock({ name: (req) => resolve('data', req.params.name), mode: 'shared' }), handler);
+ * app.put('/files/:name', fileLock({ file: (req) => `data/${req.params.name}`, waitMs: 2_000 }), handler);
+ * app.get('/files/:name', fileLock({ file: (req) => `data/${req.params.name}`, mode: 'shared' }), handler);
+ * app.post('/copy/:from/:to', fileLock({ files: ({ params }) => [`data/${params.from}`, `data/${params.to}`] }), handler);
  * ```
  */
 export function fileLock<Req extends IncomingMessage = DefaultRequest, Res extends ServerResponse = DefaultResponse>(
   name?: LockName<Req>,
-  options?: Omit<FileLockOptions<Req, Res>, 'name'>,
+  options?: HttpLockOptions<Req, Res>,
 ): Middleware;
 export function fileLock<Req extends IncomingMessage = DefaultRequest, Res extends ServerResponse = DefaultResponse>(
   options: FileLockOptions<Req, Res>,
 ): Middleware;
-export function fileLock(nameOrOptions?: AnyLockName | AnyFileLockOptions, options?: AnyFileLockOptions): Middleware {
-  const { name, ...config } = isName(nameOrOptions)
-    ? withName(nameOrOptions, options)
-    : parseFileLockOptions(OWNER, onlyOne(nameOrOptions, options));
-  const pass = makePass(OWNER, name, config, goOn);
+export function fileLock(nameOrOptions?: unknown, options?: unknown): Middleware {
+  const pass = makePass(OWNER, nameOrOptions, options, goOn);
 
   return function fileLockMiddleware(req, res, next) {
     return pass(req, res, next) as ReturnType<Middleware>;
@@ -75,42 +69,24 @@ export function fileLock(nameOrOptions?: AnyLockName | AnyFileLockOptions, optio
  * Everything after the middleware happens inside `next`. In Express and Connect it neither throws nor returns anything:
  * the error handler answers, and the response's end releases. In plain node:http it is the handler itself.
  */
-function goOn(_req: IncomingMessage, _res: ServerResponse, next: Next, hold: RequestHold | undefined): unknown {
-  if (hold === undefined) return next();
+function goOn(_req: IncomingMessage, _res: ServerResponse, next: Next, use: Use | undefined): unknown {
+  if (use === undefined) return next();
   let result: unknown;
   try {
     result = next();
   } catch (error) {
-    hold.leave();
+    use.leave();
     throw error;
   }
-  hold.untilAnswered();
-  return isThenable(result) ? releaseOnRejection(result, hold) : result;
+  use.untilAnswered();
+  return isThenable(result) ? releaseOnRejection(result, use) : result;
 }
 
-async function releaseOnRejection(result: PromiseLike<unknown>, hold: RequestHold): Promise<unknown> {
+async function releaseOnRejection(result: PromiseLike<unknown>, use: Use): Promise<unknown> {
   try {
     return await result;
   } catch (error) {
-    hold.leaveUnanswered();
+    use.leaveUnanswered();
     throw error;
   }
-}
-
-function isName(value: unknown): value is AnyLockName {
-  return typeof value === 'string' || typeof value === 'function';
-}
-
-function withName(name: AnyLockName, options: AnyFileLockOptions | undefined): FileLockConfig {
-  if (typeof name === 'string') checkLockName(OWNER, name);
-  const config = parseFileLockOptions(OWNER, options);
-  if (options?.name !== undefined) {
-    throw new SemlockError('ERR_SEMLOCK_OPTION', `${OWNER}: the name was given twice, also as the option "name"`);
-  }
-  return { ...config, name };
-}
-
-function onlyOne<T>(first: T | undefined, second: T | undefined): T | undefined {
-  if (first === undefined || second === undefined) return first === undefined ? second : first;
-  throw new SemlockError('ERR_SEMLOCK_OPTION', `${OWNER}: the options were given twice`);
 }

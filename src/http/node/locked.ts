@@ -3,18 +3,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { describe } from '../../errors.js';
-import { checkLockName } from '../../names.js';
-import { isThenable } from '../core/guard.js';
-import type { RequestHold } from '../core/request-hold.js';
-import {
-  parseHttpLockOptions,
-  type AnyHttpLockOptions,
-  type AnyLockName,
-  type HttpLockOptions,
-  type LockName,
-} from './options.js';
+import type { Use } from '../core/lock-use.js';
+import { checkNamed, isThenable } from '../core/options.js';
 import { makePass, type Enter } from './pass.js';
-import type { DefaultRequest, DefaultResponse, LockedRequest, Next } from './types.js';
+import type {
+  DefaultRequest,
+  DefaultResponse,
+  FileLockOptions,
+  HttpLockOptions,
+  LockedRequest,
+  LockName,
+  Next,
+} from './types.js';
 
 const OWNER = 'locked()';
 
@@ -37,7 +37,8 @@ export type LockedHandler<
  * `http.createServer(locked(…))`, an error is thrown, or rejects the promise that the wrapped handler returns, as if the
  * handler stood alone.
  *
- * @param name - the lock's name, or a function that makes it from the request.
+ * @param name - the lock's name, or a function that makes it from the request; or the options, with a `file`, `files` or
+ * `name`.
  * @throws `SemlockError` `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`; `TypeError` without a handler.
  *
  * @example
@@ -46,6 +47,7 @@ export type LockedHandler<
  *   await rewriteReport();
  *   res.send('done');
  * }));
+ * app.put('/files/:name', locked({ file: (req) => `data/${req.params.name}` }, async (req, res) => { … }));
  * ```
  */
 export function locked<Req extends IncomingMessage = DefaultRequest, Res extends ServerResponse = DefaultResponse>(
@@ -53,12 +55,16 @@ export function locked<Req extends IncomingMessage = DefaultRequest, Res extends
   handler: LockedHandler<Req, Res>,
   options?: HttpLockOptions<Req, Res>,
 ): (req: IncomingMessage, res: ServerResponse, next?: Next) => void | Promise<void>;
-export function locked(name: AnyLockName, handler: AnyHandler, options?: AnyHttpLockOptions) {
-  if (typeof name !== 'function') checkLockName(OWNER, name);
+export function locked<Req extends IncomingMessage = DefaultRequest, Res extends ServerResponse = DefaultResponse>(
+  options: FileLockOptions<Req, Res>,
+  handler: LockedHandler<Req, Res>,
+): (req: IncomingMessage, res: ServerResponse, next?: Next) => void | Promise<void>;
+export function locked(nameOrOptions: unknown, handler: AnyHandler, options?: unknown) {
+  checkNamed(OWNER, nameOrOptions);
   if (typeof handler !== 'function') {
     throw new TypeError(`${OWNER}: the handler must be a function, but ${describe(handler)} was given`);
   }
-  const pass = makePass(OWNER, name, parseHttpLockOptions(OWNER, options), runUnderLock(handler));
+  const pass = makePass(OWNER, nameOrOptions, options, runUnderLock(handler));
 
   return function lockedHandler(req: IncomingMessage, res: ServerResponse, next: Next = raise): unknown {
     return pass(req, res, next);
@@ -74,24 +80,24 @@ function raise(error?: unknown): void {
 type AnyHandler = LockedHandler<IncomingMessage, ServerResponse>;
 
 function runUnderLock(handler: AnyHandler): Enter {
-  return function callHandler(req, res, next, hold) {
+  return function callHandler(req, res, next, use) {
     let result: unknown;
     try {
       result = handler(req as LockedRequest<IncomingMessage>, res, next);
     } catch (error) {
-      hold?.leave();
+      use?.leave();
       // Not thrown: when the handler had to wait for its lock, nobody would catch it in Express 4 and Connect.
       return next(asError(error));
     }
-    if (isThenable(result)) return settle(result, next, hold);
-    hold?.untilAnswered();
+    if (isThenable(result)) return settle(result, next, use);
+    use?.untilAnswered();
     return undefined;
   };
 }
 
-async function settle(result: PromiseLike<unknown>, next: Next, hold: RequestHold | undefined): Promise<void> {
+async function settle(result: PromiseLike<unknown>, next: Next, use: Use | undefined): Promise<void> {
   try {
-    await (hold === undefined ? result : hold.during(result));
+    await (use === undefined ? result : use.during(result));
   } catch (error) {
     next(asError(error));
   }

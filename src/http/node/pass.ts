@@ -2,23 +2,27 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { asHttpError, Busy, isThenable, makeGuard, type Admission } from '../core/guard.js';
-import type { RequestHold } from '../core/request-hold.js';
+import { asHttpError, Busy, makeGuard, type Admission } from '../core/guard.js';
+import type { Use } from '../core/lock-use.js';
+import { isThenable, readForm } from '../core/options.js';
 import { busyResponder } from './busy-response.js';
 import { exchangeOf } from './exchange.js';
-import type { AnyLockName, HttpLockConfig } from './options.js';
 import { setLockOf } from './request-lock.js';
-import type { Next } from './types.js';
+import type { Next, OnBusy } from './types.js';
 
-/** Calls the handler. `hold` has been entered for it, and has to be left; `undefined` when the request was skipped. */
-export type Enter = (req: IncomingMessage, res: ServerResponse, next: Next, hold: RequestHold | undefined) => unknown;
+/** Calls the handler. `use` has been entered for it, and has to be left; `undefined` when the request was skipped. */
+export type Enter = (req: IncomingMessage, res: ServerResponse, next: Next, use: Use | undefined) => unknown;
 
 /** Runs a request past the lock; gives what the handler gave, or a promise of it. */
 export type Pass = (req: IncomingMessage, res: ServerResponse, next: Next) => unknown;
 
-/** Makes what stands before `enter`. Busy is answered here; `next` is given the error when the lock cannot be had. */
-export function makePass(owner: string, name: AnyLockName, config: HttpLockConfig, enter: Enter): Pass {
-  const admit = makeGuard(owner, name, config);
+/**
+ * Makes what stands before `enter`, by the arguments `(name, options)` or `(options)`. Busy is answered here; `next` is given
+ * the error when the lock cannot be had.
+ */
+export function makePass(owner: string, nameOrOptions: unknown, options: unknown, enter: Enter): Pass {
+  const config = readForm<IncomingMessage, OnBusy<IncomingMessage, ServerResponse>>(owner, nameOrOptions, options);
+  const admit = makeGuard(owner, config);
   const onBusy = config.onBusy ?? busyResponder(config);
 
   return function pass(req, res, next) {
@@ -46,7 +50,7 @@ export function makePass(owner: string, name: AnyLockName, config: HttpLockConfi
     if (admission === 'skipped') return enter(req, res, next, undefined);
     if (admission instanceof Busy) return refuse(req, res, next, admission.name);
     try {
-      setLockOf(req, admission);
+      setLockOf(req, admission.hold);
     } catch (error) {
       admission.leave();
       return next(asHttpError(owner, error, 500));

@@ -18,16 +18,61 @@ export function onEndWithoutClient(req: IncomingMessage, res: ServerResponse, do
   if (res.headersSent) afterCall(req.socket, 'destroy', done);
 }
 
+/**
+ * Holds back the calls that make an answer whole, where no connection can hold back its bytes: with HTTP/2, while a response
+ * waits for its turn on the connection, and for what only looks like a response. Only where the release of a lock takes
+ * time: otherwise it comes first in any case, because nothing is sent before the running code has returned.
+ */
+export class CallGate {
+  readonly #res: ServerResponse;
+  readonly #isWholeBy: (name: Call, argument: unknown) => boolean;
+  readonly #settle: () => void;
+  #held: (() => unknown)[] = [];
+
+  /**
+   * @param isWholeBy - whether the answer will be whole by this call, and has to wait then.
+   * @param settle - called after each call, and the code that has made it.
+   */
+  constructor(res: ServerResponse, isWholeBy: (name: Call, argument: unknown) => boolean, settle: () => void) {
+    this.#res = res;
+    this.#isWholeBy = isWholeBy;
+    this.#settle = settle;
+  }
+
+  /** Whether the handler has given the whole answer, and it is kept here. */
+  get holds(): boolean {
+    return this.#held.length > 0;
+  }
+
+  watch(name: Call): void {
+    const res = this.#res as unknown as Record<Call, (this: unknown, ...args: unknown[]) => unknown>;
+    const original = res[name];
+    res[name] = (...args) => {
+      process.nextTick(this.#settle);
+      const call = () => original.apply(res, args);
+      if (!this.holds && !this.#isWholeBy(name, args[0])) return call();
+      this.#held.push(call);
+      return name === 'write' ? true : res;
+    };
+  }
+
+  letOut(): void {
+    const calls = this.#held;
+    this.#held = [];
+    for (const call of calls) call();
+  }
+}
+
+type Call = 'end' | 'write' | 'writeHead' | 'flushHeaders';
+
 /** Has `called` follow each call of that method of `target`, after the rest of the code that is running. */
-export function afterCall<Name extends string>(
+function afterCall<Name extends string>(
   target: Record<Name, (...args: never[]) => unknown>,
   name: Name,
   called: () => void,
-  note?: (argument: unknown) => void,
 ): void {
   const original = target[name];
   target[name] = function (this: unknown, ...args: never[]) {
-    note?.(args[0]);
     process.nextTick(called);
     return original.apply(this, args);
   };

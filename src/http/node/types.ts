@@ -7,7 +7,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 /** @ts-ignore -- Without the types of Express, which nobody needs to have, both are `any`. */
 import type { Request, Response } from 'express';
 
-import type { Held } from '../core/locks.js';
+import type { Held } from '../../hold.js';
+import type { BusyInfo, GuardOptions, ModeOption, NameOption, TargetOptions } from '../core/options.js';
 
 /**
  * The request that callbacks are given, unless they say otherwise: route methods of Express infer nothing here. Its
@@ -27,9 +28,42 @@ export type Next = (error?: any) => unknown;
  */
 export type Middleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void | Promise<void>;
 
+/**
+ * The name of a lock: one for all requests, or a function that makes it from the request. What a wildcard of Express 5
+ * matched, as in `/*path`, is an array there, and no name: join it.
+ */
+export type LockName<Req extends IncomingMessage = DefaultRequest> = NameOption<Req>;
+
+/** How a lock is taken: alike for all requests, or as a function says of each. */
+export type LockModeOption<Req extends IncomingMessage = DefaultRequest> = ModeOption<Req>;
+
+/** An answer of the app's own to a request whose lock is held elsewhere. */
+export type OnBusy<Req extends IncomingMessage = DefaultRequest, Res extends ServerResponse = DefaultResponse> = (
+  req: Req,
+  res: Res,
+  next: Next,
+  info: BusyInfo,
+) => unknown;
+
+/** Options of `fileLock()` and `locked()`, beside what is locked. */
+export interface HttpLockOptions<
+  Req extends IncomingMessage = DefaultRequest,
+  Res extends ServerResponse = DefaultResponse,
+> extends GuardOptions<Req> {
+  /** Answers instead, when the lock is held elsewhere; what it throws or rejects with goes to `next`. */
+  onBusy?: OnBusy<Req, Res>;
+}
+
+/** Options of `fileLock()` and `locked()`. */
+export interface FileLockOptions<
+  Req extends IncomingMessage = DefaultRequest,
+  Res extends ServerResponse = DefaultResponse,
+>
+  extends HttpLockOptions<Req, Res>, TargetOptions<Req> {}
+
 /** The request of a handler that runs under a lock. Express's own `Request` has a `lock` of this type. */
 export type LockedRequest<Req extends IncomingMessage = DefaultRequest> = Req & {
-  /** What this request holds: of several locks, the one taken last. */
+  /** What this request holds: of several locks, the one taken last; by the option `files`, all of them as one. */
   lock: Held;
 };
 

@@ -1,30 +1,38 @@
 // One app in each framework: a handler behind a lock, on a real server.
 
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 
 import { getRequestListener } from '@hono/node-server';
+import express from 'express';
 import fastify from 'fastify';
 import { Hono } from 'hono';
 import Koa from 'koa';
 import { onTestFinished } from 'vitest';
 
+import type { Held } from '../../../src/hold.js';
 import { lockPlugin } from '../../../src/http/fastify/index.js';
 import { locked } from '../../../src/http/fetch/index.js';
 import { fileLock as honoFileLock } from '../../../src/http/hono/index.js';
 import { fileLock as koaFileLock } from '../../../src/http/koa/index.js';
+import { fileLock } from '../../../src/http/node/file-lock.js';
+import type { LockStore } from '../../../src/store.js';
 
 /** What all frameworks' options have in common here: the callbacks look at the URL alone. */
 export interface Options {
-  readonly namespace: string;
+  readonly namespace?: string;
+  readonly store?: LockStore;
   readonly name?: string | ((url: string) => string);
+  readonly file?: (url: string) => string;
+  readonly files?: (url: string) => readonly string[];
   readonly waitMs?: number;
   readonly skip?: (url: string) => boolean;
 }
 
-/** What the handler answers: a text, or the pieces of one. */
-export type Work = (url: string, token: number | undefined) => Promise<string | AsyncIterable<string>>;
+/** What the handler answers: a text, or the pieces of one. `lock` is what the request holds, where that is told. */
+export type Work = (url: string, lock: Held | undefined) => Promise<string | AsyncIterable<string>>;
 
 export interface Framework {
   readonly name: string;
@@ -43,10 +51,12 @@ async function listen(listener: RequestListener): Promise<string> {
 }
 
 /** The options with callbacks that are given what the framework gives them. */
-function callbacks<T>({ name, skip, ...rest }: Options, urlOf: (context: T) => string) {
+function callbacks<T>({ name, file, files, skip, ...rest }: Options, urlOf: (context: T) => string) {
   return {
     ...rest,
     name: typeof name === 'function' ? (context: T) => name(urlOf(context)) : name,
+    file: file && ((context: T) => file(urlOf(context))),
+    files: files && ((context: T) => files(urlOf(context))),
     skip: skip && ((context: T) => skip(urlOf(context))),
   };
 }
@@ -58,13 +68,28 @@ function asResponse(answer: string | AsyncIterable<string>): Response {
 
 export const frameworks: readonly Framework[] = [
   {
+    name: 'Express',
+    serve(options, work) {
+      const app = express();
+      app.use(fileLock(callbacks(options, (req: IncomingMessage) => req.url!)));
+      app.get('*path', async (req, res) => {
+        const answer = await work(req.url, req.lock);
+        if (typeof answer === 'string') res.send(answer);
+        else await pipeline(Readable.from(answer), res).catch(() => undefined); // the client may leave
+      });
+      const quiet: express.ErrorRequestHandler = (error: { status?: number }, _req, res, _next) =>
+        void res.sendStatus(error.status ?? 500);
+      return listen(app.use(quiet) as RequestListener);
+    },
+  },
+  {
     name: 'Fastify',
     async serve(options, work) {
       const app = fastify({ forceCloseConnections: true });
       await app.register(lockPlugin, { namespace: options.namespace });
       const preHandler = app.fileLock(callbacks(options, (request: { url: string }) => request.url));
       app.get('*', { preHandler }, async (request, reply) => {
-        const answer = await work(request.url, request.lock?.token);
+        const answer = await work(request.url, request.lock ?? undefined);
         return reply.send(typeof answer === 'string' ? answer : Readable.from(answer));
       });
       onTestFinished(() => app.close());
@@ -78,7 +103,7 @@ export const frameworks: readonly Framework[] = [
       app.silent = true;
       app.use(koaFileLock(callbacks(options, (ctx: Koa.Context) => ctx.url)));
       app.use(async (ctx) => {
-        const answer = await work(ctx.url, (ctx as { lock?: { token: number } }).lock?.token);
+        const answer = await work(ctx.url, (ctx as { lock?: Held }).lock);
         ctx.body = typeof answer === 'string' ? answer : Readable.from(answer);
       });
       return listen(app.callback() as RequestListener);
@@ -87,13 +112,11 @@ export const frameworks: readonly Framework[] = [
   {
     name: 'Hono',
     serve(options, work) {
-      const app = new Hono<{ Variables: { lock: { token: number } } }>();
+      const app = new Hono<{ Variables: { lock: Held } }>();
       app.use(
         honoFileLock(callbacks(options, (c: { req: { raw: Request } }) => new URL(c.req.raw.url).pathname)) as never,
       );
-      app.get('*', async (c) =>
-        asResponse(await work(c.req.path, (c.get('lock') as { token: number } | undefined)?.token)),
-      );
+      app.get('*', async (c) => asResponse(await work(c.req.path, c.get('lock') as Held | undefined)));
       app.onError(() => new Response('error', { status: 500 }));
       return listen(getRequestListener(app.fetch) as RequestListener);
     },
@@ -102,8 +125,9 @@ export const frameworks: readonly Framework[] = [
     name: 'fetch',
     serve(options, work) {
       const pathOf = (request: Request) => new URL(request.url).pathname;
-      const { name = 'default', ...rest } = callbacks(options, pathOf);
-      const handler = locked(name, async (request: Request) => asResponse(await work(pathOf(request), 1)), rest);
+      const given = callbacks(options, pathOf);
+      if ((given.file ?? given.files) === undefined) given.name ??= 'default';
+      const handler = locked(given, async (request: Request) => asResponse(await work(pathOf(request), undefined)));
       const answerErrors = (request: Request) => handler(request).catch(() => new Response('error', { status: 500 }));
       return listen(getRequestListener(answerErrors) as RequestListener);
     },

@@ -6,7 +6,7 @@ import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
-import type { FileLockOptions } from '../../../src/http/node/options.js';
+import type { FileLockOptions } from '../../../src/http/node/types.js';
 import { fakeStore } from '../../support/fake-store.js';
 import { express5App, type Handler } from '../../support/http-frameworks.js';
 import { listen, RawClient } from '../../support/http-server.js';

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { SemlockError } from '../../../src/errors.js';
 import { fileLock } from '../../../src/http/node/file-lock.js';
-import type { FileLockOptions } from '../../../src/http/node/options.js';
+import type { FileLockOptions } from '../../../src/http/node/types.js';
 import { locked } from '../../../src/http/node/locked.js';
 import { Lock } from '../../../src/lock.js';
 import { express5App, type Handler } from '../../support/http-frameworks.js';

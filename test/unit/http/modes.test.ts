@@ -4,7 +4,7 @@ import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
-import type { FileLockOptions } from '../../../src/http/node/options.js';
+import type { FileLockOptions } from '../../../src/http/node/types.js';
 import type { LockMode } from '../../../src/store.js';
 import { Lock } from '../../../src/lock.js';
 import { deferred } from '../../support/deferred.js';

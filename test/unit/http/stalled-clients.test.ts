@@ -13,7 +13,7 @@ import { connect as connectTls } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
-import type { FileLockOptions } from '../../../src/http/node/options.js';
+import type { FileLockOptions } from '../../../src/http/node/types.js';
 import { Lock } from '../../../src/lock.js';
 import { deferred } from '../../support/deferred.js';
 import type { Handler } from '../../support/http-frameworks.js';

@@ -8,7 +8,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { SemlockError } from '../../../src/errors.js';
 import { fileLock } from '../../../src/http/node/file-lock.js';
-import type { FileLockOptions } from '../../../src/http/node/options.js';
+import type { FileLockOptions } from '../../../src/http/node/types.js';
 import { locked } from '../../../src/http/node/locked.js';
 import type { Held } from '../../../src/hold.js';
 import { Lock } from '../../../src/lock.js';

@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { LockStore } from '../../src/store.js';
 
-export function tinyStore(): LockStore {
+/** `releaseMs`: how long a release is on its way. */
+export function tinyStore(releaseMs = 0): LockStore {
   const holders = new Map<string, object>();
   let last = 0;
   return {
@@ -21,7 +22,7 @@ export function tinyStore(): LockStore {
           return grant;
         },
         async release({ id }) {
-          await sleep(0);
+          await sleep(releaseMs);
           return holders.get(key) === id && holders.delete(key);
         },
         onLost: () => undefined, // nothing takes it from its holder
