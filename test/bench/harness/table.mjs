@@ -50,7 +50,10 @@ function width(text) {
   return text.startsWith('failed: ') ? 0 : text.length;
 }
 
-export function forMarkdown([head, ...rows]) {
-  const line = (cells) => `| ${cells.map((text) => text.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+export function forMarkdown(rows) {
+  const cells = rows.map((row) => row.map((text) => text.replaceAll('|', '\\|')));
+  const widths = cells[0].map((_, column) => Math.max(3, ...cells.map((row) => row[column].length)));
+  const line = (row) => `| ${row.map((text, column) => text.padEnd(widths[column])).join(' | ')} |`;
+  const [head, ...rest] = cells;
+  return [line(head), line(widths.map((length) => '-'.repeat(length))), ...rest.map(line)].join('\n');
 }
