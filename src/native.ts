@@ -33,6 +33,7 @@ export interface NativeAddon {
     permits: number,
     named: boolean,
     posixName: string,
+    label: string,
   ): Handle;
   /** With `lockArguments` `[handle, mode]`: the number of an entry, or a result below 0. */
   readonly lockTryAcquire: () => number;
@@ -66,6 +67,10 @@ export interface NativeAddon {
   /** Whether it is closed now: not while this thread holds the lock. */
   lockClose(handle: Handle): boolean;
   lockQuery(namespaceId: string): LockReport[];
+  /** Every namespace that this user has in the system. */
+  lockNamespaces(): NamespaceReport[];
+  /** Clears a namespace away that nobody alive uses: 0; 1, it is used; 2, it owes news, and `evenNews` is false. */
+  lockClear(namespaceId: string, evenNews: boolean): number;
 
   threadOpen(name: string): Handle;
   /** The token, 1 or more; or a negated errno. */
@@ -95,6 +100,21 @@ export interface LockReport {
   readonly holders: readonly HolderReport[];
   /** The next one to be served first. */
   readonly waiters: readonly ClientReport[];
+}
+
+/** One namespace as `lockNamespaces` finds it. */
+export interface NamespaceReport {
+  readonly id: string;
+  /** What `lockOpen` was told when its table was made; empty where that cannot be read. */
+  readonly label: string;
+  /** Of memory. */
+  readonly bytes: number;
+  /** Unix time in ms at which somebody joined it last; 0 where it has no table. */
+  readonly joined: number;
+  /** How many processes use it; 1 where somebody does and nobody can tell who. */
+  readonly users: number;
+  /** Where there are none: how many locks owe their next holder the news that the one before died. */
+  readonly news: number;
 }
 
 /** Who holds a lock or waits for it, how, and since when. */

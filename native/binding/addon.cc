@@ -32,6 +32,7 @@ namespace {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitSemaphores(env, exports);
   InitLocks(env, exports);
+  InitNamespaces(exports);
   return exports;
 }
 

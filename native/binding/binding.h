@@ -128,6 +128,18 @@ T& DataOf(napi_env env, napi_callback_info info) {
   return *static_cast<T*>(data);
 }
 
+// An array of what `make` makes of each, as far as the environment lasts.
+template <typename T, typename F>
+Napi::Array ArrayOf(napi_env env, const std::vector<T>& items, F make) {
+  Napi::Array array = Napi::Array::New(env);
+  uint32_t next = 0;
+  for (const T& each : items) {
+    const Scope scope(env);
+    if (!array.Set(next++, make(each))) break;
+  }
+  return array;
+}
+
 inline napi_value Int(napi_env env, int32_t value) {
   napi_value result = nullptr;
   napi_create_int32(env, value, &result);
@@ -140,5 +152,6 @@ void Export(Napi::Object exports, const char* name, napi_callback function, void
 // Each binding adds its functions and hands back nothing: what it allocates is freed when the environment ends.
 void InitSemaphores(Napi::Env env, Napi::Object exports);
 void InitLocks(Napi::Env env, Napi::Object exports);
+void InitNamespaces(Napi::Object exports);
 
 }  // namespace semlock

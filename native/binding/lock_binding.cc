@@ -90,12 +90,13 @@ void ReadDigest(napi_env env, napi_value value, uint8_t (*id)[32]) {
   memcpy(id, text, sizeof(*id));
 }
 
-// lockOpen(namespace id, SHA-256 of the name, name, permits, named, POSIX name of the user's choice or ''): handle
+// lockOpen(namespace id, SHA-256 of the name, name, permits, named, POSIX name of the user's choice or '', what people
+// call the namespace): handle
 napi_value LockOpen(napi_env env, napi_callback_info info) {
-  Args<6> args(env, info);
+  Args<7> args(env, info);
   Locks& locks = args.Data<Locks>();
   std::shared_ptr<LockTable> table;
-  if (SysError error = LockTable::Get(args.Text(0), &table)) return Throw(env, error);
+  if (SysError error = LockTable::Get(args.Text(0), &table, args.Text(6))) return Throw(env, error);
   LockIdentity identity;
   ReadDigest(env, args[1], &identity.id);
   identity.name = ShownName(env, args[2]);
@@ -173,18 +174,6 @@ Napi::Object HolderObject(napi_env env, const HolderInfo& holder) {
   object.Set("token", Napi::Number::New(env, static_cast<double>(holder.token)));
   object.Set("alive", Napi::Boolean::New(env, holder.alive));
   return object;
-}
-
-// An array of what `make` makes of each, as far as the environment lasts.
-template <typename T, typename F>
-Napi::Array ArrayOf(napi_env env, const std::vector<T>& items, F make) {
-  Napi::Array array = Napi::Array::New(env);
-  uint32_t next = 0;
-  for (const T& each : items) {
-    const Scope scope(env);
-    if (!array.Set(next++, make(each))) break;
-  }
-  return array;
 }
 
 Napi::Object LockObject(napi_env env, const LockInfo& lock) {

@@ -75,7 +75,9 @@
   STEP(leave_table_kept)           \
   STEP(leave_semaphores_unlinked)  \
   STEP(leave_table_unlinked)       \
-  STEP(leave_done)
+  STEP(leave_done)                 \
+  STEP(clear_found)                \
+  STEP(clear_joined)
 
 #ifdef SEMLOCK_CRASH_POINTS
 

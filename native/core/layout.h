@@ -28,7 +28,7 @@ inline constexpr uint64_t kAsked = uint64_t{1} << 63;
 inline constexpr Tag kUnrepaired = Tag{1} << 62;
 
 inline constexpr uint64_t kMagic = 0x314b434f4c4d4553;  // "SEMLOCK1" as bytes
-inline constexpr uint32_t kLayoutVersion = 2;
+inline constexpr uint32_t kLayoutVersion = 3;
 inline constexpr uint32_t kMaxProcesses = 1024;
 inline constexpr uint32_t kBuckets = 16384;
 inline constexpr uint32_t kMaxRecords = 65536;
@@ -40,6 +40,9 @@ inline constexpr uint32_t kLibc = 1;
 #else
 inline constexpr uint32_t kLibc = 2;
 #endif
+
+// As much of a namespace's name as people are shown.
+inline constexpr size_t kLabelBytes = 1024;
 
 struct Header {
   uint64_t magic;  // constant, as are the eight below
@@ -59,6 +62,8 @@ struct Header {
   std::atomic<uint32_t> gate_left;     // counts up when somebody leaves the gate; the futex of those who wait for it
   std::atomic<uint32_t> next_slot;     // which slot the next one to join looks at first: guarded by the gate
   uint32_t named;                      // how many records have kNamed
+  uint32_t label_bytes;                // of what follows; constant
+  char label[kLabelBytes];             // what the namespace is called, in UTF-8, for people; constant
 };
 
 // One process. Written by whoever has locked the slot's byte, or is about to and has the gate; read by all.
@@ -194,6 +199,7 @@ static_assert(sizeof(off_t) == 8, "the bytes to lock lie beyond 4 GiB");
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
 
 inline constexpr size_t kSlotsOffset = 4096;
+static_assert(sizeof(Header) <= kSlotsOffset);
 inline constexpr size_t kBucketsOffset = kSlotsOffset + kMaxProcesses * sizeof(Slot);
 inline constexpr size_t kRecordsOffset = kBucketsOffset + kBuckets * sizeof(uint32_t);
 inline constexpr size_t kTableBytes = kRecordsOffset + size_t{kMaxRecords} * sizeof(Record);

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "crash_points.h"
 #include "latch.h"
+#include "leftovers.h"
 #include "named_semaphore.h"
 
 namespace semlock {
@@ -133,7 +134,7 @@ std::array<uint8_t, 32> IdOf(const Record& record) {
   return id;
 }
 
-SysError LockTable::Get(const std::string& id, std::shared_ptr<LockTable>* table) {
+SysError LockTable::Get(const std::string& id, std::shared_ptr<LockTable>* table, const std::string& label) {
   [[maybe_unused]] static const bool registered = [] {
     pthread_atfork(BeforeFork, AfterForkInParent, AfterForkInChild);
     atexit(LeaveAll);
@@ -142,17 +143,22 @@ SysError LockTable::Get(const std::string& id, std::shared_ptr<LockTable>* table
   if (SysError error = SettleUser()) return error;
   const std::shared_ptr<Namespace> joined = NamespaceOf(id);
   if (joined == nullptr) return LatchError(Latched::kEnded);
-  std::lock_guard<std::mutex> guard(joined->mutex);
-  if (joined->table == nullptr) {
+  {
+    std::lock_guard<std::mutex> guard(joined->mutex);
+    *table = joined->table;
+    if (*table != nullptr) return {};
     const SysError error = joined->Attempt([&](Patience* patience) {
       std::unique_ptr<Membership> member;
-      const SysError failure = Membership::Join(id, patience, &member);
+      SysError failure = Membership::Join(id, patience, &member, label);
+      // The room that there is may be full of what the dead have left.
+      if (failure.code == ENOSPC && ClearAllLeftovers()) failure = Membership::Join(id, patience, &member, label);
       if (!failure) joined->table = std::make_shared<LockTable>(id, std::move(member));
       return failure;
     });
     if (error) return error;
+    *table = joined->table;
   }
-  *table = joined->table;
+  ClearOldLeftovers();
   return {};
 }
 
@@ -215,6 +221,14 @@ bool LockTable::OwesNews() const {
     if (record(index).state.load() == State::kLock && OwesNews(record(index))) return true;
   }
   return false;
+}
+
+uint32_t LockTable::CountNews() const {
+  uint32_t count = 0;
+  for (uint32_t index = 1; index < record_count(); ++index) {
+    count += record(index).state.load() == State::kLock && OwesNews(record(index));
+  }
+  return count;
 }
 
 // Of a record whose tags are all dead: a sweep would find each entry abandoned that its holder has not released.

@@ -34,8 +34,9 @@ struct RecordRef {
 
 class LockTable {
  public:
-  // The table of that namespace in this process, joined if need be.
-  static SysError Get(const std::string& id, std::shared_ptr<LockTable>* table);
+  // The table of that namespace in this process, joined if need be; `label` is what people call it. Who joins also
+  // clears away some of what the dead have left of others, see leftovers.h.
+  static SysError Get(const std::string& id, std::shared_ptr<LockTable>* table, const std::string& label = {});
 
   // The same for who only looks: without joining, so the table may be read but not changed. Null where there is none.
   static SysError Look(const std::string& id, std::shared_ptr<const LockTable>* table);
@@ -67,6 +68,8 @@ class LockTable {
   Waiter* WaiterAt(Record& record, uint32_t number) const;
   // Whether some lock's next holder is to be told that the one before died with it. Asked when nobody alive is inside.
   bool OwesNews() const;
+  // How many locks are such.
+  uint32_t CountNews() const;
   // Adds room for more waiters and, in shared mode, for more entries. Nothing happens to a record that was recycled.
   SysError MakeRoom(const RecordRef& ref, Mode mode);
 

@@ -31,11 +31,8 @@ constexpr long kRetryNs = 1000000;
 constexpr int64_t kGateRoundNs = 20000000;
 // How long a table may be missing while others are present: the last one to leave unlinks it a moment before it goes.
 constexpr int64_t kTableLostNs = 500000000;
-// Leaving must not hold up the end of a process. Who cannot have the gate leaves the files to the next one.
-constexpr int64_t kLeaveBoundNs = 200000000;
 
 std::string FolderPath() { return std::string(kShm) + "/semlock-" + std::to_string(geteuid()); }
-std::string TableName(const std::string& id) { return id + ".table"; }
 
 bool IsOwnAndPrivate(const struct stat& info) { return info.st_uid == geteuid() && (info.st_mode & 077) == 0; }
 
@@ -112,7 +109,7 @@ uint32_t LayoutVersion() {
   return kLayoutVersion;
 }
 
-void FillHeader(Header* header) {
+void FillHeader(Header* header, const std::string& label) {
   header->magic = kMagic;
   header->layout_version = LayoutVersion();
   header->libc = kLibc;
@@ -124,6 +121,8 @@ void FillHeader(Header* header) {
   header->max_records = kMaxRecords;
   header->record_count.store(1);  // record 0 means "none"
   header->token_floor = UnixUs();
+  header->label_bytes = static_cast<uint32_t>(std::min(label.size(), kLabelBytes));
+  memcpy(header->label, label.data(), header->label_bytes);
 }
 
 // Gives the file its full, sparse length and memory for all but the records.
@@ -167,6 +166,27 @@ bool StartsWith(const char* text, const std::string& prefix) {
 }
 
 }  // namespace
+
+std::string TableName(const std::string& id) { return id + ".table"; }
+
+SysError ForEachTableFile(const std::function<void(int folder, const char* name)>& visit) {
+  SysError error;
+  const int folder = OpenFolder(&error);
+  if (folder < 0) return error;
+  Closer closer{folder};
+  ForEachName(folder, [&](const char* name) { visit(folder, name); });
+  return {};
+}
+
+void ForEachOwnSemaphore(const std::function<void(int folder, const char* name)>& visit) {
+  const int folder = open(kShm, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return;
+  Closer closer{folder};
+  const std::string own = std::string(kSemaphoreFiles) + "semlock.";
+  ForEachName(folder, [&](const char* name) {
+    if (StartsWith(name, own)) visit(folder, name);
+  });
+}
 
 int ReserveBytes(int fd, size_t start, size_t length) {
   int error;
@@ -262,9 +282,12 @@ void Membership::UnlockGate(int wake) {
 
 // ---- Joining
 
-SysError Membership::Join(const std::string& id, Patience* patience, std::unique_ptr<Membership>* joined) {
-  return Repeat(id, patience, joined,
-                [](Membership& member, int64_t deadline, SysError* error) { return member.TryJoin(deadline, error); });
+SysError Membership::Join(const std::string& id, Patience* patience, std::unique_ptr<Membership>* joined,
+                          const std::string& label) {
+  return Repeat(id, patience, joined, [&label](Membership& member, int64_t deadline, SysError* error) {
+    member.label_ = label;
+    return member.TryJoin(deadline, error);
+  });
 }
 
 SysError Membership::Observe(const std::string& id, Patience* patience, std::unique_ptr<Membership>* observer) {
@@ -357,6 +380,7 @@ Membership::Attempt Membership::JoinAtGate(int folder, const struct stat& info, 
     return Attempt::kFailed;
   }
   CRASH_POINT(join_present);
+  futimens(table_.fd(), nullptr);  // says since when nobody has come, see leftovers.h
   return Attempt::kDone;
 }
 
@@ -430,7 +454,7 @@ Membership::Attempt Membership::CreateTable(int folder, SysError* error) {
   void* memory = *error ? MAP_FAILED : mmap(nullptr, kTableBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED && !*error) *error = {"mmap", errno};
   if (memory != MAP_FAILED) {
-    FillHeader(static_cast<Header*>(memory));
+    FillHeader(static_cast<Header*>(memory), label_);
     munmap(memory, kTableBytes);
     CRASH_POINT(build_filled);
     // EEXIST: another was quicker. ENOENT: cleared away, or the folder is gone. Both show on the next attempt.
@@ -549,11 +573,11 @@ void Membership::RemoveFiles(int folder) {
   CRASH_POINT(leave_table_unlinked);
 }
 
-void Membership::Leave(const std::function<bool()>& keeps) {
+void Membership::Leave(const std::function<bool()>& keeps, int64_t patience_ns) {
   if (slot_.tag() == 0) return;
   // Without our own descriptors there is nothing to lock or to unlock: that ends with the process.
   if (!table_.IsIntact() || !shm_.IsIntact()) return slot_.Release();
-  const int locked = LockGate(MonotonicNs() + kLeaveBoundNs);
+  const int locked = LockGate(MonotonicNs() + patience_ns);
   CRASH_POINT(leave_gate_locked);
   slot_.Release();
   CRASH_POINT(leave_byte_unlocked);

@@ -23,12 +23,16 @@ struct Patience {
   bool exhausted = false;
 };
 
+// Leaving must not hold up the end of a process.
+inline constexpr int64_t kLeaveBoundNs = 200000000;
+
 class Membership {
  public:
   // `id` is a file name, unique for namespace and user; its first kSemaphorePrefix characters open the names of the
-  // namespace's semaphores. Kinds of error: UNTRUSTED, TABLE_LOST, LAYOUT, GATE, CAPACITY; and what the system says,
-  // ENOSPC above all.
-  static SysError Join(const std::string& id, Patience* patience, std::unique_ptr<Membership>* joined);
+  // namespace's semaphores. `label` is what people call it, for a table that is made. Kinds of error: UNTRUSTED,
+  // TABLE_LOST, LAYOUT, GATE, CAPACITY; and what the system says, ENOSPC above all.
+  static SysError Join(const std::string& id, Patience* patience, std::unique_ptr<Membership>* joined,
+                       const std::string& label = {});
 
   // A look from outside: maps the table for reading alone, takes neither gate nor slot, and so neither delays nor
   // changes anything. Null where there is no table. Kinds of error: as Join, but for GATE and CAPACITY.
@@ -40,8 +44,12 @@ class Membership {
 
   // Gives the slot back, so that what this process still holds counts as a dead process's; the last one also removes
   // the table and the semaphores, unless `keeps`, which is asked when nobody alive uses the table. Memory and file stay
-  // as they are: other threads may look at them until the process ends.
-  void Leave(const std::function<bool()>& keeps);
+  // as they are: other threads may look at them until the process ends. Who cannot have the gate in time leaves the
+  // files to the next one.
+  void Leave(const std::function<bool()>& keeps, int64_t patience_ns = kLeaveBoundNs);
+
+  // Whether others have a slot now.
+  bool OthersHaveSlots() const;
 
   // Around fork(). The child closes what would keep its parent's slot locked after the parent's death, of those who are
   // just joining, too. The memory is not there, see MapTable.
@@ -87,7 +95,6 @@ class Membership {
   template <typename F>
   int InFolder(F call) const;
   bool OthersPresent() const;
-  bool OthersHaveSlots() const;
   void DisclaimRecords();
   bool IsTable(const struct stat& info) const;
   void RemoveFiles(int folder);
@@ -97,6 +104,7 @@ class Membership {
   Slot* slots() const { return reinterpret_cast<Slot*>(memory_ + kSlotsOffset); }
 
   const std::string id_;
+  std::string label_;
   const LockedBytes bytes_;
   const uid_t user_ = geteuid();  // whose folder it is in
   OwnFile shm_;                   // the folder /dev/shm, for the presence byte
@@ -105,6 +113,13 @@ class Membership {
   uint8_t* memory_ = nullptr;
   ProcessSlot slot_;
 };
+
+// Calls visit(folder, name) for all that lies in this user's folder: tables, inboxes, and what builders have begun. An
+// error where there is one that cannot be trusted.
+SysError ForEachTableFile(const std::function<void(int folder, const char* name)>& visit);
+// The same for the files of semaphores that tables have.
+void ForEachOwnSemaphore(const std::function<void(int folder, const char* name)>& visit);
+std::string TableName(const std::string& id);
 
 // Gives a part of a file memory: 0, or errno, ENOSPC above all.
 int ReserveBytes(int fd, size_t start, size_t length);

@@ -17,6 +17,7 @@ import {
 } from '../../native.js';
 import type { Grant, LockId, LockMode, StoreLock, Want } from '../../store.js';
 import { clearTimeout, setTimeout } from '../../timers.js';
+import { label } from './namespaces.js';
 import { cancel, enqueue, isWaitedFor, listen, subscribe, unlisten, type WaitRequest } from './waits.js';
 
 const NATIVE_MODE = { exclusive: 0, shared: 1 } as const;
@@ -192,7 +193,9 @@ export class ProcessLock implements StoreLock {
     const named = !keyed; // one of many names gets no semaphore of its own in the file system
     const [space, key] =
       posixName === undefined ? [namespaceId(namespace), name] : [posixNamespaceId(posixName), posixName];
-    const handle = attempt(name, () => native.lockOpen(space, digest(key), key, permits, named, posixName ?? ''));
+    const handle = attempt(name, () =>
+      native.lockOpen(space, digest(key), key, permits, named, posixName ?? '', label(this.id)),
+    );
     if (!this.#closesByHand) forgotten.register(this, handle);
     this.#handle = handle;
     return handle;

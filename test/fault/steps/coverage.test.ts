@@ -6,6 +6,7 @@ import { afterAll, expect, it } from 'vitest';
 
 import { FAULT_ADDON } from '../support/lock-process.js';
 import { endSpareProcesses, Room } from '../support/room.js';
+import { cleaners } from './roles/cleaners.js';
 import { holders } from './roles/holders.js';
 import { leavers } from './roles/leavers.js';
 import { newcomers } from './roles/newcomers.js';
@@ -19,7 +20,7 @@ const steps = (createRequire(import.meta.url)(FAULT_ADDON) as { faultSteps(): st
 afterAll(endSpareProcesses);
 
 it('brings somebody to every step that the code has', () => {
-  const scenarios = [holders, waiters, readers, thieves, repairers, newcomers, leavers].flat();
+  const scenarios = [holders, waiters, readers, thieves, repairers, newcomers, leavers, cleaners].flat();
   expect(new Set(scenarios.flatMap((scenario) => scenario.steps))).toEqual(new Set(steps));
 });
 

@@ -4,7 +4,7 @@
 import type { Grant, LockDescription, LockMode, LockProcess } from '../support/lock-process.js';
 import type { Room } from '../support/room.js';
 
-export type Role = 'holder' | 'waiter' | 'reader' | 'thief' | 'repairer' | 'newcomer' | 'leaver';
+export type Role = 'holder' | 'waiter' | 'reader' | 'thief' | 'repairer' | 'newcomer' | 'leaver' | 'cleaner';
 
 export interface Variant {
   readonly permits: 1 | 3;

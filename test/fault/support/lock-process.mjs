@@ -31,6 +31,7 @@ function open(lock) {
 const EXCLUSIVE = 0;
 const MODES = { exclusive: EXCLUSIVE, shared: 1 };
 const QUEUED = -3;
+const CLEARED = ['cleared', 'in use', 'owes news'];
 
 function tryAcquire(lock, mode = 'exclusive') {
   addon.lockArguments.set([open(lock), MODES[mode]]);
@@ -72,6 +73,7 @@ const calls = {
   steal: (lock) => grantOf(addon.lockSteal(open(lock))),
   available: (lock) => addon.lockAvailable(open(lock)),
   query: (namespace) => addon.lockQuery(namespaceId(namespace)),
+  clear: (namespace, evenNews) => CLEARED[addon.lockClear(namespaceId(namespace), evenNews)],
   arm: (step, signal, count) => addon.faultArm(step, signal, count),
   /**
    * As code that closes what is not its own: closes all pipes to inboxes, and opens files until one has the number of

@@ -126,6 +126,9 @@ export class LockProcess {
   /** How many permits can be had at once. */
   count = (lock: LockDescription) => this.call<number>('count', lock);
   query = (namespace: string) => this.call<LockReport[]>('query', namespace);
+  /** Clears a namespace away that nobody alive uses. */
+  clear = (namespace: string, evenNews = false) =>
+    this.call<'cleared' | 'in use' | 'owes news'>('clear', namespace, evenNews);
   semValue = (name: string) => this.call<number>('semValue', name);
 
   async takeOne(lock: LockDescription, mode?: LockMode): Promise<Grant> {

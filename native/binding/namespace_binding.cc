@@ -1,0 +1,41 @@
+// What this user has in the system, and what of it the dead have left, for JavaScript.
+
+#include "../core/leftovers.h"
+#include "binding.h"
+
+namespace semlock {
+namespace {
+
+Napi::Object NamespaceObject(napi_env env, const NamespaceInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("id", Napi::String::New(env, info.id));
+  object.Set("label", Napi::String::New(env, info.label));
+  object.Set("bytes", Napi::Number::New(env, static_cast<double>(info.bytes)));
+  object.Set("joined", Napi::Number::New(env, static_cast<double>(info.joined_ms)));
+  object.Set("users", Napi::Number::New(env, info.users));
+  object.Set("news", Napi::Number::New(env, info.news));
+  return object;
+}
+
+// lockNamespaces(): [{ id, label, bytes, joined, users, news }]
+napi_value LockNamespaces(napi_env env, napi_callback_info) {
+  std::vector<NamespaceInfo> namespaces;
+  if (SysError error = ListNamespaces(&namespaces)) return Throw(env, error);
+  return ArrayOf(env, namespaces, [env](const NamespaceInfo& each) { return NamespaceObject(env, each); });
+}
+
+// lockClear(namespace id, also one that owes news): 0 cleared, 1 in use, 2 owes news
+napi_value LockClear(napi_env env, napi_callback_info info) {
+  Args<2> args(env, info);
+  const Cleared cleared = ClearNamespace(args.Text(0), args.Bool(1));
+  return Int(env, cleared == Cleared::kDone ? 0 : cleared == Cleared::kInUse ? 1 : 2);
+}
+
+}  // namespace
+
+void InitNamespaces(Napi::Object exports) {
+  Export(exports, "lockNamespaces", LockNamespaces, nullptr);
+  Export(exports, "lockClear", LockClear, nullptr);
+}
+
+}  // namespace semlock

@@ -1,0 +1,164 @@
+#include "leftovers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "clock.h"
+#include "crash_points.h"
+#include "lock_record.h"
+#include "lock_table.h"
+#include "membership.h"
+#include "named_semaphore.h"
+
+namespace semlock {
+namespace {
+
+constexpr uint64_t kOldMs = 24 * 60 * 60 * 1000;
+// In one join, whose event loop waits meanwhile.
+constexpr size_t kLooks = 16;
+constexpr int64_t kLongNs = 2000000;
+
+uint64_t MsOf(const timespec& time) {
+  return static_cast<uint64_t>(time.tv_sec) * 1000 + static_cast<uint64_t>(time.tv_nsec) / 1000000;
+}
+
+uint64_t BytesOf(const struct stat& info) { return static_cast<uint64_t>(info.st_blocks) * 512; }
+
+std::string NamespaceOf(const char* name) {
+  const char* end = strchr(name, '.');
+  return end == nullptr ? std::string() : std::string(name, end);
+}
+
+// What lies in the folder of tables: memory, and when somebody came last. What has no table is what a builder has
+// begun, and is as old as that.
+struct Found {
+  uint64_t bytes = 0;
+  uint64_t changed_ms = 0;
+  bool has_table = false;
+};
+
+SysError FindAll(std::map<std::string, Found>* all) {
+  return ForEachTableFile([all](int folder, const char* name) {
+    const std::string id = NamespaceOf(name);
+    struct stat info;
+    if (id.empty() || fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0) return;
+    Found& found = (*all)[id];
+    found.bytes += BytesOf(info);
+    const bool is_table = name == TableName(id);
+    if (is_table || !found.has_table) found.changed_ms = MsOf(info.st_mtim);
+    found.has_table = found.has_table || is_table;
+  });
+}
+
+// Who lives, by the slots that say of a process. Who has just joined may not have written that yet; who has replaced
+// itself by another program has lost its byte, and still counts.
+uint32_t CountUsers(const Membership& member) {
+  const auto* slots = reinterpret_cast<const Slot*>(member.memory() + kSlotsOffset);
+  uint32_t users = 0;
+  for (uint32_t index = 0; index < kMaxProcesses; ++index) {
+    if (slots[index].pid.load() == 0) continue;
+    users += member.slot().Check(MakeTag(index, slots[index].generation.load())) != Liveness::kDead;
+  }
+  return std::max(users, member.OthersHaveSlots() ? 1u : 0u);
+}
+
+// The table for reading. Null without one, and without one that can be read: then `users` is 1 where somebody uses it,
+// or that cannot be told, and what news it owes nobody of this version can be told.
+std::shared_ptr<LockTable> LookAt(const std::string& id, uint32_t* users) {
+  Patience none{0};
+  std::unique_ptr<Membership> observer;
+  *users = Membership::Observe(id, &none, &observer) ? 1 : 0;
+  return observer == nullptr ? nullptr : std::make_shared<LockTable>(id, std::move(observer));
+}
+
+// Whether it can go, as far as a look tells.
+Cleared Foresee(const std::string& id, bool even_news) {
+  uint32_t users = 0;
+  const std::shared_ptr<LockTable> table = LookAt(id, &users);
+  if (users > 0) return Cleared::kInUse;
+  if (table == nullptr) return Cleared::kDone;
+  if (table->member().OthersHaveSlots() || CountUsers(table->member()) > 0) return Cleared::kInUse;
+  return !even_news && table->OwesNews() ? Cleared::kOwesNews : Cleared::kDone;
+}
+
+}  // namespace
+
+SysError ListNamespaces(std::vector<NamespaceInfo>* found) {
+  std::map<std::string, Found> all;
+  if (SysError error = FindAll(&all)) return error;
+  std::map<std::string, uint64_t> semaphores;  // bytes, by what their names begin with
+  const std::string own = std::string(kSemaphoreFiles) + "semlock.";
+  ForEachOwnSemaphore([&](int folder, const char* name) {
+    struct stat info;
+    if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0) return;
+    semaphores[std::string(name + own.size()).substr(0, kSemaphorePrefix)] += BytesOf(info);
+  });
+  for (const auto& [id, files] : all) {
+    NamespaceInfo info{id, {}, files.bytes, files.has_table ? files.changed_ms : 0, 0, 0};
+    info.bytes += semaphores[id.substr(0, kSemaphorePrefix)];
+    if (const std::shared_ptr<LockTable> table = LookAt(id, &info.users)) {
+      const auto& header = *reinterpret_cast<const Header*>(table->member().memory());
+      info.label.assign(header.label, std::min<size_t>(header.label_bytes, kLabelBytes));
+      info.users = CountUsers(table->member());
+      if (info.users == 0) info.news = table->CountNews();
+    }
+    found->push_back(std::move(info));
+  }
+  return {};
+}
+
+// By coming and going: whoever joins at the same time finds a process that does just that. A look before, so that
+// nothing is touched in most cases.
+Cleared ClearNamespace(const std::string& id, bool even_news) {
+  const Cleared foreseen = Foresee(id, even_news);
+  if (foreseen != Cleared::kDone) return foreseen;
+  CRASH_POINT(clear_found);
+  Patience none{0};
+  std::unique_ptr<Membership> member;
+  if (Membership::Join(id, &none, &member)) return Cleared::kInUse;  // by somebody at its gate
+  const auto table = std::make_shared<LockTable>(id, std::move(member));
+  CRASH_POINT(clear_joined);
+  SettleForeignSemaphores(table);
+  Cleared cleared = Cleared::kInUse;
+  const auto keeps = [&] {
+    const bool kept = !even_news && table->OwesNews();
+    cleared = kept ? Cleared::kOwesNews : Cleared::kDone;
+    return kept;
+  };
+  table->member().Leave(keeps, 0);
+  return cleared;
+}
+
+void ClearOldLeftovers() {
+  const int64_t start = MonotonicNs();
+  std::map<std::string, Found> all;
+  if (FindAll(&all)) return;
+  const uint64_t now = CoarseUnixMs();
+  std::vector<std::string> old;
+  for (const auto& [id, files] : all) {
+    if (files.changed_ms + kOldMs < now) old.push_back(id);
+  }
+  // Not always the same ones first: those of servers that run for months are as old.
+  size_t at = old.empty() ? 0 : static_cast<size_t>(start / 1000) % old.size();
+  for (size_t looks = 0; looks < std::min(old.size(), kLooks); ++looks, ++at) {
+    ClearNamespace(old[at % old.size()], false);
+    if (MonotonicNs() - start > kLongNs) return;
+  }
+}
+
+bool ClearAllLeftovers() {
+  std::map<std::string, Found> all;
+  if (FindAll(&all)) return false;
+  bool cleared = false;
+  for (const auto& [id, files] : all) cleared = ClearNamespace(id, false) == Cleared::kDone || cleared;
+  return cleared;
+}
+
+}  // namespace semlock

@@ -1,0 +1,50 @@
+// All that this user has of locks in the system: for people who look what is there, and what may go.
+
+import { addon, attempt } from '../../native.js';
+import type { LockId } from '../../store.js';
+
+/** Something that has a lock table of its own. */
+export interface Namespace {
+  /** What its files are called. */
+  readonly id: string;
+  /** Its name, of which a very long one is cut; absent for {@link posixName}, and where it cannot be read. */
+  readonly namespace?: string;
+  /** Of a semaphore that has a table for itself. */
+  readonly posixName?: string;
+  /** How much memory it takes. */
+  readonly bytes: number;
+  /** When a process joined it last; `undefined` where that is not known. */
+  readonly joined: Date | undefined;
+  /** How many processes use it; 1 where somebody does and nobody can tell who. */
+  readonly users: number;
+  /** Where there are none: how many locks owe their next holder the news that the one before died. */
+  readonly abandoned: number;
+}
+
+/** What the engine is told of a namespace for {@link namespaces}: no name of a semaphore has a NUL. */
+export function label({ namespace, posixName }: LockId): string {
+  return posixName === undefined ? namespace : `\0${posixName}`;
+}
+
+/** Every namespace of this user, without a change of any. */
+export function namespaces(): Namespace[] {
+  const reports = attempt(undefined, () => addon().lockNamespaces());
+  return reports.map(({ id, label: text, bytes, joined, users, news }) => ({
+    id,
+    ...(text.startsWith('\0') ? { posixName: text.slice(1) } : text === '' ? {} : { namespace: text }),
+    bytes,
+    joined: joined === 0 ? undefined : new Date(joined),
+    users,
+    abandoned: news,
+  }));
+}
+
+/**
+ * Clears a namespace away that nobody alive uses. It waits for nobody.
+ *
+ * @param evenNews - whether also one that owes news, which nobody is told then.
+ */
+export function clearAway(id: string, evenNews: boolean): 'cleared' | 'in use' | 'owes news' {
+  const answers = ['cleared', 'in use', 'owes news'] as const;
+  return answers[addon().lockClear(id, evenNews) as 0 | 1 | 2];
+}

@@ -1,0 +1,98 @@
+// What is left of a namespace, as the core tells it, and what a cleaner must not take for left behind.
+
+#include "../../native/core/leftovers.h"
+
+#include <unistd.h>
+
+#include "locks.h"
+
+using namespace testing;
+using semlock::Cleared;
+using semlock::ClearNamespace;
+using semlock::NamespaceInfo;
+
+// What is said of the test's namespace; with no id when nothing is.
+static NamespaceInfo Info() {
+  std::vector<NamespaceInfo> all;
+  CHECK(!semlock::ListNamespaces(&all));
+  for (const NamespaceInfo& each : all) {
+    if (each.id == NamespaceId()) return each;
+  }
+  return {};
+}
+
+// Takes the lock "a", gives it back if it is told so, and waits for its end.
+PROGRAM(user_of_a) {
+  Lock lock("a", {1, true});
+  CHECK(lock.TryAcquire());
+  if (arguments.at(0) == "release") CHECK(lock.Release());
+  Say("ready");
+  Hear();
+  return 0;
+}
+
+// Holds the lock "a" on as another program, which has lost its table.
+PROGRAM(replaced_user) {
+  Lock lock("a");
+  CHECK(lock.TryAcquire());
+  execl("/proc/self/exe", "/proc/self/exe", "--program", "says_replaced", nullptr);
+  return 1;
+}
+
+PROGRAM(says_replaced) {
+  Say("ready");
+  Hear();
+  return 0;
+}
+
+TEST("a namespace is listed with its users, and with the news that they leave") {
+  CHECK(Info().id.empty());
+  Process one("user_of_a", {"release"});
+  CHECK(one.Read() == "ready");
+  Process other("user_of_a", {"hold"});
+  CHECK(other.Read() == "ready");
+  const NamespaceInfo used = Info();
+  CHECK(used.users == 2 && used.news == 0 && used.joined_ms > 0 && used.bytes > 4096);
+  one.Kill();
+  CHECK(Info().users == 1);
+  other.Kill();
+  CHECK(Info().users == 0 && Info().news == 1);
+  CHECK(ClearNamespace(NamespaceId(), false) == Cleared::kOwesNews);
+  CHECK(ClearNamespace(NamespaceId(), true) == Cleared::kDone);
+  CHECK(Info().id.empty() && FilesLeft().empty());
+}
+
+TEST("it is called what it was called by whoever came first") {
+  std::shared_ptr<semlock::LockTable> table;
+  CHECK(!semlock::LockTable::Get(NamespaceId(), &table, "the app"));
+  CHECK(Info().label == "the app");
+  const std::string endless(5000, 'x');
+  CHECK(!semlock::LockTable::Get(NamespaceId() + "2", &table, endless));
+  std::vector<NamespaceInfo> all;
+  CHECK(!semlock::ListNamespaces(&all));
+  bool found = false;
+  for (const NamespaceInfo& each : all) found = found || each.label == endless.substr(0, semlock::kLabelBytes);
+  CHECK(found);
+}
+
+TEST("a process that replaced itself by another program still counts, and nothing is cleared under it") {
+  Process holder("replaced_user");
+  CHECK(holder.Read() == "ready");
+  CHECK(Info().users == 1);
+  CHECK(ClearNamespace(NamespaceId(), true) == Cleared::kInUse);
+  holder.Kill();
+  CHECK(Info().users == 0);
+  CHECK(ClearNamespace(NamespaceId(), true) == Cleared::kDone);
+}
+
+TEST("a table that nobody can read goes when nobody uses it") {
+  {
+    Process dead("user_of_a", {"release"});
+    CHECK(dead.Read() == "ready");
+    dead.Kill();
+  }
+  CHECK(truncate(("/dev/shm/semlock-" + std::to_string(geteuid()) + "/" + NamespaceId() + ".table").c_str(), 100) == 0);
+  CHECK(Info().users == 0 && Info().label.empty());
+  CHECK(ClearNamespace(NamespaceId(), false) == Cleared::kDone);
+  CHECK(FilesLeft().empty());
+}
