@@ -11,5 +11,7 @@ export default defineConfig({
     // Installing and compiling a framework takes its time.
     testTimeout: 120_000,
     hookTimeout: 240_000,
+    maxWorkers: 2,
+    maxConcurrency: 3,
   },
 });

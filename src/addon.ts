@@ -3,7 +3,7 @@
 // bundle, or in the package that is still installed.
 
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import Module from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 
 import { SemlockError } from './errors.js';
@@ -16,8 +16,9 @@ const here: string = typeof __dirname === 'string' ? __dirname : dirname(process
 export function loadAddon(): unknown {
   const file = findAddon();
   try {
-    // Not by `require`, which bundlers would follow; and not by process.dlopen, which would load it twice.
-    return createRequire(file)(file);
+    // Not by process.dlopen, which would load it twice; and not by `require` or an imported `createRequire`, which
+    // bundlers take for their own.
+    return Module.createRequire(file)(file);
   } catch (cause) {
     throw failure(`cannot load its addon ${file}: ${reasonOf(cause)}`, cause);
   }
@@ -34,9 +35,9 @@ function findAddon(): string {
 
   if (!isPackage(join(here, '..'))) {
     throw failure(
-      `was bundled into ${here}, and its compiled addon was not: mark semlock as external (esbuild: --external:semlock; ` +
-        "webpack: externals: { semlock: 'commonjs semlock' }; Rollup: external: ['semlock']; Vite: " +
-        "ssr: { external: ['semlock'] }; ncc: --external semlock) and install it there, or copy the folder " +
+      `was bundled into ${here}, and its compiled addon was not: leave semlock out of the bundle (esbuild: ` +
+        "--external:semlock; webpack: externalsType: 'commonjs', externals: [/^semlock/]; Rollup: external: [/^semlock/]; " +
+        "Vite: ssr: { external: ['semlock'] }; ncc: --external semlock) and install it there, or copy the folder " +
         'node_modules/semlock/prebuilds beside the bundle',
     );
   }
@@ -62,7 +63,7 @@ function besideThisFolder(machine: string): string[] {
 /** The folder of this very version of the package, if it is installed where this code runs. */
 function installedPackage(): string | undefined {
   try {
-    const folder = dirname(createRequire(join(here, '_')).resolve('semlock/package.json'));
+    const folder = dirname(Module.createRequire(join(here, '_')).resolve('semlock/package.json'));
     return isPackage(folder) ? folder : undefined;
   } catch {
     return undefined; // it is not
@@ -80,7 +81,8 @@ function isPackage(folder: string): boolean {
 
 function libcOfThisProcess(): 'glibc' | 'musl' {
   try {
-    return readFileSync('/proc/self/maps', 'latin1').includes('/ld-musl-') ? 'musl' : 'glibc';
+    // musl is one file, its loader too. Some distributions call it libc.so and make the loader's name a link.
+    return /\/(ld-musl-.*|libc\.musl-.*|libc\.so)$/m.test(readFileSync('/proc/self/maps', 'latin1')) ? 'musl' : 'glibc';
   } catch {
     return 'glibc';
   }

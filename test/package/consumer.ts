@@ -1,7 +1,7 @@
 // Projects that use the package as its users do: each folder here is one. It is copied out of this repository, gets the
 // packed package and the packages it names from the registry, and is compiled and run there.
 
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -20,15 +20,22 @@ const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 export class Consumer {
   readonly folder = mkdtempSync(join(inject('workshop'), 'consumer-'));
 
+  readonly #env: NodeJS.ProcessEnv;
+
   /** Copies the folder `project` and installs what its package.json names, and the package. */
-  constructor(project: string) {
+  constructor(project: string, env = process.env) {
+    this.#env = env;
     cpSync(fileURLToPath(new URL(project, import.meta.url)), this.folder, { recursive: true });
     this.install(inject('tarball'));
   }
 
   install(...packages: string[]): void {
     const quietly = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
-    execFileSync('npm', ['install', ...quietly, ...packages], { cwd: this.folder, stdio: 'pipe' });
+    execFileSync('npm', ['install', ...quietly, ...packages], {
+      cwd: this.folder,
+      env: this.#env,
+      stdio: 'pipe',
+    });
   }
 
   /** Compiles by the project's tsconfig.json; throws with what the compiler says. */
@@ -46,6 +53,17 @@ export class Consumer {
         cause: error,
       });
     }
+  }
+
+  /** As `run`, while others run; gives what it printed to both outputs, and does not throw when it fails. */
+  output(program: string, ...args: string[]): Promise<string> {
+    return new Promise((resolve) => {
+      const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined };
+      const options = { cwd: this.folder, env, timeout: TIMEOUT_MS };
+      execFile(program, args, options, (_error, stdout, stderr) => {
+        resolve(stdout + stderr);
+      });
+    });
   }
 
   readJson(file: string): unknown {

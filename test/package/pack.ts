@@ -1,8 +1,8 @@
 // Packs the package once for all package tests, as a release does: from a copy of the sources, so that a run leaves the
-// working tree as it is.
+// working tree as it is. Installs what people build and start their apps with once for all, too.
 
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +19,7 @@ declare module 'vitest' {
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const tools = fileURLToPath(new URL('tools', import.meta.url));
 const sources = [
   'package.json',
   'tsconfig.json',
@@ -41,10 +42,21 @@ export function setup(project: TestProject): () => void {
   const run = (...args: string[]): string => execFileSync('npm', args, { cwd: copy, encoding: 'utf8' });
   run('run', 'prepack');
   const [packed] = JSON.parse(run('pack', '--json', '--ignore-scripts')) as [{ filename: string }];
+  installTools();
+  // Above the consumers' own node_modules.
+  symlinkSync(join(tools, 'node_modules'), join(workshop, 'node_modules'));
   project.provide('workshop', workshop);
   project.provide('tarball', join(copy, packed.filename));
 
   return () => {
     rmSync(workshop, { recursive: true });
   };
+}
+
+function installTools(): void {
+  const installed = join(tools, 'node_modules/.package-lock.json');
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(tools, 'package-lock.json')).mtimeMs)
+    return;
+  const args = ['ci', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
+  execFileSync('npm', args, { cwd: tools, stdio: 'pipe' });
 }

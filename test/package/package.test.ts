@@ -1,4 +1,6 @@
+import { readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 
@@ -29,6 +31,19 @@ describe('the packed package', () => {
     ];
     expect(files).toEqual(expect.arrayContaining(wanted.map((file) => `package/${file}`)));
     expect(files.filter((file) => /^package\/(test|example-app|build|\.)/.test(file))).toEqual([]);
+  });
+
+  it('has less than 1.2 MB to download, with the binaries of all platforms', () => {
+    const binary = gzipSync(readFileSync(join(consumer.folder, 'node_modules/semlock', hostBinary()))).length;
+    expect(statSync(inject('tarball')).size + 3 * binary).toBeLessThan(1_200_000);
+  });
+
+  it('has a binary that needs no newer system than Node.js 20 does, and no C++ library', () => {
+    const binary = join('node_modules/semlock', hostBinary());
+    const versions = consumer.run('objdump', '-T', binary).match(/GLIBC_2\.\d+/g) ?? [];
+    expect(versions.length).toBeGreaterThan(0);
+    expect(Math.max(...versions.map((version) => Number(version.split('.')[1])))).toBeLessThanOrEqual(28);
+    expect(consumer.run('objdump', '-p', binary)).not.toMatch(/NEEDED +lib(std)?c\+\+/);
   });
 
   it('is installed without running a script', () => {

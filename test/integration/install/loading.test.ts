@@ -131,7 +131,7 @@ describe('in one file with the app', () => {
     const source = `(async () => new (require('./bundle/index.js')).Lock('x').tryAcquire())().catch((e) => console.log(e.message));`;
     const { stdout } = runProgram(process.execPath, ['--eval', source], { cwd: app });
     expect(stdout).toMatch(
-      /mark semlock as external \(esbuild: --external:semlock; webpack: .*; Rollup: .*; Vite: .*; ncc: /,
+      /leave semlock out of the bundle \(esbuild: --external:semlock; webpack: .*; Rollup: .*; Vite: .*; ncc: /,
     );
   });
 });
