@@ -6,7 +6,7 @@ import { clockTime, drawTimeline } from './timeline.js';
 /** For each value of LOCK: what to expect, and the command that starts the example with another one. */
 const HINTS = {
   process: [
-    'One request for each file gets 200. The others get busy at once, and their handlers never run. To compare: ',
+    'One request for each file works, and the others are told busy at once; on /turns they wait. To compare: ',
     'LOCK=thread npm start',
   ],
   thread: ['A request in every worker gets 200, and the file loses lines. To compare: ', 'npm start'],
@@ -53,6 +53,9 @@ async function whenFree(path, method = 'GET') {
   }
 }
 
+/** How often the server is asked which requests it works on. Each takes one of the six connections of a browser. */
+const LOOK_MS = 120;
+
 async function run() {
   const { route, count, ms } = choice();
   for (const path of route.documents) await whenFree(path, 'DELETE');
@@ -63,6 +66,7 @@ async function run() {
   const start = Date.now();
   const requests = Array.from({ length: count }, (_, index) => ({
     number: index + 1,
+    id: `${start}-${index + 1}`,
     path: route.documents[index % route.documents.length],
     state: 'waiting',
   }));
@@ -74,17 +78,44 @@ async function run() {
   show();
   showOutcome(undefined, element('p', 'Checked after the requests.', 'empty'));
   const clock = setInterval(draw, 50);
+  const looks = setInterval(() => look(requests).then(show, showFailure), LOOK_MS);
   try {
     await Promise.all(requests.map((request) => send(request, ms).then(show)));
   } finally {
     clearInterval(clock);
+    clearInterval(looks);
   }
   showVerdicts(await Promise.all(route.documents.map(async (path) => [path, await askForJson(`${path}/check`)])));
 }
 
+/** Writes down in which worker the requests without an answer are, and whether they work there or wait. */
+async function look(requests) {
+  const { unanswered } = await askForJson('/status');
+  for (const request of requests.filter(isUnanswered)) {
+    const found = unanswered.find((each) => each.request === request.id);
+    if (found === undefined) continue;
+    const { worker, arrived, from } = found;
+    Object.assign(request, {
+      worker: String(worker),
+      arrived,
+      from,
+      state: from === undefined ? 'waiting' : 'working',
+    });
+  }
+}
+
+function isUnanswered({ state }) {
+  return state === 'waiting' || state === 'working';
+}
+
 /** Sends one request and writes down who answered it, what, and when. */
 async function send(request, ms) {
-  const response = await fetch(`${request.path}?ms=${ms}`, { method: 'POST', body: `request ${request.number}` });
+  const headers = { 'X-Request': request.id };
+  const response = await fetch(`${request.path}?ms=${ms}`, {
+    method: 'POST',
+    headers,
+    body: `request ${request.number}`,
+  });
   request.status = response.status;
   request.worker = response.headers.get('X-Worker');
   request.arrived = Number(response.headers.get('X-Arrived'));
@@ -105,27 +136,34 @@ function showAnswers(requests) {
       const { number, path, worker, arrived, from, to } = request;
       const row = document.createElement('tr');
       row.append(
-        cell(`${number} · ${path}`),
-        cell(worker ?? '–'),
-        cell(answerOf(request), `answer ${request.state}`),
-        cell(arrived ? clockTime(arrived - zero) : '–', 'number'),
-        cell(from ? `${clockTime(from - zero)} – ${clockTime(to - zero)}` : '–', 'number'),
+        cell('Request', `${number} · ${path}`),
+        cell('Worker', worker ?? '–'),
+        cell('Answer', answerOf(request, requests), `answer ${request.state}`),
+        cell('Arrived', arrived ? clockTime(arrived - zero) : '–', 'number'),
+        cell('Worked', from ? `${clockTime(from - zero)} – ${to ? clockTime(to - zero) : ''}` : '–', 'number'),
       );
       return row;
     }),
   );
   const count = (state) => requests.filter((request) => request.state === state).length;
   document.querySelector('#chart-summary').textContent =
-    `${count('worked')} worked on the file, ${count('busy')} were told busy, ${count('waiting')} have no answer yet.`;
+    `${count('worked')} worked on the file, ${count('working')} work on it, ${count('waiting')} wait, ` +
+    `${count('busy')} were told busy.`;
 }
 
-function answerOf({ state, status, text }) {
-  if (state === 'waiting') return 'no answer yet';
+function answerOf({ state, status, text, worker, path }, requests) {
+  if (state === 'working') return `worker ${worker} works on it`;
+  if (state === 'waiting') {
+    const holder = requests.find((other) => other.state === 'working' && other.path === path);
+    return holder === undefined ? 'no answer yet' : `waits for worker ${holder.worker}`;
+  }
   return state === 'worked' ? '200 OK' : `${status} ${text}`;
 }
 
-function cell(text, className = '') {
+/** `title` is that of its column, for screens that are too narrow for columns. */
+function cell(title, text, className = '') {
   const td = document.createElement('td');
+  td.dataset.title = title;
   td.textContent = text;
   td.className = className;
   return td;

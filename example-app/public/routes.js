@@ -13,6 +13,10 @@ export const ROUTES = {
     documents: ['/files/a.txt', '/files/b.txt'],
     code: "router.post('/files/:name', fileLock({ name: (req) => `file:${req.params.name}` }), append);",
   },
+  turns: {
+    documents: ['/turns'],
+    code: "app.use('/turns', fileLock('turns', { waitMs: 10_000 }), turns);",
+  },
   report: {
     documents: ['/report'],
     code: "class ReportController {\n  @FileLocked('report')\n  async append(req, res) { … }\n}",

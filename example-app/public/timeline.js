@@ -3,29 +3,31 @@
 
 /**
  * @param {HTMLElement} chart - where to draw.
- * @param {object[]} requests - each with `number`, `path` and `state`; answered ones with `worker` and `arrived`, and
- *   those that worked with `from` and `to`. Times are milliseconds of the server's clock.
+ * @param {object[]} requests - each with `number`, `path` and `state`; those that a worker has with `worker` and
+ *   `arrived`, those that work or worked with `from`, and those that worked with `to`. Times are milliseconds of the
+ *   server's clock.
  * @param {{ start: number, expectedMs: number }} times - when the requests were sent, and how long one works.
  */
 export function drawTimeline(chart, requests, { start, expectedMs }) {
   const arrivals = requests.filter(({ arrived }) => arrived).map(({ arrived }) => arrived);
   const zero = arrivals.length > 0 ? Math.min(...arrivals) : start;
-  const waiting = requests.some(({ state }) => state === 'waiting');
-  const elapsed = waiting ? Date.now() - start : 0;
+  const unanswered = requests.some(({ state }) => state === 'waiting' || state === 'working');
+  const elapsed = unanswered ? Date.now() - start : 0;
+  const now = zero + elapsed;
   const latest = Math.max(expectedMs, elapsed, ...requests.map(({ to = zero }) => to - zero));
   const axis = makeAxis(latest);
   const place = (from, to) => ({ left: (from - zero) / axis.end, width: (to - from) / axis.end });
 
   const tracks = part('tracks');
   tracks.append(...axis.ticks.map((at) => tick(at, at / axis.end)));
-  tracks.append(...overlaps(requests).map(([from, to]) => placed('overlap', place(from, to))));
+  tracks.append(...overlaps(requests, now).map(([from, to]) => placed('overlap', place(from, to))));
 
   const rows = byWorker(requests).map(([worker, own]) => {
     const row = part('row');
     const label = part('worker');
     label.textContent = worker === undefined ? 'no answer yet' : `worker ${worker}`;
     const lanes = part('lanes');
-    lanes.append(...own.map((request) => lane(request, place, zero, elapsed)));
+    lanes.append(...own.map((request) => lane(request, place, zero, now)));
     row.append(label, lanes);
     return row;
   });
@@ -37,16 +39,21 @@ export function clockTime(ms) {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }
 
-function lane(request, place, zero, elapsed) {
-  const { number, path, state, arrived, from, to } = request;
+function lane(request, place, zero, now) {
+  const { number, path, state, arrived, from, to = now } = request;
   const made = part('lane');
-  if (state === 'worked') {
-    const bar = placed('bar', place(from, to));
+  if (arrived < from) {
+    const wait = placed('ghost', place(arrived, from));
+    wait.title = `Request ${number} waited from ${clockTime(arrived - zero)} to ${clockTime(from - zero)}`;
+    made.append(wait);
+  }
+  if (state === 'worked' || state === 'working') {
+    const bar = placed('bar', place(from, Math.max(from, to)));
     bar.textContent = path.startsWith('/files/') ? `#${number} ${path.slice('/files/'.length)}` : `#${number}`;
     bar.title = `Request ${number}: ${clockTime(from - zero)} to ${clockTime(to - zero)}`;
     made.append(bar);
   } else if (state === 'waiting') {
-    const bar = placed('ghost', place(zero, zero + elapsed));
+    const bar = placed('ghost', place(arrived ?? zero, Math.max(arrived ?? zero, now)));
     bar.textContent = `#${number}`;
     made.append(bar);
   } else {
@@ -58,7 +65,7 @@ function lane(request, place, zero, elapsed) {
   return made;
 }
 
-/** The requests of each worker; those without an answer come last. */
+/** The requests of each worker; those of which that is not known yet come last. */
 function byWorker(requests) {
   const groups = new Map();
   for (const request of requests) {
@@ -69,8 +76,8 @@ function byWorker(requests) {
 }
 
 /** The stretches of time in which two requests worked on the same file. */
-function overlaps(requests) {
-  const worked = requests.filter(({ state }) => state === 'worked');
+function overlaps(requests, now) {
+  const worked = requests.filter(({ from }) => from !== undefined).map((request) => ({ to: now, ...request }));
   const shared = worked.flatMap((one, index) =>
     worked
       .slice(index + 1)

@@ -54,6 +54,7 @@ export async function remove(_req: Request, res: Response): Promise<void> {
 
 /** Answers with who did the work, and when: the page draws it. */
 async function timed(res: Response, work: () => Promise<Summary>): Promise<void> {
+  res.locals.beginsWork?.();
   const from = Date.now();
   const summary = await work();
   res.json({ worker: process.pid, from, to: Date.now(), ...summary });

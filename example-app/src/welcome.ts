@@ -22,6 +22,8 @@ Open ${url} in a browser, or try it here:
     curl -s ${url}/journal/check
   a lock per file: a.txt and b.txt do not wait for each other
     for f in a b a b; do curl -sw ' %{http_code}\\n' -d "hello $f" '${url}/files/'$f'.txt?ms=1000' & done; wait
+  four requests that wait their turn
+    for i in 1 2 3 4; do curl -sw ' %{http_code}\\n' -X POST '${url}/turns?ms=1000' & done; wait
   a decorated controller
     curl -sw ' %{http_code}\\n' -X POST '${url}/report?ms=1000'
 

@@ -4,7 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { ROUTES } from '../../../example-app/public/routes.js';
 import { scratchNamespace } from '../../support/shm.js';
-import { startExample, stopExample, type Example } from './example-process.js';
+import { startExample, stopExample, until, type Answer, type Example } from './example-process.js';
+
+function begun({ text }: Answer): number {
+  return (JSON.parse(text) as { from: number }).from;
+}
 
 describe('the page', () => {
   let example: Example;
@@ -46,7 +50,7 @@ describe('the page', () => {
   it('learns which lock is on', async () => {
     const { text } = await example.whenFree('/status');
 
-    expect(JSON.parse(text)).toEqual({ lock: 'process', workers: 4 });
+    expect(JSON.parse(text)).toEqual({ lock: 'process', workers: 4, unanswered: [] });
   });
 
   it.each(Object.values(ROUTES).flatMap(({ documents }) => documents))(
@@ -63,6 +67,24 @@ describe('the page', () => {
       expect(verdict).toMatchObject({ ok: true, lines: 1, appended: 1 });
     },
   );
+
+  it('sees which worker works on a request, and which one waits, before they are answered', async () => {
+    const send = (request: string) =>
+      example.whenFree('/turns?ms=1000', { method: 'POST', body: request, headers: { 'X-Request': request } });
+    const answers = [send('1'), send('2')];
+    const states: string[] = [];
+    await until(async () => {
+      const { text } = await example.whenFree('/status');
+      const { unanswered } = JSON.parse(text) as { unanswered: { worker: number; arrived: number; from?: number }[] };
+      states.splice(0, Infinity, ...unanswered.map(({ worker, from }) => `${worker} ${from ? 'works' : 'waits'}`));
+      return states.length === 2;
+    }, 'both requests are seen');
+
+    const [first, second] = (await Promise.all(answers)).sort((a, b) => begun(a) - begun(b));
+    expect([first!.status, second!.status]).toEqual([200, 200]);
+    expect(states.toSorted()).toEqual([`${first!.worker} works`, `${second!.worker} waits`].toSorted());
+    expect(JSON.parse((await example.whenFree('/status')).text)).toMatchObject({ unanswered: [] });
+  });
 
   it('gets a new connection for each request, so that its requests reach different workers', async () => {
     const { headers } = await example.whenFree('/status');
