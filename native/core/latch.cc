@@ -2,6 +2,8 @@
 
 #include <sched.h>
 
+#include <iterator>
+
 #include "clock.h"
 #include "crash_points.h"
 
@@ -11,10 +13,28 @@ namespace {
 // About one microsecond: ten times as long as an operation takes.
 constexpr int kSpins = 40;
 
+// A latch that was found stuck: its owner stayed inside for the whole bound. As long as that very process is found
+// there, nobody of this thread waits for it again. Otherwise all that a server does for many names at once would wait
+// for the same one, each for the whole bound.
+struct Stuck {
+  const std::atomic<uint64_t>* latch;
+  Tag owner;
+  int64_t until;
+};
+constexpr int64_t kStuckNs = 20000000;
+// A process is inside two at most, and few are stopped.
+thread_local Stuck stuck[8];
+
+Stuck& StuckAt(const std::atomic<uint64_t>& latch) {
+  return stuck[reinterpret_cast<uintptr_t>(&latch) / sizeof(Record) % std::size(stuck)];
+}
+
 }  // namespace
 
 Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, Tag tag) {
   const int64_t deadline = MonotonicNs() + kLatchBoundNs;
+  Stuck& known = StuckAt(latch);
+  Tag first = 0;
   for (;;) {
     for (int spin = 0; spin < kSpins; ++spin) {
       uint64_t expected = 0;
@@ -25,7 +45,8 @@ Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, 
     }
     uint64_t word = latch.load();
     if (word == 0) continue;
-    switch (me.Check(word & ~kAsked)) {
+    const Tag owner = word & ~kAsked;
+    switch (me.Check(owner)) {
       case Liveness::kDead:
         // From that very tag: had another taken over meanwhile, the word would hold a tag that never was dead. The
         // bit `asked` is dropped, since who takes over sweeps anyway.
@@ -36,7 +57,13 @@ Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, 
       case Liveness::kAlive:
         break;
     }
-    if (MonotonicNs() >= deadline) return Latched::kTimeout;
+    const int64_t now = MonotonicNs();
+    if (known.latch == &latch && known.owner == owner && now < known.until) return Latched::kTimeout;
+    if (first == 0) first = owner;
+    if (now >= deadline) {
+      if (owner == first) known = {&latch, owner, now + kStuckNs};
+      return Latched::kTimeout;
+    }
     sched_yield();
   }
 }

@@ -16,7 +16,7 @@ namespace semlock {
 enum class Latched {
   kTaken,
   kTakenOver,  // from a dead owner: repair first what it guards
-  kTimeout,    // a living owner stayed inside for kLatchBoundNs
+  kTimeout,    // a living owner stayed inside for kLatchBoundNs, or was found so before and is still there
   kSlotLost,   // see Liveness
   kEnded,      // this process has no slot any more: a forked child, or one that exits
 };

@@ -20,7 +20,7 @@ const LOADED_MS = 250;
 afterAll(endSpareProcesses);
 
 /** A process that tries, waits or blocks for the lock in its event loop. */
-async function startUser(lock: LockDescription, use: 'try' | 'wait' | 'block') {
+async function startUser(lock: LockDescription, use: 'try' | 'wait' | 'waitForMany' | 'block') {
   const child = fork(PROGRAM, [lock.namespace, lock.name, use], { execArgv: [] });
   const ended = once(child, 'exit');
   onTestFinished(async () => {
@@ -94,6 +94,20 @@ describe(`no event loop stalls for ${BOUND_MS} ms`, () => {
     const grant = await result;
     if (grant !== null) await inside.release(lock, grant);
     await Promise.all(users.map((each) => each.end()));
+  });
+
+  it('while a process is stopped that has the latch of the table, and a thousand new names are waited for', async () => {
+    const { room, lock } = setting();
+    const inside = room.process();
+    await inside.count(lock);
+    const user = await startUser(lock, 'waitForMany');
+    const second = { ...lock, name: 'second' };
+    const { result } = await inside.stopAt('create_latched', () => inside.tryAcquire(second));
+    await expectNoStalls([user], 1_000);
+
+    inside.continue();
+    await inside.release(second, (await result)!);
+    await user.end();
   });
 
   it('but one that blocks for a lock is seen to stall (control)', async () => {

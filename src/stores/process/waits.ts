@@ -15,7 +15,7 @@ import {
   type NativeAddon,
   type NativeMode,
 } from '../../native.js';
-import { queueMicrotask, setTimeout } from '../../timers.js';
+import { now, queueMicrotask, setTimeout } from '../../timers.js';
 
 /** What a wait asks for, and whom to tell. Exactly one of the two is called, once. */
 export interface WaitRequest {
@@ -32,9 +32,35 @@ export const MOST_PLACES = 64;
 
 /** When even the queue's latch could not be had, because a process was stopped inside it, this is how soon to retry. */
 const RETRY_MS = 5;
+/** So long a turn of the event loop goes on retrying, and until so many lines were in vain: they may be thousands. */
+const RETRYING_MS = 1;
+const RETRIES_IN_VAIN = 8;
 
 /** All lines that are not empty, by namespace and name. */
 const queues = new Map<string, WaitQueue>();
+
+/** The lines that could not even get a place, whoever is to retry next first. */
+const retrying = new Set<WaitQueue>();
+let retryTimer: NodeJS.Timeout | undefined;
+
+function retryLater(queue: WaitQueue): void {
+  retrying.add(queue);
+  retryTimer ??= setTimeout(retrySome, RETRY_MS);
+}
+
+function retrySome(): void {
+  retryTimer = undefined;
+  const end = now() + RETRYING_MS;
+  let inVain = 0;
+  let left = retrying.size;
+  for (const queue of retrying) {
+    if (left-- === 0 || inVain === RETRIES_IN_VAIN || now() >= end) break;
+    retrying.delete(queue);
+    queue.takePlaces();
+    if (retrying.has(queue)) inVain++;
+  }
+  if (retrying.size > 0) retryTimer ??= setTimeout(retrySome, RETRY_MS);
+}
 
 /** Whether others wait for that lock in this thread. */
 export function isWaitedFor(key: string): boolean {
@@ -57,7 +83,6 @@ class WaitQueue {
   readonly #key: string;
   readonly #requests = new Set<WaitRequest>(); // in order of insertion
   readonly #places = new Map<WaitRequest, number>(); // the first of them, with the ids of their waits in the addon
-  #retry: NodeJS.Timeout | undefined;
   #later = false;
 
   constructor(key: string) {
@@ -71,7 +96,7 @@ class WaitQueue {
   add(request: WaitRequest): void {
     this.#requests.add(request);
     countWaiting(1);
-    if (this.#mayTakePlace(request)) this.#takePlaces();
+    if (this.#mayTakePlace(request)) this.takePlaces();
   }
 
   cancel(request: WaitRequest, reason: unknown): void {
@@ -88,14 +113,14 @@ class WaitQueue {
   }
 
   /** For all at the front of the line that may have one. */
-  #takePlaces(): void {
-    if (this.#retry !== undefined) return;
+  takePlaces(): void {
+    if (retrying.has(this)) return;
     for (const next of this.#requests) {
       if (this.#places.has(next)) continue;
       if (!this.#mayTakePlace(next)) return;
       const entry = addon().lockWait(next.lock.handle, next.mode);
       if (entry === BUSY) {
-        this.#tryLater();
+        retryLater(this);
         return;
       }
       if (entry === QUEUED) {
@@ -115,7 +140,7 @@ class WaitQueue {
     this.#later = true;
     queueMicrotask(() => {
       this.#later = false;
-      this.#takePlaces();
+      this.takePlaces();
     });
   }
 
@@ -125,15 +150,8 @@ class WaitQueue {
       this.#remove(request);
       request.granted(entry, token, abandoned);
       // Not before: a permit that is free for the next one would be told of first.
-      this.#takePlaces();
+      this.takePlaces();
     });
-  }
-
-  #tryLater(): void {
-    this.#retry = setTimeout(() => {
-      this.#retry = undefined;
-      this.#takePlaces();
-    }, RETRY_MS);
   }
 
   #remove(request: WaitRequest): void {

@@ -23,6 +23,12 @@ const uses = {
     );
     setTimeout(() => leaving.abort(), 5);
   },
+  /** Waits for a thousand other locks, some more in each turn. */
+  waitForMany() {
+    for (let some = 0; stallsMs !== undefined && some < 20 && waited < 1000; some++, waited++) {
+      new Lock(`${name} ${waited}`, { namespace }).acquire().then((held) => held.release());
+    }
+  },
   /** What nobody does in an event loop: the control. */
   block: () => void lock.acquireSync({ timeoutMs: 20 })?.release(),
 };
@@ -32,6 +38,7 @@ const lostMs = () => Number(readFileSync('/proc/thread-self/schedstat', 'latin1'
 
 let stallsMs;
 let ended = false;
+let waited = 0;
 process.on('message', (what) => {
   if (what === 'begin') stallsMs = [];
   else if (what === 'tell') process.send(stallsMs);
