@@ -50,9 +50,10 @@ napi_value LockCancel(napi_env env, napi_callback_info info) {
   LoopInbox* inbox = lock == nullptr ? nullptr : locks.FindInbox(*lock->table());
   if (inbox == nullptr) return Int(env, kResultDelivered);
   Grant grant;
-  switch (inbox->service().Cancel(args.Id(1), &grant)) {
+  WaitRef wait;
+  switch (inbox->service().Cancel(args.Id(1), &grant, &wait)) {
     case WaitService::Cancelled::kYes:
-      lock->Settle();
+      lock->Settle({wait});
       return Int(env, kResultBusy);
     case WaitService::Cancelled::kOnItsWay:
       return Int(env, kResultBusy);

@@ -8,6 +8,12 @@
 
 namespace semlock {
 
+Waiter* CellOf(const LockTable& table, const WaitRef& wait) {
+  Waiter* waiter = table.WaiterAt(wait.number);
+  const bool ours = waiter != nullptr && waiter->tag.load() == table.slot().tag() && waiter->ticket == wait.ticket;
+  return ours ? waiter : nullptr;
+}
+
 bool LatchedRecord::CanTake(Mode mode) const {
   const uint32_t held = record_.held.load(std::memory_order_relaxed);
   if (held == 0) return true;
@@ -108,6 +114,7 @@ void LatchedRecord::Repair() {
   });
   record_.waiting.store(waiting);
   CRASH_POINT(repair_queue_counted);
+  FreeAllCancelled();
   PostMissing();
 }
 
@@ -227,6 +234,13 @@ void LatchedRecord::LeaveLine(Waiter& waiter) {
   record_.waiting.store(record_.waiting.load() - 1);
 }
 
+void LatchedRecord::FreeCancelled(const WaitRef& wait) {
+  Waiter* waiter = CellOf(table_, wait);
+  if (waiter != nullptr && waiter->state.load() == kCancelled) LeaveLine(*waiter);
+}
+
+void LatchedRecord::FreeAllCancelled() { Head(); }
+
 // The one with the smallest ticket of those that still wait, dead or alive. Frees the cells of those that do not.
 Waiter* LatchedRecord::Head() {
   Waiter* head = nullptr;
@@ -246,11 +260,12 @@ Waiter* LatchedRecord::Head() {
 void LatchedRecord::HandOn() {
   Tag dead = 0;  // many waiters may have the same
   while (record_.waiting.load(std::memory_order_relaxed) != 0) {
+    // The head is looked for only when something can be granted: that takes as long as the line is, and to ask whether
+    // it lives is a system call.
+    if (!CanTake(Mode::kExclusive) && !CanTake(Mode::kShared)) return;
     Waiter* head = Head();
     uint32_t number = 0;
     if (head == nullptr) return;
-    // Whether it lives is asked when something can be granted, since that is a system call.
-    if (!CanTake(Mode::kExclusive) && !CanTake(Mode::kShared)) return;
     const Tag tag = head->tag.load();
     if (tag == dead || table_.slot().Check(tag) == Liveness::kDead) {
       dead = tag;

@@ -23,6 +23,9 @@ struct WaitRef {
   uint64_t ticket = 0;
 };
 
+// The cell of a wait of this process that is not over; null otherwise.
+Waiter* CellOf(const LockTable& table, const WaitRef& wait);
+
 // The id of a wait that blocks its thread.
 inline constexpr int64_t kBlocking = 0;
 // In place of an id: one of the permits that the thread watches may have been stolen.
@@ -51,6 +54,10 @@ class LatchedRecord {
   // Puts the caller's thread at the end of the queue; its inbox is sent `id` when it is granted. False: no room for one
   // more waiter, or for its entry later.
   bool Enqueue(Mode mode, uint16_t thread, int64_t id, WaitRef* ref);
+
+  // The cell of a wait of this process that was cancelled, or all such cells.
+  void FreeCancelled(const WaitRef& wait);
+  void FreeAllCancelled();
 
   // Posts until table and semaphore agree, where nobody else may have taken the permit.
   void PostMissing();

@@ -59,6 +59,7 @@ void LockRecord::Leave(LatchedRecord* under) {
 void LockRecord::LeaveSettled() {
   if (!IsSameRecord()) return LeaveToNext(record().latch, table_->slot(), true);
   LatchedRecord under(*table_, record(), semaphore_);
+  under.FreeAllCancelled();  // of those who asked
   under.Settle();
   Leave(&under);
 }
@@ -213,10 +214,11 @@ bool LockRecord::HoldsAll() const {
   return own >= record().permits;
 }
 
-void LockRecord::Settle() {
+void LockRecord::Settle(const std::vector<WaitRef>& cancelled) {
   LatchedRecord under(*table_, record(), semaphore_);
   const Outcome entered = Enter(&under);
   if (entered == Outcome::kDone) {
+    for (const WaitRef& each : cancelled) under.FreeCancelled(each);
     under.Settle();
     Leave(&under);
   } else if (entered == Outcome::kBusy && AskToSweep(record().latch, table_->slot())) {
@@ -293,17 +295,6 @@ int LockRecord::Available(SysError* error) {
   if (outcome != Outcome::kDone && !*error) *error = ErrorOf(outcome);
   return available;
 }
-
-namespace {
-
-// The cell of a wait that is not over; null otherwise.
-Waiter* CellOf(LockTable& table, const WaitRef& wait) {
-  Waiter* waiter = table.WaiterAt(table.record(wait.record), wait.number);
-  const bool ours = waiter != nullptr && waiter->tag.load() == table.slot().tag() && waiter->ticket == wait.ticket;
-  return ours ? waiter : nullptr;
-}
-
-}  // namespace
 
 bool IsGranted(LockTable& table, const WaitRef& wait) {
   const Waiter* waiter = CellOf(table, wait);

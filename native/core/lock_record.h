@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "latched_record.h"
 #include "lock_table.h"
@@ -51,8 +52,9 @@ class LockRecord {
   // Whether this thread has a permit of it, or all of them.
   bool Holds() const;
   bool HoldsAll() const;
-  // Frees what the dead hold and serves the queue, or has it done by whoever is inside the latch.
-  void Settle();
+  // Frees what the dead hold and the cells of those waits of this process that were cancelled, and serves the queue; or
+  // has it done by whoever is inside the latch.
+  void Settle(const std::vector<WaitRef>& cancelled = {});
   // Permits that are free at this moment; -1 with `error`.
   int Available(SysError* error);
 
@@ -86,7 +88,8 @@ class LockRecord {
 bool IsGranted(LockTable& table, const WaitRef& wait);
 // The same, and takes the grant: then, or after MarkCancelled, the wait is over.
 bool Collect(LockTable& table, const WaitRef& wait, Grant* grant);
-// False when its grant is on its way, or there. Otherwise LockRecord::Settle must follow, for those behind.
+// False when its grant is on its way, or there. Otherwise LockRecord::Settle must follow, to free the cell and for
+// those behind.
 bool MarkCancelled(LockTable& table, const WaitRef& wait);
 // Whether this process still has that permit: not when it was stolen.
 bool StillHolds(LockTable& table, uint32_t record, const Grant& grant);

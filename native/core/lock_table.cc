@@ -207,13 +207,9 @@ Entry* LockTable::EntryAt(Record& record, uint32_t number) const {
   return result;
 }
 
-Waiter* LockTable::WaiterAt(Record& record, uint32_t number) const {
-  Waiter* result = nullptr;
-  AnyWaiter(record, [&](Waiter& waiter, uint32_t at) {
-    if (at == number) result = &waiter;
-    return at == number;
-  });
-  return result;
+Waiter* LockTable::WaiterAt(uint32_t number) const {
+  Extension* with = extension(number / kWaitersPerExtension);
+  return with == nullptr ? nullptr : &with->waiters[number % kWaitersPerExtension];
 }
 
 bool LockTable::OwesNews() const {

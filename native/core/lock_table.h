@@ -55,7 +55,8 @@ class LockTable {
   Extension* extension(uint32_t index) const;
   uint32_t record_count() const { return header_->record_count.load(); }
 
-  // Calls visit(entry, number) for each of the record's entries, in use or not, until it returns true.
+  // Calls visit(entry, number) for each of the record's entries, in use or not, until it returns true. Entries are
+  // numbered within the record, waiters within the table.
   template <typename F>
   bool AnyEntry(Record& record, F visit) const;
   // The same for its waiters.
@@ -64,8 +65,8 @@ class LockTable {
   // The entry of that number; null when there is none.
   Entry* EntryAt(Record& record, uint32_t number) const;
 
-  // The waiter of that number; null when there is none.
-  Waiter* WaiterAt(Record& record, uint32_t number) const;
+  // The waiter of that number, which it has as long as the record is this lock's; null when there is none.
+  Waiter* WaiterAt(uint32_t number) const;
   // Whether some lock's next holder is to be told that the one before died with it. Asked when nobody alive is inside.
   bool OwesNews() const;
   // How many locks are such.
@@ -141,10 +142,10 @@ bool LockTable::AnyEntry(Record& record, F visit) const {
 
 template <typename F>
 bool LockTable::AnyWaiter(Record& record, F visit) const {
-  uint32_t number = 0;
-  for (Extension* more = extension(record.more_waiters); more != nullptr && number < kMaxRecords;
-       more = extension(more->more)) {
-    for (Waiter& waiter : more->waiters) {
+  uint32_t steps = record_count();  // more than that is a circle
+  for (uint32_t at = record.more_waiters; extension(at) != nullptr && steps-- > 0; at = extension(at)->more) {
+    uint32_t number = at * kWaitersPerExtension;
+    for (Waiter& waiter : extension(at)->waiters) {
       if (visit(waiter, number++)) return true;
     }
   }

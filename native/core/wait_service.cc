@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 
 #include "clock.h"
@@ -47,7 +48,12 @@ struct WaitService::Pending {
 
 // What is left to do without the mutex.
 struct WaitService::Unfinished {
-  std::vector<std::shared_ptr<Pending>> unsettled;
+  // One settling of a lock serves all who wait for it here.
+  struct Unsettled {
+    std::shared_ptr<Pending> any;
+    std::vector<WaitRef> cancelled;
+  };
+  std::unordered_map<uint32_t, Unsettled> unsettled;  // by record
   std::vector<std::pair<std::shared_ptr<Pending>, Grant>> unwanted;
 };
 
@@ -181,12 +187,13 @@ void WaitService::TakeThefts(const Inbox& inbox, std::vector<WaitEvent>* events)
   }
 }
 
-WaitService::Cancelled WaitService::Cancel(int64_t id, Grant* grant) {
+WaitService::Cancelled WaitService::Cancel(int64_t id, Grant* grant, WaitRef* wait) {
   std::lock_guard<std::mutex> guard(state_->mutex);
   const auto found = state_->pending.find(id);
   if (found == state_->pending.end() || found->second->watch) return Cancelled::kTaken;
   Pending& pending = *found->second;
   Cancelled result = Cancelled::kYes;
+  *wait = pending.wait;
   if (!MarkCancelled(*state_->table, pending.wait)) {
     if (!Collect(*state_->table, pending.wait, grant)) {
       pending.inbox = nullptr;
@@ -242,7 +249,9 @@ bool WaitService::GiveUp(PendingMap::iterator at, Unfinished* work) {
   if (granted) {
     work->unwanted.emplace_back(at->second, grant);
   } else {
-    work->unsettled.push_back(at->second);
+    Unfinished::Unsettled& lock = work->unsettled[at->second->wait.record];
+    lock.any = at->second;
+    if (cancelled) lock.cancelled.push_back(at->second->wait);
   }
   if (cancelled || granted) Remove(at);
   return cancelled || granted;
@@ -252,7 +261,7 @@ bool WaitService::GiveUp(PendingMap::iterator at, Unfinished* work) {
 // one only when it ends.
 void WaitService::Finish(const Unfinished& work) {
   std::lock_guard<std::mutex> guard(state_->finishing);
-  for (auto& pending : work.unsettled) pending->lock.Settle();
+  for (auto& [record, unsettled] : work.unsettled) unsettled.any->lock.Settle(unsettled.cancelled);
   for (auto& [pending, grant] : work.unwanted) pending->lock.Decline(grant);
 }
 
@@ -284,7 +293,11 @@ void WaitService::GoRound(std::unique_lock<std::mutex>* guard) {
     } else if (each.inbox == nullptr) {
       GiveUp(at, &work);
     } else {
-      IsGranted(table, each.wait) ? each.inbox->Post(at->first) : work.unsettled.push_back(at->second);
+      if (IsGranted(table, each.wait)) {
+        each.inbox->Post(at->first);
+      } else {
+        work.unsettled[each.wait.record].any = at->second;
+      }
     }
   }
   guard->unlock();
@@ -352,7 +365,7 @@ Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const s
     settled = MonotonicNs();
   }
   if (MarkCancelled(*lock.table(), wait)) {
-    lock.Settle();
+    lock.Settle({wait});
     return Outcome::kBusy;
   }
   // Granted at the last moment, or about to be by a process that may be stopped right there.

@@ -43,12 +43,12 @@ class WaitService {
   void Take(const Inbox& inbox, std::vector<WaitEvent>* events);
 
   enum class Cancelled {
-    kYes,       // and Settle() of the lock must follow
+    kYes,       // and Settle() of the lock must follow, with `wait`
     kGranted,   // the permit is there: the caller's now
     kOnItsWay,  // a grant is being written; it will be given back without anybody's doing
     kTaken,     // Take() gave its event, or there is no such wait
   };
-  Cancelled Cancel(int64_t id, Grant* grant);
+  Cancelled Cancel(int64_t id, Grant* grant, WaitRef* wait);
   void Unwatch(int64_t id);
   // For the end of a thread with an inbox: nothing comes there after this, and its waits are withdrawn or given back.
   void Forget(const Inbox* inbox);

@@ -65,6 +65,7 @@ const runs = [
   fails('queue', '`granted` before the entry', 'GRANTED_BEFORE_ENTRY'),
   fails('queue', 'cancelled whatever the state', 'CANCEL_OVERWRITES'),
   fails('queue', 'cancelled and not settled', 'CANCEL_NOT_SETTLED'),
+  fails('queue', 'cell of a cancelled wait not freed', 'CANCELLED_CELL_KEPT'),
   fails('queue', 'granting whatever the state', 'CANCEL_OVERLOOKED'),
   fails('queue', 'permit kept that was for one who cancelled', 'PERMIT_KEPT_FROM_CANCELLED'),
   fails('queue', 'dead waiters not dropped', 'DEAD_KEPT_IN_LINE'),

@@ -232,8 +232,8 @@ inline hand_on() {
        find_head();
        find_entry();
        if
-       :: w == CELLS -> w = 0; at = 0; break
-       :: w < CELLS && (state[w] == CANCELLED || TABLE_ALLOWS_ANY && IS_DROPPED(waiter[w])) ->
+       :: w == CELLS || !TABLE_ALLOWS_ANY -> w = 0; at = 0; break
+       :: w < CELLS && TABLE_ALLOWS_ANY && (state[w] == CANCELLED || IS_DROPPED(waiter[w])) ->
           free_cell(); w = 0; at = 0; freed = true
        :: else ->
           if
@@ -253,6 +253,33 @@ inline hand_on() {
       STEP(hand_on_granted, state[w] = GRANTED; leave_line(w); w = 0)
     OR_KILLED
     fi
+  OR_KILLED
+  od
+}
+
+#ifdef CANCELLED_CELL_KEPT
+#define IS_WITHDRAWN false
+#else
+#define IS_WITHDRAWN (phase == WITHDRAWS && waiter[cell] == me && state[cell] == CANCELLED)
+#endif
+
+// Whoever repaired or handed on may have freed it before.
+inline free_cancelled() {
+  if
+  WHEN(IS_WITHDRAWN, queue_cell_freed, w = cell; free_cell(); w = 0);
+    STEP(count, waiting--)
+  WHEN(!IS_WITHDRAWN, none, skip)
+  OR_KILLED
+  fi
+}
+
+inline free_all_cancelled() {
+  do
+  WHEN(true, queue_cell_freed,
+       w = 0;
+       do :: w < CELLS && !(waiter[w] != 0 && state[w] == CANCELLED) -> w++ :: else -> break od;
+       if :: w == CELLS -> w = 0; break :: else -> free_cell(); w = 0 fi);
+    STEP(count, waiting--)
   OR_KILLED
   od
 }
@@ -302,6 +329,7 @@ inline repair() {
   STEP(repair_queue_counted,
        w = 0;
        COUNT_WAITERS);
+  free_all_cancelled();
   do
   WHEN(value + PERMITS_HELD < PERMITS, repair_posted, value++)
   WHEN(value + PERMITS_HELD >= PERMITS, done, must_repair = false; break)
@@ -494,7 +522,9 @@ end_outside:
   // A round of the settling that goes on as long as something waits, or the one that must follow a cancel.
   WHEN(OPEN && (phase == WAITS || phase == WITHDRAWS), settle, enter(SETTLE))
   WHEN(phase == WAITS && MAY_CANCEL, cancel_marked,
-       state[cell] = CANCELLED; leave_line(cell); cell = 0; phase = CANCELS; goto end_outside)
+       state[cell] = CANCELLED; leave_line(cell); phase = CANCELS;
+       if :: phase == IDLE -> cell = 0 :: else fi;
+       goto end_outside)
   WHEN(phase == WAITS && state[cell] == GRANTED, collect_read,
        assert(waiter[cell] == me && holds[self] != 0 && (granted_abandoned[cell] || !news[self]));
        mine = granted_entry[cell]; told = granted_abandoned[cell]; phase = COLLECTS; goto end_outside)
@@ -511,7 +541,7 @@ end_outside:
   fi;
   if
   :: op == TRY || op == WAIT -> acquire()
-  :: op == SETTLE -> sweep(); hand_on()
+  :: op == SETTLE -> free_cancelled(); sweep(); hand_on()
   :: op == RELEASE -> release()
 #ifdef STEALING
   :: op == STEAL -> steal()
@@ -520,7 +550,7 @@ end_outside:
   STEP(leave,
        check_left();
        latch = 0;
-       if :: phase == WITHDRAWS -> phase = IDLE :: phase == IDLE -> mine = 0; told = false :: else fi;
+       if :: phase == WITHDRAWS -> phase = IDLE; cell = 0 :: phase == IDLE -> mine = 0; told = false :: else fi;
        FORGET;
        goto end_outside)
 }
@@ -554,10 +584,11 @@ end_killed:
              phase_of[i] == WAITS && state[cell_of[i]] == GRANTED);
       assert(phase_of[i] != WAITS || waiter[cell_of[i]] == 1 + i)
     }
-    // No cell of a living process is without a wait.
+    // No cell of a living process is without a wait. One that was just cancelled its process is going to free.
     for (i : 0 .. CELLS - 1) {
       assert(!LIVES(waiter[i]) || cell_of[waiter[i] - 1] == i &&
-             (phase_of[waiter[i] - 1] == WAITS || phase_of[waiter[i] - 1] == COLLECTS))
+             (phase_of[waiter[i] - 1] == WAITS || phase_of[waiter[i] - 1] == COLLECTS ||
+              phase_of[waiter[i] - 1] == WITHDRAWS && state[i] == CANCELLED))
     }
     // Whoever is first in line lives, and waits for a permit that is held. Where nobody could be granted anything, nobody
     // has asked whether it lives.

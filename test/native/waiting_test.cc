@@ -199,9 +199,9 @@ TEST("no permit is lost between grants and the cancellations that meet them") {
           grant = loop.GrantOf(id);
           held = true;
         } else {
-          switch (service.Cancel(id, &grant)) {
+          switch (service.Cancel(id, &grant, &wait)) {
             case WaitService::Cancelled::kYes:
-              (*lock).Settle();
+              (*lock).Settle({wait});
               break;
             case WaitService::Cancelled::kGranted:
               held = true;
@@ -593,5 +593,67 @@ TEST("a wait for an exclusive lock takes room to wait, and none for a holder mor
   const semlock::Record& record = RecordOf("a");
   CHECK(record.more_waiters != 0 && record.more_entries == 0 && record.entry_room == 1);
   CHECK(semlock::MarkCancelled(*Table(), wait));
-  (*waiter).Settle();
+  (*waiter).Settle({wait});
+}
+
+static int64_t ProcessorNs() {
+  timespec used;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return int64_t{used.tv_sec} * 1000000000 + used.tv_nsec;
+}
+
+TEST("a thousand waits for a lock that is held cost no processor time to speak of") {
+  Lock holder("a");
+  CHECK(holder.TryAcquire());
+  Loop loop(2);
+  Lock waiter("a", {}, 2);
+  for (int wait = 0; wait < 1000; ++wait) {
+    const int64_t id = WaitService::NewId();
+    Service().Wait(id, *waiter, Queue(waiter, id), loop.inbox());
+  }
+  semlock::SleepNs(100000000);
+  const int64_t before = ProcessorNs();
+  semlock::SleepNs(500000000);
+  CHECK(ProcessorNs() - before < 100000000);
+}
+
+TEST("the cell of a cancelled wait is free at once, though its lock is held, also when another was inside the latch") {
+  Lock holder("a");
+  CHECK(holder.TryAcquire());
+  Lock waiter("a", {}, 2);
+  const semlock::Record& record = RecordOf("a");
+  for (const bool inside : {false, true}) {
+    const WaitRef wait = Queue(waiter);
+    CHECK(record.waiting == 1);
+    CHECK(semlock::MarkCancelled(*Table(), wait));
+    if (inside) {
+      semlock::Record& latched = RecordOf("a");
+      const semlock::ProcessSlot& slot = Table()->slot();
+      CHECK(semlock::TakeLatch(latched.latch, slot) == semlock::Latched::kTaken);
+      (*waiter).Settle({wait});
+      CHECK(record.waiting == 1);
+      semlock::LeaveToNext(latched.latch, slot, false);
+      CHECK(!Lock("a", {}, 3).TryAcquire());
+    } else {
+      (*waiter).Settle({wait});
+    }
+    CHECK(record.waiting == 0 && semlock::CellOf(*Table(), wait) == nullptr);
+  }
+}
+
+TEST("a latch that was found stuck is not waited for again as long as the same process is inside") {
+  Lock lock("a");
+  CHECK(lock.TryAcquire() && lock.Release());
+  semlock::Record& record = RecordOf("a");
+  const semlock::ProcessSlot& slot = Table()->slot();
+  CHECK(semlock::TakeLatch(record.latch, slot) == semlock::Latched::kTaken);
+  const auto tries_take = [&](int tries) {
+    const int64_t start = semlock::MonotonicNs();
+    while (tries-- > 0) CHECK(!lock.TryAcquire());
+    return semlock::MonotonicNs() - start;
+  };
+  CHECK(tries_take(1) >= semlock::kLatchBoundNs);
+  CHECK(Eventually([&] { return tries_take(10) < 5 * semlock::kLatchBoundNs; }));
+  semlock::LeaveLatch(record.latch);
+  CHECK(lock.TryAcquire() && lock.Release());
 }
