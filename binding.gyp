@@ -11,6 +11,7 @@
         "native/binding/semaphore_binding.cc",
         "native/binding/wait_binding.cc",
         "native/core/crash_points.cc",
+        "native/core/death_watch.cc",
         "native/core/inbox.cc",
         "native/core/latch.cc",
         "native/core/latched_record.cc",

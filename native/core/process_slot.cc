@@ -175,6 +175,12 @@ Liveness ProcessSlot::Check(Tag tag) const {
   return MayStillRun(slot) || !FileIsIntact() ? Liveness::kSlotLost : Liveness::kDead;
 }
 
+bool ProcessSlot::KnowsPidOf(Tag tag) const {
+  if (SlotOf(tag) >= kMaxProcesses || tag == kUnrepaired) return false;
+  const Slot& slot = slots_[SlotOf(tag)];
+  return slot.pid.load() != 0 && pid_namespace_ != 0 && slot.pid_namespace.load() == pid_namespace_;
+}
+
 // Whether the slot's process may run although its byte is unlocked. What cannot be read is no proof of death.
 bool ProcessSlot::MayStillRun(const Slot& slot) const {
   const uint32_t pid = slot.pid.load();

@@ -52,6 +52,8 @@ class ProcessSlot {
   uint32_t wakeups() const { return slots_[SlotOf(tag())].wakeup.load(); }
   // The pid behind the tag of a live process; meaningless for others.
   uint32_t PidOf(Tag tag) const { return slots_[SlotOf(tag)].pid.load(); }
+  // Whether that pid means the same process to us: not where the tag is of another pid namespace.
+  bool KnowsPidOf(Tag tag) const;
   // False when somebody closed the table's file behind our back: its number may be another file's by now.
   bool FileIsIntact() const { return table_->IsIntact(); }
 

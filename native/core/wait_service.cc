@@ -10,18 +10,27 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <unordered_map>
 #include <utility>
 
 #include "clock.h"
+#include "death_watch.h"
 #include "latch.h"
 
 namespace semlock {
 namespace {
 
-// How soon the death of a holder is found when nobody else looks, and a grant whose message was lost.
+// How soon the death of a holder is found when nobody else looks and nothing is heard of it, and a grant whose message
+// was lost.
 constexpr int64_t kRoundNs = 20000000;
+// How soon a process first looks for whose death it has to listen, where it has not gone round lately.
+constexpr int64_t kFirstLookNs = 3000000;
+// Where many processes wait for one lock, each goes round so seldom that together they do so about every 10 ms; but not
+// more seldom than this, because some of them may be stopped.
+constexpr int64_t kShareNs = 10000000;
+constexpr int64_t kLongestRoundNs = 200000000;
 // How soon a theft is found whose thief died before it could tell.
 constexpr int64_t kWatchNs = 1000000000;
 
@@ -51,6 +60,7 @@ struct WaitService::Unfinished {
   // One settling of a lock serves all who wait for it here.
   struct Unsettled {
     std::shared_ptr<Pending> any;
+    uint32_t waits = 0;
     std::vector<WaitRef> cancelled;
   };
   std::unordered_map<uint32_t, Unsettled> unsettled;  // by record
@@ -65,9 +75,13 @@ struct WaitService::State {
   std::condition_variable changed;
   // All below is guarded by `mutex`.
   PendingMap pending;
-  size_t waits = 0;         // how many of them are no watches
   int64_t next_round = -1;  // when the thread goes round by itself; negative: never
+  int64_t last_round = 0;
+  DeathWatch deaths;       // of those that the waits wait for
+  bool listening = false;  // the thread sleeps in `deaths`, not on `changed`
   bool stopped = false;
+
+  void WakeThread() { listening ? deaths.Interrupt() : changed.notify_one(); }
 };
 
 WaitService::WaitService(std::shared_ptr<LockTable> table) : state_(new State) { state_->table = std::move(table); }
@@ -91,6 +105,7 @@ SysError WaitService::Start() {
   pthread_sigmask(SIG_SETMASK, &all, &before);
   const int error = pthread_create(&state_->thread, nullptr, Main, this);  // EAGAIN: too many
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (error == 0) pthread_setname_np(state_->thread, "semlock");  // for people who look what uses the processor
   return error == 0 ? SysError{} : SysError{"pthread_create", error};
 }
 
@@ -111,8 +126,8 @@ void WaitService::Stop() {
   {
     std::lock_guard<std::mutex> guard(state_->mutex);
     if (std::exchange(state_->stopped, true)) return;
+    state_->WakeThread();
   }
-  state_->changed.notify_one();
   pthread_join(state_->thread, nullptr);
   Withdraw(nullptr);
 }
@@ -138,22 +153,16 @@ void WaitService::GiveBackLater(LockRecord lock, const WaitRef& wait) {
 }
 
 void WaitService::Add(int64_t id, Pending pending) {
-  const int64_t round = MonotonicNs() + (pending.watch ? kWatchNs : kRoundNs);
-  bool sooner;
-  {
-    std::lock_guard<std::mutex> guard(state_->mutex);
-    state_->waits += !pending.watch;
-    state_->pending.emplace(id, std::make_shared<Pending>(std::move(pending)));
-    sooner = state_->next_round < 0 || round < state_->next_round;
-    if (sooner) state_->next_round = round;
-  }
-  if (sooner) state_->changed.notify_one();
+  const int64_t now = MonotonicNs();
+  std::lock_guard<std::mutex> guard(state_->mutex);
+  const int64_t round = pending.watch ? now + kWatchNs : std::max(now + kFirstLookNs, state_->last_round + kRoundNs);
+  state_->pending.emplace(id, std::make_shared<Pending>(std::move(pending)));
+  if (state_->next_round >= 0 && round >= state_->next_round) return;
+  state_->next_round = round;
+  state_->WakeThread();
 }
 
-void WaitService::Remove(PendingMap::iterator found) {
-  state_->waits -= !found->second->watch;
-  state_->pending.erase(found);
-}
+void WaitService::Remove(PendingMap::iterator found) { state_->pending.erase(found); }
 
 void WaitService::Take(const Inbox& inbox, std::vector<WaitEvent>* events) {
   LockTable& table = *state_->table;
@@ -270,39 +279,75 @@ void WaitService::Run() {
   std::unique_lock<std::mutex> guard(state.mutex);
   while (!state.stopped) {
     const int64_t left = state.next_round - MonotonicNs();
-    if (state.next_round < 0) {
-      state.changed.wait(guard);
-    } else if (left > 0) {
-      state.changed.wait_for(guard, std::chrono::nanoseconds(left));
-    } else {
+    if (state.next_round >= 0 && left <= 0) {
       GoRound(&guard);
-      const int64_t rest = state.waits > 0 ? kRoundNs : kWatchNs;
-      state.next_round = state.pending.empty() ? -1 : MonotonicNs() + rest;
+    } else if (state.deaths.CanHear()) {
+      const int64_t at_most = state.next_round < 0 ? kWatchNs : left;
+      state.listening = true;
+      guard.unlock();
+      const bool died = state.deaths.Sleep(at_most);
+      guard.lock();
+      state.listening = false;
+      if (died) state.next_round = 0;
+    } else if (state.next_round < 0) {
+      state.changed.wait(guard);
+    } else {
+      state.changed.wait_for(guard, std::chrono::nanoseconds(left));
     }
   }
 }
 
+namespace {
+
+// When to go round again for a lock for which so many waits of this process stand in the queue.
+int64_t RoundOf(const Record& record, uint32_t waits) {
+  // Other programs tell nobody of their posts.
+  if (waits == 0 || (record.flags.load() & kForeign) != 0) return kRoundNs;
+  const int64_t share = std::min(kShareNs * record.waiting.load() / waits, kLongestRoundNs);
+  // At random, because all may have gone round at the same time, when a holder died.
+  return share <= kRoundNs ? kRoundNs : share / 2 + MonotonicNs() / 16 % (share / 2);
+}
+
+}  // namespace
+
 void WaitService::GoRound(std::unique_lock<std::mutex>* guard) {
-  LockTable& table = *state_->table;
+  State& state = *state_;
+  LockTable& table = *state.table;
   Unfinished work;
-  for (auto next = state_->pending.begin(); next != state_->pending.end();) {
+  int64_t rest = state.pending.empty() ? -1 : kWatchNs;
+  for (auto next = state.pending.begin(); next != state.pending.end();) {
     const auto at = next++;
     const Pending& each = *at->second;
     if (each.watch) {
       if (!StillHolds(table, each.wait.record, each.held)) each.inbox->Post(kTheft);
     } else if (each.inbox == nullptr) {
       GiveUp(at, &work);
+    } else if (IsGranted(table, each.wait)) {
+      each.inbox->Post(at->first);
+      rest = kRoundNs;
     } else {
-      if (IsGranted(table, each.wait)) {
-        each.inbox->Post(at->first);
-      } else {
-        work.unsettled[each.wait.record].any = at->second;
-      }
+      Unfinished::Unsettled& lock = work.unsettled[each.wait.record];
+      lock.any = at->second;
+      ++lock.waits;
     }
   }
+  state.next_round = -1;  // from here on Add() may set it
   guard->unlock();
   Finish(work);
+  std::set<Tag> holders;
+  for (const auto& [index, lock] : work.unsettled) {
+    rest = std::min(rest, RoundOf(table.record(index), lock.waits));
+    table.AnyEntry(table.record(index), [&](Entry& entry, uint32_t) {
+      const Tag tag = entry.tag.load();
+      if (tag != 0 && tag != table.slot().tag()) holders.insert(tag);
+      return holders.size() == DeathWatch::kMost;
+    });
+  }
+  state.deaths.Watch(&table.slot(), holders);
   guard->lock();
+  state.last_round = MonotonicNs();
+  const int64_t due = rest < 0 ? -1 : state.last_round + rest;
+  if (state.next_round < 0 || (due >= 0 && due < state.next_round)) state.next_round = due;
 }
 
 namespace {

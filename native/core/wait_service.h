@@ -1,6 +1,7 @@
 // Waiting without blocking anybody. A grant comes through the inbox of the thread that waits; one thread for each lock
-// table, started when something first waits, makes sure that it comes at all: it goes round every 20 ms and finds who
-// died without handing on. Never a thread of libuv's pool, four of which blocked would stop all file I/O.
+// table, started when something first waits, makes sure that it comes at all: it listens for the deaths of holders, and
+// goes round to find who died unheard, without handing on. Never a thread of libuv's pool, four of which blocked would
+// stop all file I/O.
 
 #pragma once
 

@@ -657,3 +657,28 @@ TEST("a latch that was found stuck is not waited for again as long as the same p
   semlock::LeaveLatch(record.latch);
   CHECK(lock.TryAcquire() && lock.Release());
 }
+
+TEST("the death of a holder is heard of long before the next round") {
+  int heard = 0;
+  for (int round = 0; round < 5; ++round) {
+    Process holder("holder");
+    CHECK(holder.Read() == "held");
+    Lock waiter("a", {}, 2);
+    Loop loop(2);
+    const int64_t id = WaitService::NewId();
+    // Among so many the service goes round each 100 to 200 ms.
+    const WaitRef wait = Queue(waiter, id);
+    std::vector<WaitRef> others;
+    while (others.size() < 40) others.push_back(Queue(waiter));
+    Service().Wait(id, *waiter, wait, loop.inbox());
+    semlock::SleepNs(30000000);
+    const int64_t start = semlock::MonotonicNs();
+    holder.Kill();
+    const Grant grant = loop.GrantOf(id);
+    heard += semlock::MonotonicNs() - start < 50000000;
+    for (const WaitRef& each : others) CHECK(semlock::MarkCancelled(*Table(), each));
+    (*waiter).Settle(others);
+    CHECK((*waiter).Release(grant.entry, grant.token) == Outcome::kDone);
+  }
+  CHECK(heard >= 3);
+}

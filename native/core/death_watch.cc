@@ -1,0 +1,114 @@
+#include "death_watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+namespace semlock {
+namespace {
+
+// Whether a descriptor is a pidfd of that process. Other code may have closed ours, and have another file there by now.
+bool IsPidfdOf(int fd, pid_t pid) {
+  char path[40];
+  snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+  FILE* file = fopen(path, "re");
+  if (file == nullptr) return false;
+  char line[64];
+  bool is_ours = false;
+  long found = 0;
+  while (fgets(line, sizeof(line), file) != nullptr) {
+    // -1 once the process was waited for.
+    if (sscanf(line, "Pid: %ld", &found) == 1) is_ours = found == pid || found == -1;
+  }
+  fclose(file);
+  return is_ours;
+}
+
+}  // namespace
+
+void DeathWatch::Watch(const ProcessSlot* slot, const std::set<Tag>& tags) {
+  for (auto next = watched_.begin(); next != watched_.end();) {
+    const auto at = next++;
+    if (tags.count(at->first) != 0) continue;
+    Close(&at->second);
+    watched_.erase(at);
+  }
+  for (const Tag tag : tags) {
+    if (watched_.count(tag) != 0 || watched_.size() >= kMost || !PreparePipe()) continue;
+    Watched& watched = watched_[tag];
+    watched.pid = static_cast<pid_t>(slot->PidOf(tag));
+    watched.fd = Open(*slot, tag, watched.pid);
+    heard_of_ += watched.fd >= 0;
+  }
+}
+
+// The tag lives behind the call, so its pid was nobody else's at the call.
+int DeathWatch::Open(const ProcessSlot& slot, Tag tag, pid_t pid) {
+  if (!slot.KnowsPidOf(tag)) return -1;
+  // ESRCH: it has just ended; EMFILE, ENFILE; ENOSYS before Linux 5.3, EPERM by a filter of the container.
+  const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (fd < 0 || slot.Check(tag) == Liveness::kAlive) return fd;
+  close(fd);
+  return -1;
+}
+
+void DeathWatch::Close(Watched* watched) {
+  if (watched->fd < 0) return;
+  if (IsPidfdOf(watched->fd, watched->pid)) close(watched->fd);
+  watched->fd = -1;
+  --heard_of_;
+}
+
+bool DeathWatch::PreparePipe() {
+  if (interrupt_.IsIntact() && interrupted_.IsIntact()) return true;
+  interrupt_.Close();
+  interrupted_.Close();
+  int ends[2];
+  if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return false;
+  interrupted_.Adopt(ends[0]);
+  interrupt_.Adopt(ends[1]);
+  return true;
+}
+
+void DeathWatch::Interrupt() {
+  // EAGAIN: it is full of others' interruptions.
+  if (interrupt_.IsIntact()) [[maybe_unused]]
+    const ssize_t written = write(interrupt_.fd(), "", 1);
+}
+
+bool DeathWatch::Sleep(int64_t timeout_ns) {
+  pollfd polled[kMost + 1] = {{interrupted_.fd(), POLLIN, 0}};
+  Watched* whose[kMost + 1];
+  nfds_t count = 1;
+  for (auto& [tag, watched] : watched_) {
+    if (watched.fd < 0) continue;
+    whose[count] = &watched;
+    polled[count++] = {watched.fd, POLLIN, 0};
+  }
+  const int64_t timeout_ms = std::min<int64_t>((timeout_ns + 999999) / 1000000, INT_MAX);
+  if (poll(polled, count, static_cast<int>(timeout_ms)) <= 0) return false;  // EINTR, ENOMEM
+  if (polled[0].revents != 0 && interrupted_.IsIntact()) {
+    char bytes[64];
+    while (read(interrupted_.fd(), bytes, sizeof(bytes)) > 0) continue;
+  }
+  bool died = false;
+  for (nfds_t each = 1; each < count; ++each) {
+    if (polled[each].revents == 0) continue;
+    died = true;  // or somebody has closed the descriptor: then nothing is found dead, and no harm is done
+    Close(whose[each]);
+  }
+  return died;
+}
+
+}  // namespace semlock

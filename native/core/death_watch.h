@@ -1,0 +1,54 @@
+// Hears of the deaths of other processes as soon as the kernel knows of them, by a pidfd for each. That is a hint, and
+// no proof: it says when to look. Where it says nothing, somebody has to look now and then: a process of another pid
+// namespace, a kernel before 5.3, a seccomp filter, no descriptor left.
+
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+
+#include "layout.h"
+#include "own_file.h"
+#include "process_slot.h"
+
+namespace semlock {
+
+// Of one thread, but for Interrupt().
+class DeathWatch {
+ public:
+  DeathWatch() = default;
+  ~DeathWatch() { Watch(nullptr, {}); }
+  DeathWatch(const DeathWatch&) = delete;
+  DeathWatch& operator=(const DeathWatch&) = delete;
+
+  // As many processes are watched at most.
+  static constexpr size_t kMost = 32;
+
+  // From now on the processes behind these tags, in place of those before. Of one whose death was heard of nothing more
+  // is heard as long as it is among them.
+  void Watch(const ProcessSlot* slot, const std::set<Tag>& tags);
+  // Whether there is somebody whose death can be heard of.
+  bool CanHear() const { return heard_of_ > 0; }
+  // Sleeps until one of them dies, Interrupt() is called or the time is over; only where CanHear(). True: one has died.
+  bool Sleep(int64_t timeout_ns);
+  // By another thread, while no Watch() is under way.
+  void Interrupt();
+
+ private:
+  struct Watched {
+    int fd = -1;  // of the pidfd; negative where none can be had, or its death was heard of
+    pid_t pid = 0;
+  };
+
+  bool PreparePipe();
+  static int Open(const ProcessSlot& slot, Tag tag, pid_t pid);
+  void Close(Watched* watched);
+
+  std::map<Tag, Watched> watched_;
+  size_t heard_of_ = 0;  // how many of them have a descriptor
+  OwnFile interrupt_;    // a pipe
+  OwnFile interrupted_;
+};
+
+}  // namespace semlock
