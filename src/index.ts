@@ -18,6 +18,7 @@ export {
 export { locked, type LockedHandler } from './http/node/locked.js';
 export { acquireAll, type LockOrMode } from './acquire-all.js';
 export { setDefaultStore } from './default-store.js';
+export type { Account, LockOwners, OwnersOptions } from './owners.js';
 export { type FileTarget } from './file-name.js';
 export { type Held, type Hold } from './hold.js';
 export { type Holds } from './holds.js';
@@ -35,6 +36,7 @@ export {
   type LockManagerSnapshot,
   type LockMode,
   type LockStore,
+  type QueryTarget,
   type StoreAbilities,
   type StoreLock,
   type Want,

@@ -3,11 +3,12 @@
 import { storeOption } from './default-store.js';
 import type { FileTarget } from './file-name.js';
 import { flag, optionParser, text } from './options.js';
+import { ownersRules, type OwnersOptions } from './owners.js';
 import type { LockStore } from './store.js';
 import { StoredLock } from './stored-lock.js';
 
 /** Options of {@link Lock}. */
-export interface LockOptions {
+export interface LockOptions extends OwnersOptions {
   /** Keeps the locks of one app apart from those of others. Default: `SEMLOCK_NAMESPACE`, or the app's folder. */
   namespace?: string;
   /**
@@ -23,7 +24,7 @@ export interface LockOptions {
 }
 
 /** One rule for each of {@link LockOptions}. */
-export const lockRules = { namespace: text(), posixName: text(), foreign: flag(), store: storeOption };
+export const lockRules = { namespace: text(), posixName: text(), foreign: flag(), ...ownersRules, store: storeOption };
 const parseLockOptions = optionParser<LockOptions>()(lockRules);
 
 /**

@@ -4,26 +4,39 @@ import { hash, type BinaryToTextEncoding } from 'node:crypto';
 
 import { describe, SemlockError } from './errors.js';
 
-/** What tells one namespace of one user from all others, in 22 characters that suit a file name. */
-export function namespaceId(namespace: string, user = process.geteuid?.() ?? 0): string {
-  if (lastId?.user !== user || lastId.namespace !== namespace) {
-    lastId = { user, namespace, id: sha256(`${user}\0${namespace}`, 'base64url').slice(0, 22) };
+/** Whose a namespace is: one user's, or a group's. */
+export interface Owners {
+  readonly kind: 'user' | 'group';
+  /** The number of the user or the group. */
+  readonly id: number;
+}
+
+/** What tells one namespace of its owners from all others, in 22 characters that suit a file name. Default: this user's. */
+export function namespaceId(namespace: string, owners?: Owners): string {
+  const whose = ownersText(owners);
+  if (lastId?.whose !== whose || lastId.namespace !== namespace) {
+    lastId = { whose, namespace, id: sha256(`${whose}\0${namespace}`, 'base64url').slice(0, 22) };
   }
   return lastId.id;
+}
+
+/** The locks of a user are the same for that user and for root, who names that user. */
+function ownersText(owners: Owners | undefined): string {
+  if (owners?.kind === 'group') return `group ${owners.id}`;
+  return String(owners?.id ?? process.geteuid?.() ?? 0);
 }
 
 /**
  * The id of the namespace that a semaphore of the user's choice has to itself. One semaphore must be one lock: whoever
  * has it under another name, or in another app, would take its holders for foreign programs, whose death nobody can tell.
  */
-export function posixNamespaceId(posixName: string): string {
-  const user = process.geteuid?.() ?? 0;
+export function posixNamespaceId(posixName: string, owners?: Owners): string {
   // No NUL: what no namespace's id is made of.
-  return sha256(`${user} ${posixName}`, 'base64url').slice(0, 22);
+  return sha256(`${ownersText(owners)} ${posixName}`, 'base64url').slice(0, 22);
 }
 
 /** A program that opens many locks has them in one namespace as a rule, and to hash it takes longer than to open one. */
-let lastId: { readonly user: number; readonly namespace: string; readonly id: string } | undefined;
+let lastId: { readonly whose: string; readonly namespace: string; readonly id: string } | undefined;
 
 /**
  * What tells a lock from all others of its namespace: 32 bytes, each a character of the result. As a `Buffer` they would

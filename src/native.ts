@@ -34,6 +34,8 @@ export interface NativeAddon {
     named: boolean,
     posixName: string,
     label: string,
+    ownersKind: OwnersKind,
+    ownersId: number,
   ): Handle;
   /** With `lockArguments` `[handle, mode]`: the number of an entry, or a result below 0. */
   readonly lockTryAcquire: () => number;
@@ -66,11 +68,16 @@ export interface NativeAddon {
   lockAvailable(handle: Handle): number;
   /** Whether it is closed now: not while this thread holds the lock. */
   lockClose(handle: Handle): boolean;
-  lockQuery(namespaceId: string): LockReport[];
+  lockQuery(namespaceId: string, ownersKind: OwnersKind, ownersId: number): LockReport[];
   /** Every namespace that this user has in the system. */
   lockNamespaces(): NamespaceReport[];
   /** Clears a namespace away that nobody alive uses: 0; 1, it is used; 2, it owes news, and `evenNews` is false. */
   lockClear(namespaceId: string, evenNews: boolean): number;
+
+  /** The number of a user or group of that name; -1 where there is none. */
+  ownersId(kind: OwnersKind, name: string): number;
+  /** To be called when this process may have become another user. */
+  ownersNoteChange(): void;
 
   threadOpen(name: string): Handle;
   /** The token, 1 or more; or a negated errno. */
@@ -88,6 +95,9 @@ export const DELIVERED = -4;
 /** Each event is an id, the entry ({@link STOLEN} for a watched one), its token, and 1 if it was abandoned. */
 export const FIELDS_PER_EVENT = 4;
 export const STOLEN = -1;
+
+/** Whose locks, as the addon counts: this user's, another user's, or a group's. */
+export type OwnersKind = 0 | 1 | 2;
 
 /** How a lock is held, as the addon counts: exclusive or shared. */
 export type NativeMode = 0 | 1;
@@ -169,7 +179,20 @@ function bind(native: NativeAddon): NativeAddon {
   };
   lastToken = () => lockResult[0]!;
   lastAbandoned = () => lockResult[1] !== 0;
+  watchUser(native);
   return (loaded = native);
+}
+
+/** Tells the addon of changes of the user, because to ask at each try would take as long as the try. */
+function watchUser(native: NativeAddon): void {
+  for (const call of ['seteuid', 'setuid'] as const) {
+    const change = process[call]?.bind(process);
+    if (change === undefined) continue;
+    process[call] = (id) => {
+      change(id);
+      native.ownersNoteChange();
+    };
+  }
 }
 
 function load(): NativeAddon {
@@ -252,7 +275,10 @@ const MEANING: Partial<Record<SemlockErrorCode, string>> = {
   ERR_SEMLOCK_MISMATCH: 'others use this lock with other permits:',
   ERR_SEMLOCK_SLOT_LOST: 'a process that is alive has closed the file that proves it; restart it:',
   ERR_SEMLOCK_TABLE_LOST: 'the lock table was removed while processes use it; restart them:',
-  ERR_SEMLOCK_USER: 'this process has changed its user since it first used a lock; change it before that, for:',
+  ERR_SEMLOCK_GROUP: 'this process is not in the group whose lock it is, and so may not use:',
+  ERR_SEMLOCK_USER:
+    'this process has changed its user since it first used a lock, or is not the user whose lock it is, nor root; change ' +
+    'the user before that, for:',
   ERR_SEMLOCK_UNTRUSTED:
-    'a file in /dev/shm of that name is not private to this user, who alone may have access; have it removed:',
+    'a file in /dev/shm of that name is not private to this user, or to the group whose lock it is; have it removed:',
 };

@@ -1,11 +1,16 @@
 // The contract between locks and the places where they live. Everything above it (locks, the Web Locks API, the HTTP
 // forms, the command) is written once, over any store; a store knows this file and nothing above it.
 
+import type { LockOwners } from './owners.js';
+
 /** How a lock is held: by one alone, or by several readers together. */
 export type LockMode = 'exclusive' | 'shared';
 
-/** Which lock: two calls of {@link LockStore.open} with the same namespace and name mean the same one. */
-export interface LockId {
+/**
+ * Which lock: two calls of {@link LockStore.open} with the same namespace and name mean the same one; of the same owners, in
+ * stores that have locks of several.
+ */
+export interface LockId extends LockOwners {
   /** Keeps the locks of one app apart from those of others. */
   readonly namespace: string;
   /** Any string, of UTF-16 code units as they are. Different names are different locks. */
@@ -35,7 +40,12 @@ export interface StoreAbilities {
   readonly permits: boolean;
   /** Programs that know nothing of semlock can take part, by a POSIX semaphore. Default `false`. */
   readonly foreign?: boolean;
+  /** Its locks can be those of another user, or of a group. Default `false`. */
+  readonly owners?: boolean;
 }
+
+/** What a look is at: a namespace; or the lock of a semaphore, in stores that can `foreign`. */
+export type QueryTarget = LockOwners & ({ readonly namespace: string } | { readonly posixName: string });
 
 /** A place where locks live: this machine, the memory of one thread, a server. */
 export interface LockStore {
@@ -46,7 +56,7 @@ export interface LockStore {
   /** The lock of that identity. Nothing is asked of the system yet, and nothing acquired. */
   open(id: LockId): StoreLock;
   /** Who holds and who waits in all processes: in a namespace; or for a semaphore, in stores that can `foreign`. */
-  query?(where: { readonly namespace: string } | { readonly posixName: string }): Promise<LockManagerSnapshot>;
+  query?(where: QueryTarget): Promise<LockManagerSnapshot>;
   /** Ends the use of the store: what this process holds is released, and what waits is rejected. */
   close?(): Promise<void>;
 }

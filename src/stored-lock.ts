@@ -9,6 +9,7 @@ import { checkLockName, checkPosixName } from './names.js';
 import { defaultNamespace } from './namespace.js';
 import { channels, publish, since, waitBegins } from './observe/channels.js';
 import { abortSignal, flag, integer, oneOf, optionError, optionParser } from './options.js';
+import { checkOwners, ownersKey, type LockOwners } from './owners.js';
 import type { Grant, LockMode, LockStore, StoreLock, Want } from './store.js';
 
 /** Options of a try. */
@@ -45,7 +46,7 @@ const parseAcquireOptions = optionParser<AcquireOptions>()({
 });
 
 /** What a lock is made with, checked. */
-export interface StoredLockOptions {
+export interface StoredLockOptions extends LockOwners {
   readonly namespace?: string | undefined;
   readonly permits: number;
   readonly store?: LockStore | undefined;
@@ -87,6 +88,7 @@ export class StoredLock {
     if (ofFile && namespace !== undefined) {
       throw optionError(owner, 'namespace', namespace, 'absent with a file, whose lock is the same in all apps');
     }
+    checkOwners(owner, options);
     if (store !== undefined) checkStore(owner, store, options);
     checkForeign(owner, posixName, foreign);
     this.name = name;
@@ -122,9 +124,7 @@ export class StoredLock {
    * @internal
    */
   get key(): string {
-    const { posixName } = this;
-    const identity = posixName === undefined ? `${this.namespace}\0${this.name}` : `\0${posixName}`;
-    return (this.#key ??= `${numberOf(this.store)}\0${identity}`);
+    return (this.#key ??= `${numberOf(this.store)}\0${this.#identity}`);
   }
 
   /**
@@ -133,8 +133,24 @@ export class StoredLock {
    * @internal
    */
   get order(): string {
-    const { posixName } = this;
-    return posixName === undefined ? `${this.store.name}\0${this.namespace}\0${this.name}` : `\0${posixName}`;
+    const { posixName, store } = this;
+    return posixName === undefined ? `${store.name}\0${this.#identity}` : this.#identity;
+  }
+
+  /**
+   * Whose it is, in words of this package; empty for this user's.
+   *
+   * @internal
+   */
+  get owners(): string {
+    return ownersKey(this.#options);
+  }
+
+  get #identity(): string {
+    const { posixName, namespace, name } = this;
+    const { owners } = this;
+    const identity = posixName === undefined ? `${namespace}\0${name}` : `\0${posixName}`;
+    return owners === '' ? identity : `${owners}\0${identity}`;
   }
 
   /**
@@ -290,9 +306,9 @@ export class StoredLock {
 
   #open(): StoreLock {
     const { store, name, namespace, permits, posixName } = this;
-    const { keyed = false } = this.#options;
+    const { keyed = false, user, group } = this.#options;
     checkStore(this.#owner, store, this.#options);
-    return (this.#lock = store.open({ namespace, name, permits, keyed, posixName }));
+    return (this.#lock = store.open({ namespace, name, permits, keyed, posixName, user, group }));
   }
 
   private modeOf(owner: string, { mode }: { mode: LockMode }): LockMode {
@@ -366,9 +382,14 @@ export class StoredLock {
 type Reject = (reason: unknown) => void;
 
 /** What a store cannot do is said at once where it is known. */
-function checkStore(owner: string, { name, can }: LockStore, { permits, posixName, foreign }: StoredLockOptions): void {
+function checkStore(owner: string, { name, can }: LockStore, options: StoredLockOptions): void {
+  const { permits, posixName, foreign, user, group } = options;
   const accepts = (value: string) => `${value} in the store "${name}"`;
   if (permits > 1 && !can.permits) throw optionError(owner, 'permits', permits, accepts('1 or absent'));
+  if (can.owners !== true) {
+    if (user !== undefined) throw optionError(owner, 'user', user, accepts('absent'));
+    if (group !== undefined) throw optionError(owner, 'group', group, accepts('absent'));
+  }
   if (can.foreign === true) return;
   if (posixName !== undefined) throw optionError(owner, 'posixName', posixName, accepts('absent'));
   if (foreign === true) throw optionError(owner, 'foreign', foreign, accepts('false or absent'));

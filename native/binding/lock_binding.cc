@@ -91,12 +91,14 @@ void ReadDigest(napi_env env, napi_value value, uint8_t (*id)[32]) {
 }
 
 // lockOpen(namespace id, SHA-256 of the name, name, permits, named, POSIX name of the user's choice or '', what people
-// call the namespace): handle
+// call the namespace, kind of the owners, their id): handle
 napi_value LockOpen(napi_env env, napi_callback_info info) {
-  Args<7> args(env, info);
+  Args<9> args(env, info);
   Locks& locks = args.Data<Locks>();
   std::shared_ptr<LockTable> table;
-  if (SysError error = LockTable::Get(args.Text(0), &table, args.Text(6))) return Throw(env, error);
+  if (SysError error = LockTable::Get(args.Text(0), OwnersOf(args.Int(7), args.Id(8)), &table, args.Text(6))) {
+    return Throw(env, error);
+  }
   LockIdentity identity;
   ReadDigest(env, args[1], &identity.id);
   identity.name = ShownName(env, args[2]);
@@ -192,12 +194,13 @@ Napi::Object LockObject(napi_env env, const LockInfo& lock) {
   return object;
 }
 
-// lockQuery(namespace id): [{ name, permits, missing, holders: [{ client, pid, since, mode, token, alive }],
-// waiters: [{ client, pid, since, mode }] }]
+// lockQuery(namespace id, kind of the owners, their id): [{ name, permits, missing, holders: [{ client, pid, since,
+// mode, token, alive }], waiters: [{ client, pid, since, mode }] }]
 napi_value LockQuery(napi_env env, napi_callback_info info) {
-  Args<1> args(env, info);
+  Args<3> args(env, info);
   std::shared_ptr<const LockTable> table;
-  if (SysError error = LockTable::Look(args.Text(0), &table)) return Throw(env, error);
+  if (SysError error = LockTable::Look(args.Text(0), OwnersOf(args.Int(1), args.Id(2)), &table))
+    return Throw(env, error);
   const std::vector<LockInfo> locks = table == nullptr ? std::vector<LockInfo>() : QueryLocks(*table);
   return ArrayOf(env, locks, [env](const LockInfo& each) { return LockObject(env, each); });
 }
@@ -256,6 +259,7 @@ void InitLocks(Napi::Env env, Napi::Object exports) {
   Export(exports, "lockRelease", LockRelease, locks);
   Export(exports, "lockProofOfLife", LockProofOfLife, locks);
   Export(exports, "lockClose", LockClose, locks);
+  InitOwners(exports);
   InitWaiting(exports, locks);
 #ifdef SEMLOCK_CRASH_POINTS
   Export(exports, "faultSteps", FaultSteps, locks);

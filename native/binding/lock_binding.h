@@ -59,6 +59,10 @@ inline Mode ModeOf(int32_t mode) { return mode == 1 ? Mode::kShared : Mode::kExc
 // thread, which has to find out by itself.
 bool CanRun(napi_env env);
 
+// As src/native.ts numbers the kinds; what is no such number is this process's own.
+Owners OwnersOf(int32_t kind, int64_t id);
+
+void InitOwners(Napi::Object exports);
 void InitWaiting(Napi::Object exports, Locks* locks);
 
 }  // namespace semlock

@@ -1,7 +1,7 @@
 // What this user has in the system, and what of it the dead have left, for JavaScript.
 
 #include "../core/leftovers.h"
-#include "binding.h"
+#include "lock_binding.h"
 
 namespace semlock {
 namespace {
@@ -17,17 +17,22 @@ Napi::Object NamespaceObject(napi_env env, const NamespaceInfo& info) {
   return object;
 }
 
-// lockNamespaces(): [{ id, label, bytes, joined, users, news }]
-napi_value LockNamespaces(napi_env env, napi_callback_info) {
+// lockNamespaces(kind of the owners, their id): [{ id, label, bytes, joined, users, news }]
+napi_value LockNamespaces(napi_env env, napi_callback_info info) {
+  Args<2> args(env, info);
+  const Owners owners = OwnersOf(args.Int(0), args.Id(1));
   std::vector<NamespaceInfo> namespaces;
-  if (SysError error = ListNamespaces(&namespaces)) return Throw(env, error);
+  if (SysError error = owners.Check()) return Throw(env, error);
+  if (SysError error = ListNamespaces(owners, &namespaces)) return Throw(env, error);
   return ArrayOf(env, namespaces, [env](const NamespaceInfo& each) { return NamespaceObject(env, each); });
 }
 
-// lockClear(namespace id, also one that owes news): 0 cleared, 1 in use, 2 owes news
+// lockClear(namespace id, also one that owes news, kind of the owners, their id): 0 cleared, 1 in use, 2 owes news
 napi_value LockClear(napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
-  const Cleared cleared = ClearNamespace(args.Text(0), args.Bool(1));
+  Args<4> args(env, info);
+  const Owners owners = OwnersOf(args.Int(2), args.Id(3));
+  if (SysError error = owners.Check()) return Throw(env, error);
+  const Cleared cleared = ClearNamespace(args.Text(0), owners, args.Bool(1));
   return Int(env, cleared == Cleared::kDone ? 0 : cleared == Cleared::kInUse ? 1 : 2);
 }
 

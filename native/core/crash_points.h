@@ -61,6 +61,7 @@
   STEP(grow_counted)               \
   STEP(rebuild_cleared)            \
   STEP(rebuild_linked)             \
+  STEP(group_folder_made)          \
   STEP(build_created)              \
   STEP(build_filled)               \
   STEP(build_linked)               \

@@ -44,8 +44,8 @@ struct Found {
   bool has_table = false;
 };
 
-SysError FindAll(std::map<std::string, Found>* all) {
-  return ForEachTableFile([all](int folder, const char* name) {
+SysError FindAll(const Owners& owners, std::map<std::string, Found>* all) {
+  return ForEachTableFile(owners, [all](int folder, const char* name) {
     const std::string id = NamespaceOf(name);
     struct stat info;
     if (id.empty() || fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0) return;
@@ -71,17 +71,17 @@ uint32_t CountUsers(const Membership& member) {
 
 // The table for reading. Null without one, and without one that can be read: then `users` is 1 where somebody uses it,
 // or that cannot be told, and what news it owes nobody of this version can be told.
-std::shared_ptr<LockTable> LookAt(const std::string& id, uint32_t* users) {
+std::shared_ptr<LockTable> LookAt(const std::string& id, const Owners& owners, uint32_t* users) {
   Patience none{0};
   std::unique_ptr<Membership> observer;
-  *users = Membership::Observe(id, &none, &observer) ? 1 : 0;
+  *users = Membership::Observe(id, owners, &none, &observer) ? 1 : 0;
   return observer == nullptr ? nullptr : std::make_shared<LockTable>(id, std::move(observer));
 }
 
 // Whether it can go, as far as a look tells.
-Cleared Foresee(const std::string& id, bool even_news) {
+Cleared Foresee(const std::string& id, const Owners& owners, bool even_news) {
   uint32_t users = 0;
-  const std::shared_ptr<LockTable> table = LookAt(id, &users);
+  const std::shared_ptr<LockTable> table = LookAt(id, owners, &users);
   if (users > 0) return Cleared::kInUse;
   if (table == nullptr) return Cleared::kDone;
   if (table->member().OthersHaveSlots() || CountUsers(table->member()) > 0) return Cleared::kInUse;
@@ -90,9 +90,9 @@ Cleared Foresee(const std::string& id, bool even_news) {
 
 }  // namespace
 
-SysError ListNamespaces(std::vector<NamespaceInfo>* found) {
+SysError ListNamespaces(const Owners& owners, std::vector<NamespaceInfo>* found) {
   std::map<std::string, Found> all;
-  if (SysError error = FindAll(&all)) return error;
+  if (SysError error = FindAll(owners, &all)) return error;
   std::map<std::string, uint64_t> semaphores;  // bytes, by what their names begin with
   const std::string own = std::string(kSemaphoreFiles) + "semlock.";
   ForEachOwnSemaphore([&](int folder, const char* name) {
@@ -103,7 +103,7 @@ SysError ListNamespaces(std::vector<NamespaceInfo>* found) {
   for (const auto& [id, files] : all) {
     NamespaceInfo info{id, {}, files.bytes, files.has_table ? files.changed_ms : 0, 0, 0};
     info.bytes += semaphores[id.substr(0, kSemaphorePrefix)];
-    if (const std::shared_ptr<LockTable> table = LookAt(id, &info.users)) {
+    if (const std::shared_ptr<LockTable> table = LookAt(id, owners, &info.users)) {
       const auto& header = *reinterpret_cast<const Header*>(table->member().memory());
       info.label.assign(header.label, std::min<size_t>(header.label_bytes, kLabelBytes));
       info.users = CountUsers(table->member());
@@ -116,13 +116,13 @@ SysError ListNamespaces(std::vector<NamespaceInfo>* found) {
 
 // By coming and going: whoever joins at the same time finds a process that does just that. A look before, so that
 // nothing is touched in most cases.
-Cleared ClearNamespace(const std::string& id, bool even_news) {
-  const Cleared foreseen = Foresee(id, even_news);
+Cleared ClearNamespace(const std::string& id, const Owners& owners, bool even_news) {
+  const Cleared foreseen = Foresee(id, owners, even_news);
   if (foreseen != Cleared::kDone) return foreseen;
   CRASH_POINT(clear_found);
   Patience none{0};
   std::unique_ptr<Membership> member;
-  if (Membership::Join(id, &none, &member)) return Cleared::kInUse;  // by somebody at its gate
+  if (Membership::Join(id, owners, &none, &member)) return Cleared::kInUse;  // by somebody at its gate
   const auto table = std::make_shared<LockTable>(id, std::move(member));
   CRASH_POINT(clear_joined);
   SettleForeignSemaphores(table);
@@ -136,10 +136,10 @@ Cleared ClearNamespace(const std::string& id, bool even_news) {
   return cleared;
 }
 
-void ClearOldLeftovers() {
+void ClearOldLeftovers(const Owners& owners) {
   const int64_t start = MonotonicNs();
   std::map<std::string, Found> all;
-  if (FindAll(&all)) return;
+  if (FindAll(owners, &all)) return;
   const uint64_t now = CoarseUnixMs();
   std::vector<std::string> old;
   for (const auto& [id, files] : all) {
@@ -148,16 +148,16 @@ void ClearOldLeftovers() {
   // Not always the same ones first: those of servers that run for months are as old.
   size_t at = old.empty() ? 0 : static_cast<size_t>(start / 1000) % old.size();
   for (size_t looks = 0; looks < std::min(old.size(), kLooks); ++looks, ++at) {
-    ClearNamespace(old[at % old.size()], false);
+    ClearNamespace(old[at % old.size()], owners, false);
     if (MonotonicNs() - start > kLongNs) return;
   }
 }
 
-bool ClearAllLeftovers() {
+bool ClearAllLeftovers(const Owners& owners) {
   std::map<std::string, Found> all;
-  if (FindAll(&all)) return false;
+  if (FindAll(owners, &all)) return false;
   bool cleared = false;
-  for (const auto& [id, files] : all) cleared = ClearNamespace(id, false) == Cleared::kDone || cleared;
+  for (const auto& [id, files] : all) cleared = ClearNamespace(id, owners, false) == Cleared::kDone || cleared;
   return cleared;
 }
 

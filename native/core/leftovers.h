@@ -1,6 +1,6 @@
-// The namespaces of this user, and what the dead have left of them. Who is killed leaves its namespace's files, and a
-// release of an app with a folder of its own, which never starts again, would leave them for ever. So whoever joins any
-// namespace clears some others. See README.md, "What the dead leave".
+// The namespaces of a user or a group, and what the dead have left of them. Who is killed leaves its namespace's files,
+// and a release of an app with a folder of its own, which never starts again, would leave them for ever. So whoever
+// joins any namespace clears some others. See README.md, "What the dead leave".
 
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "owners.h"
 #include "sys_error.h"
 
 namespace semlock {
@@ -21,8 +22,8 @@ struct NamespaceInfo {
   uint32_t news = 0;       // how many locks owe their next holder the news that the one before died
 };
 
-// All that this user has. A look: nothing is changed, and nobody is waited for.
-SysError ListNamespaces(std::vector<NamespaceInfo>* found);
+// All that they have. A look: nothing is changed, and nobody is waited for.
+SysError ListNamespaces(const Owners& owners, std::vector<NamespaceInfo>* found);
 
 enum class Cleared {
   kDone,
@@ -31,12 +32,12 @@ enum class Cleared {
 };
 
 // Clears a namespace away that nobody alive uses, also one that owes news if `even_news`. Never waits.
-Cleared ClearNamespace(const std::string& id, bool even_news);
+Cleared ClearNamespace(const std::string& id, const Owners& owners, bool even_news);
 
 // What joining a namespace does for others: clears a few that nobody has joined for a day, that nobody alive uses, and
 // that owe no news. It looks at some of them, and stops after some milliseconds.
-void ClearOldLeftovers();
+void ClearOldLeftovers(const Owners& owners);
 // The same for all, however old, where there is no room left: whether that has cleared any.
-bool ClearAllLeftovers();
+bool ClearAllLeftovers(const Owners& owners);
 
 }  // namespace semlock

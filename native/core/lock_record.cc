@@ -74,6 +74,7 @@ bool LockRecord::IsSameRecord() const {
 // record up and makes room in between.
 template <typename F>
 Outcome LockRecord::Retry(Mode mode, SysError* error, F attempt) {
+  if (HasChangedUser() && (*error = table_->owners().Check())) return Outcome::kBusy;
   for (int tries = 0; tries < 6; ++tries) {
     const Outcome outcome = ref_.index == 0 ? Outcome::kStale : attempt(tries == 0);
     if (outcome == Outcome::kStale) {
@@ -243,7 +244,7 @@ SysError LockRecord::LookUp() {
   if ((r.flags.load() & kNamed) == 0) return {};
   // Where it cannot be opened, because somebody unlinked it or this process has no descriptor left, the one inside the
   // record does as well: the table alone decides, and makes either agree.
-  if (!named_.Open(table_->PosixNameOf(r).c_str(), Create::kNever, 0, 0)) semaphore_ = named_.get();
+  if (!named_.Open(table_->PosixNameOf(r).c_str(), Create::kNever, table_->owners(), 0)) semaphore_ = named_.get();
   return {};
 }
 
@@ -261,7 +262,7 @@ SysError LockRecord::OpenForeign() {
     if (repair) under.Repair();  // which posts nothing here
     const uint32_t held = r.held.load();
     const uint32_t value = held < r.permits ? r.permits - held : 0;
-    error = named_.Open(identity_->posix_name.c_str(), Create::kIfMissing, 0600, value);
+    error = named_.Open(identity_->posix_name.c_str(), Create::kIfMissing, table_->owners(), value);
     CRASH_POINT(foreign_opened);
     if (error.code == ENOSPC) error.kind = "CAPACITY";
     if (!error) {
@@ -335,7 +336,7 @@ void SettleForeignSemaphores(const std::shared_ptr<LockTable>& table) {
     identity.permits = record.permits;
     identity.claims = false;
     // One that somebody unlinked has nothing to settle, and must not be made anew.
-    if (NamedSemaphore().Open(identity.posix_name.c_str(), Create::kNever, 0, 0).code == ENOENT) continue;
+    if (NamedSemaphore().Open(identity.posix_name.c_str(), Create::kNever, table->owners(), 0).code == ENOENT) continue;
     SysError ignored;
     LockRecord(table, identity, 0).Available(&ignored);
   }

@@ -58,13 +58,6 @@ Tables& tables() {
   return *instance;
 }
 
-// The locks of a process are those of the user that it was when it first used one. As another user it would find other
-// files, and hold the same lock a second time.
-SysError SettleUser() {
-  static const uid_t settled = geteuid();
-  return geteuid() == settled ? SysError{} : SysError{"geteuid", EPERM, "USER"};
-}
-
 // Null when no lock may be used any more.
 std::shared_ptr<Namespace> NamespaceOf(const std::string& id) {
   Tables& all = tables();
@@ -134,13 +127,14 @@ std::array<uint8_t, 32> IdOf(const Record& record) {
   return id;
 }
 
-SysError LockTable::Get(const std::string& id, std::shared_ptr<LockTable>* table, const std::string& label) {
+SysError LockTable::Get(const std::string& id, const Owners& owners, std::shared_ptr<LockTable>* table,
+                        const std::string& label) {
   [[maybe_unused]] static const bool registered = [] {
     pthread_atfork(BeforeFork, AfterForkInParent, AfterForkInChild);
     atexit(LeaveAll);
     return true;
   }();
-  if (SysError error = SettleUser()) return error;
+  if (SysError error = owners.Check()) return error;
   const std::shared_ptr<Namespace> joined = NamespaceOf(id);
   if (joined == nullptr) return LatchError(Latched::kEnded);
   {
@@ -149,16 +143,18 @@ SysError LockTable::Get(const std::string& id, std::shared_ptr<LockTable>* table
     if (*table != nullptr) return {};
     const SysError error = joined->Attempt([&](Patience* patience) {
       std::unique_ptr<Membership> member;
-      SysError failure = Membership::Join(id, patience, &member, label);
+      SysError failure = Membership::Join(id, owners, patience, &member, label);
       // The room that there is may be full of what the dead have left.
-      if (failure.code == ENOSPC && ClearAllLeftovers()) failure = Membership::Join(id, patience, &member, label);
+      if (failure.code == ENOSPC && ClearAllLeftovers(owners)) {
+        failure = Membership::Join(id, owners, patience, &member, label);
+      }
       if (!failure) joined->table = std::make_shared<LockTable>(id, std::move(member));
       return failure;
     });
     if (error) return error;
     *table = joined->table;
   }
-  ClearOldLeftovers();
+  ClearOldLeftovers(owners);
   return {};
 }
 
@@ -167,8 +163,8 @@ int LockTable::ProofOfLife() const {
   return copy < 0 ? -errno : copy;
 }
 
-SysError LockTable::Look(const std::string& id, std::shared_ptr<const LockTable>* table) {
-  if (SysError error = SettleUser()) return error;
+SysError LockTable::Look(const std::string& id, const Owners& owners, std::shared_ptr<const LockTable>* table) {
+  if (SysError error = owners.Check()) return error;
   const std::shared_ptr<Namespace> looked_at = NamespaceOf(id);
   if (looked_at == nullptr) return LatchError(Latched::kEnded);
   std::lock_guard<std::mutex> guard(looked_at->mutex);
@@ -176,7 +172,7 @@ SysError LockTable::Look(const std::string& id, std::shared_ptr<const LockTable>
   if (*table != nullptr) return {};
   return looked_at->Attempt([&](Patience* patience) {
     std::unique_ptr<Membership> observer;
-    const SysError failure = Membership::Observe(id, patience, &observer);
+    const SysError failure = Membership::Observe(id, owners, patience, &observer);
     if (observer != nullptr) *table = std::make_shared<const LockTable>(id, std::move(observer));
     return failure;
   });
@@ -331,7 +327,8 @@ SysError LockTable::Retire(uint32_t index, bool* abandoned) {
 
 SysError LockTable::Create(const LockIdentity& identity, bool abandoned, uint32_t* created) {
   const bool foreign = !identity.posix_name.empty();
-  bool named = !foreign && identity.named && header_->named < kMaxNamed;
+  // A group's members could not remove each other's files from /dev/shm.
+  bool named = !foreign && identity.named && !owners().are_group() && header_->named < kMaxNamed;
   const std::string secret = "/semlock." + id_.substr(0, kSemaphorePrefix);
   std::string semaphore = identity.posix_name;
   if (named) semaphore = secret + std::string(kSecretLetters, '?');
@@ -352,7 +349,7 @@ SysError LockTable::Create(const LockIdentity& identity, bool abandoned, uint32_
   Record& record = records_[index];
   CRASH_POINT(create_taken_from_free);
   // Where none can be made, above all for want of room, the one inside the record does as well.
-  if (named && NamedSemaphore::MakeSecret(secret, identity.permits, &semaphore) != 0) named = false;
+  if (named && NamedSemaphore::MakeSecret(secret, identity.permits, owners(), &semaphore) != 0) named = false;
   if (!named && !foreign) semaphore.clear();
   record.generation += 1;
   record.more_entries = entries;
@@ -519,7 +516,7 @@ void LockTable::Free(uint32_t index) {
   record.generation += 1;
   CRASH_POINT(recycle_generation_counted);
   if ((record.flags & kNamed) != 0) {
-    NamedSemaphore::Unlink(PosixNameOf(record).c_str());
+    NamedSemaphore::Unlink(PosixNameOf(record).c_str(), owners());
     --header_->named;
   }
   record.state.store(State::kFree);

@@ -36,10 +36,11 @@ class LockTable {
  public:
   // The table of that namespace in this process, joined if need be; `label` is what people call it. Who joins also
   // clears away some of what the dead have left of others, see leftovers.h.
-  static SysError Get(const std::string& id, std::shared_ptr<LockTable>* table, const std::string& label = {});
+  static SysError Get(const std::string& id, const Owners& owners, std::shared_ptr<LockTable>* table,
+                      const std::string& label = {});
 
   // The same for who only looks: without joining, so the table may be read but not changed. Null where there is none.
-  static SysError Look(const std::string& id, std::shared_ptr<const LockTable>* table);
+  static SysError Look(const std::string& id, const Owners& owners, std::shared_ptr<const LockTable>* table);
 
   // Called for each table of this process when it exits, before it leaves the namespace.
   static void BeforeLeaving(void (*call)(const std::shared_ptr<LockTable>&));
@@ -82,6 +83,7 @@ class LockTable {
   // A descriptor for another program to inherit: as long as one is open, this process counts as alive. Or -errno.
   int ProofOfLife() const;
 
+  const Owners& owners() const { return member_->owners(); }
   const ProcessSlot& slot() const { return member_->slot(); }
   Membership& member() { return *member_; }
   Outbox& outbox() { return outbox_; }

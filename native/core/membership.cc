@@ -27,30 +27,28 @@ namespace semlock {
 namespace {
 
 constexpr char kShm[] = "/dev/shm";
+// What the names of groups' folders begin with until they are whole. No user's or group's folder has such a name.
+constexpr char kNewFolders[] = "semlock-new.";
 constexpr long kRetryNs = 1000000;
 constexpr int64_t kGateRoundNs = 20000000;
 // How long a table may be missing while others are present: the last one to leave unlinks it a moment before it goes.
 constexpr int64_t kTableLostNs = 500000000;
 
-std::string FolderPath() { return std::string(kShm) + "/semlock-" + std::to_string(geteuid()); }
-
-bool IsOwnAndPrivate(const struct stat& info) { return info.st_uid == geteuid() && (info.st_mode & 077) == 0; }
-
 // Gives the owner's rights back that a umask took from what this user made, as in a start by a shell with an odd one.
-// False when it is not ours, or others may use it too. Nobody else can put a link there: /dev/shm is sticky.
-bool RepairMode(int folder, const char* name, mode_t type, mode_t mode) {
+// False when it is not theirs, or others may use it too. Nobody else can put a link there: /dev/shm is sticky.
+bool RepairMode(const Owners& owners, int folder, const char* name, mode_t type, mode_t mode) {
   struct stat info;
-  return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && (info.st_mode & S_IFMT) == type &&
-         IsOwnAndPrivate(info) && fchmodat(folder, name, mode, 0) == 0;
+  return !owners.are_group() && fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+         (info.st_mode & S_IFMT) == type && owners.Trust(info) && fchmodat(folder, name, mode, 0) == 0;
 }
 
-// Opens this user's folder. -1 with `error`, or with none where there is no folder.
-int OpenFolder(SysError* error) {
-  const std::string path = FolderPath();
+// Opens the owners' folder. -1 with `error`, or with none where there is no folder.
+int OpenFolder(const Owners& owners, SysError* error) {
+  const std::string path = owners.FolderPath();
   const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   int folder = open(path.c_str(), flags);
   if (folder < 0 && errno == EACCES) {
-    folder = RepairMode(AT_FDCWD, path.c_str(), S_IFDIR, 0700) ? open(path.c_str(), flags) : -1;
+    folder = RepairMode(owners, AT_FDCWD, path.c_str(), S_IFDIR, 0700) ? open(path.c_str(), flags) : -1;
     if (folder < 0) errno = EACCES;
   }
   if (folder < 0) {
@@ -60,20 +58,50 @@ int OpenFolder(SysError* error) {
     return -1;
   }
   struct stat info;
-  if (fstat(folder, &info) == 0 && IsOwnAndPrivate(info)) {
-    if ((info.st_mode & 0700) != 0700) fchmod(folder, 0700);
-    return folder;
+  if (fstat(folder, &info) == 0 && owners.Trust(info)) {
+    const mode_t mode = info.st_mode & 07777;
+    if (!owners.are_group() && (mode & 0700) != 0700) fchmod(folder, 0700);
+    // Without its set-group-ID bit, what its members make would not be the group's; and only a member can set that.
+    if (!owners.are_group() || mode == owners.folder_mode()) return folder;
   }
   close(folder);
   *error = {"fstat", EPERM, "UNTRUSTED"};
   return -1;
 }
 
-// Opens this user's folder, and makes it first where there is none. -1 with `error`, or with none to try again: its
+// Under a temporary name first: until it is the group's, its other members would take it for a stranger's. 0 or errno.
+int MakeGroupFolder(const Owners& owners) {
+  const std::string path = owners.FolderPath();
+  struct stat info;
+  if (lstat(path.c_str(), &info) == 0) return EEXIST;
+  std::string temporary = std::string(kShm) + "/" + kNewFolders + "XXXXXX";
+  if (mkdtemp(temporary.data()) == nullptr) return errno;
+  int failed = 0;
+  chmod(temporary.c_str(), 0700);  // a umask may have taken that
+  const int folder = open(temporary.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  // The mode last, because a change of the group takes the set-group-ID bit away.
+  if (folder < 0 || fchown(folder, static_cast<uid_t>(-1), owners.id) != 0 ||
+      fchmod(folder, owners.folder_mode()) != 0) {
+    failed = errno;
+  }
+  if (folder >= 0) close(folder);
+  CRASH_POINT(group_folder_made);
+  // It takes the place of an empty one. What else is in the way came first, and is looked at next; where it is gone
+  // itself, somebody took it for one that the dead had left.
+  if (failed == 0 && rename(temporary.c_str(), path.c_str()) != 0) failed = EEXIST;
+  if (failed != 0) rmdir(temporary.c_str());
+  return failed;
+}
+
+// Opens the owners' folder, and makes it first where there is none. -1 with `error`, or with none to try again: its
 // last user removed it meanwhile.
-int MakeFolder(SysError* error) {
-  if (mkdir(FolderPath().c_str(), 0700) == 0 || errno == EEXIST) return OpenFolder(error);
-  *error = {"mkdir", errno, errno == ENOSPC ? "CAPACITY" : nullptr};  // ENOENT: no /dev/shm; EACCES, EROFS
+int MakeFolder(const Owners& owners, SysError* error) {
+  const std::string path = owners.FolderPath();
+  const int failed = owners.are_group()                               ? MakeGroupFolder(owners)
+                     : mkdir(path.c_str(), owners.folder_mode()) == 0 ? 0
+                                                                      : errno;
+  if (failed == 0 || failed == EEXIST) return OpenFolder(owners, error);
+  *error = {"mkdir", failed, failed == ENOSPC ? "CAPACITY" : nullptr};  // ENOENT: no /dev/shm; EACCES, EROFS
   return -1;
 }
 
@@ -85,19 +113,6 @@ struct Closer {
 // What open() says of a link, of a folder, of a socket or a device, and of a file of others.
 bool IsNoTable(int error) {
   return error == ELOOP || error == EISDIR || error == ENXIO || error == ENODEV || error == EACCES;
-}
-
-// A pipe of this user's own, and nothing else: what lies there may be from a time when others could write to the
-// folder. First by name, because to open a device may do something; a pipe never blocks here. For reading too: one that
-// has a reader raises no SIGPIPE, and one that has a writer is never at its end.
-int OpenInboxIn(int folder, const std::string& name) {
-  struct stat info;
-  const auto is_inbox = [&info] { return S_ISFIFO(info.st_mode) && IsOwnAndPrivate(info); };
-  if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 || !is_inbox()) return -1;
-  const int fd = openat(folder, name.c_str(), O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
-  if (fd < 0 || (fstat(fd, &info) == 0 && is_inbox())) return fd;
-  close(fd);
-  return -1;
 }
 
 // A test build can be told to be another version, so that tests have two.
@@ -169,9 +184,10 @@ bool StartsWith(const char* text, const std::string& prefix) {
 
 std::string TableName(const std::string& id) { return id + ".table"; }
 
-SysError ForEachTableFile(const std::function<void(int folder, const char* name)>& visit) {
+SysError ForEachTableFile(const Owners& owners, const std::function<void(int folder, const char* name)>& visit) {
+  const ActAs them(owners);
   SysError error;
-  const int folder = OpenFolder(&error);
+  const int folder = OpenFolder(owners, &error);
   if (folder < 0) return error;
   Closer closer{folder};
   ForEachName(folder, [&](const char* name) { visit(folder, name); });
@@ -221,7 +237,8 @@ Members& members() {
 
 }  // namespace
 
-Membership::Membership(std::string id) : id_(std::move(id)), bytes_(LockedBytesOf(id_)) {
+Membership::Membership(std::string id, const Owners& owners)
+    : id_(std::move(id)), bytes_(LockedBytesOf(id_)), owners_(owners) {
   std::lock_guard<std::mutex> guard(members().mutex);
   members().all.insert(this);
 }
@@ -282,24 +299,27 @@ void Membership::UnlockGate(int wake) {
 
 // ---- Joining
 
-SysError Membership::Join(const std::string& id, Patience* patience, std::unique_ptr<Membership>* joined,
-                          const std::string& label) {
-  return Repeat(id, patience, joined, [&label](Membership& member, int64_t deadline, SysError* error) {
+SysError Membership::Join(const std::string& id, const Owners& owners, Patience* patience,
+                          std::unique_ptr<Membership>* joined, const std::string& label) {
+  return Repeat(id, owners, patience, joined, [&label](Membership& member, int64_t deadline, SysError* error) {
     member.label_ = label;
     return member.TryJoin(deadline, error);
   });
 }
 
-SysError Membership::Observe(const std::string& id, Patience* patience, std::unique_ptr<Membership>* observer) {
-  SysError error = Repeat(id, patience, observer,
+SysError Membership::Observe(const std::string& id, const Owners& owners, Patience* patience,
+                             std::unique_ptr<Membership>* observer) {
+  SysError error = Repeat(id, owners, patience, observer,
                           [](Membership& member, int64_t, SysError* failed) { return member.TryObserve(failed); });
   if (!error && (*observer)->memory_ == nullptr) observer->reset();
   return error;
 }
 
 template <typename F>
-SysError Membership::Repeat(const std::string& id, Patience* patience, std::unique_ptr<Membership>* done, F attempt) {
-  std::unique_ptr<Membership> member(new Membership(id));
+SysError Membership::Repeat(const std::string& id, const Owners& owners, Patience* patience,
+                            std::unique_ptr<Membership>* done, F attempt) {
+  const ActAs them(owners);
+  std::unique_ptr<Membership> member(new Membership(id, owners));
   const int64_t start = MonotonicNs();
   const int64_t deadline = start + patience->ns;
   int64_t lost_since = 0;
@@ -338,7 +358,7 @@ bool Membership::OpenShm(SysError* error) {
 Membership::Attempt Membership::TryJoin(int64_t deadline, SysError* error) {
   *error = slot_.Identify();
   if (*error) return Attempt::kFailed;
-  if (!folder_.Adopt(MakeFolder(error))) return *error ? Attempt::kFailed : Attempt::kAgain;
+  if (!folder_.Adopt(MakeFolder(owners_, error))) return *error ? Attempt::kFailed : Attempt::kAgain;
   const int folder = folder_.fd();
 
   struct stat info;
@@ -398,7 +418,7 @@ Membership::Attempt Membership::TryObserve(SysError* error) {
   const auto nothing = [this, error] {
     return *error ? Attempt::kFailed : OthersPresent() ? Attempt::kTableLost : Attempt::kDone;
   };
-  const int folder = OpenFolder(error);
+  const int folder = OpenFolder(owners_, error);
   if (folder < 0) return nothing();
   Closer closer{folder};
 
@@ -423,7 +443,7 @@ bool Membership::OpenTable(int folder, int flags, struct stat* info, SysError* e
   const auto open_it = [&] { return openat(folder, name.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); };
   int fd = open_it();
   if (fd < 0 && errno == EACCES) {
-    fd = RepairMode(folder, name.c_str(), S_IFREG, 0600) ? open_it() : -1;
+    fd = RepairMode(owners_, folder, name.c_str(), S_IFREG, 0600) ? open_it() : -1;
     if (fd < 0) errno = EACCES;
   }
   if (!table_.Adopt(fd)) {
@@ -431,7 +451,7 @@ bool Membership::OpenTable(int folder, int flags, struct stat* info, SysError* e
     *error = {"open", errno, IsNoTable(errno) ? "UNTRUSTED" : nullptr};
     return false;
   }
-  if (fstat(table_.fd(), info) == 0 && S_ISREG(info->st_mode) && IsOwnAndPrivate(*info)) return true;
+  if (fstat(table_.fd(), info) == 0 && S_ISREG(info->st_mode) && owners_.Trust(*info)) return true;
   *error = {"fstat", EPERM, "UNTRUSTED"};
   return false;
 }
@@ -447,7 +467,7 @@ Membership::Attempt Membership::CreateTable(int folder, SysError* error) {
     *error = {"open", errno};
     return Attempt::kFailed;
   }
-  fchmod(fd, 0600);  // whatever the umask
+  fchmod(fd, owners_.file_mode());  // whatever the umask
   CRASH_POINT(build_created);
   if (const int failed = ReserveTable(fd))
     *error = {"posix_fallocate", failed, failed == ENOSPC ? "CAPACITY" : nullptr};
@@ -524,12 +544,26 @@ std::string Membership::InboxName(uint32_t slot, uint16_t thread) const {
   return id_ + ".inbox-" + std::to_string(slot) + "-" + std::to_string(thread);
 }
 
+// A pipe of the owners' own, and nothing else: what lies there may be from a time when others could write to the
+// folder. First by name, because to open a device may do something; a pipe never blocks here. For reading too: one that
+// has a reader raises no SIGPIPE, and one that has a writer is never at its end.
+int Membership::OpenInboxIn(int folder, const std::string& name) const {
+  struct stat info;
+  const auto is_inbox = [&] { return S_ISFIFO(info.st_mode) && owners_.Trust(info); };
+  if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 || !is_inbox()) return -1;
+  const int fd = openat(folder, name.c_str(), O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+  if (fd < 0 || (fstat(fd, &info) == 0 && is_inbox())) return fd;
+  close(fd);
+  return -1;
+}
+
 // Not by the folder's name, which may lead to another one by now.
 template <typename F>
 int Membership::InFolder(F call) const {
+  const ActAs them(owners_);
   if (folder_.IsIntact()) return call(folder_.fd());
   SysError ignored;
-  const int again = OpenFolder(&ignored);  // other code has closed ours
+  const int again = OpenFolder(owners_, &ignored);  // other code has closed ours
   if (again < 0) return -1;
   Closer closer{again};
   return call(again);
@@ -539,8 +573,8 @@ int Membership::MakeInbox(uint32_t slot, uint16_t thread) const {
   const std::string name = InboxName(slot, thread);
   return InFolder([&](int folder) {
     unlinkat(folder, name.c_str(), 0);  // our last one, or that of the slot's last process
-    if (mkfifoat(folder, name.c_str(), 0600) != 0) return -1;
-    fchmodat(folder, name.c_str(), 0600, 0);  // whatever the umask
+    if (mkfifoat(folder, name.c_str(), owners_.file_mode()) != 0) return -1;
+    fchmodat(folder, name.c_str(), owners_.file_mode(), 0);  // whatever the umask
     CRASH_POINT(inbox_made);
     const int fd = OpenInboxIn(folder, name);
     if (fd < 0) unlinkat(folder, name.c_str(), 0);
@@ -563,6 +597,7 @@ void Membership::RemoveFiles(int folder) {
   const std::string begun = std::string(kSemaphoreFiles) + (kNewSemaphores + 1);
   ForEachName(shm_.fd(), [&](const char* name) {
     if (StartsWith(name, own) || StartsWith(name, begun)) unlinkat(shm_.fd(), name, 0);  // EPERM: another user's
+    if (StartsWith(name, kNewFolders)) unlinkat(shm_.fd(), name, AT_REMOVEDIR);
   });
   CRASH_POINT(leave_semaphores_unlinked);
   // Also inboxes, and what builders left that were killed. One at work finds its file gone and starts again.
@@ -583,8 +618,9 @@ void Membership::Leave(const std::function<bool()>& keeps, int64_t patience_ns) 
   CRASH_POINT(leave_byte_unlocked);
   SysError ignored;
   // Who has become another user since has no right to the files any more, and no business in that user's folder.
-  const bool may_remove = locked == 0 && geteuid() == user_ && !OthersHaveSlots();
-  const int folder = may_remove ? MakeFolder(&ignored) : -1;
+  const bool may_remove = locked == 0 && !owners_.Check() && !OthersHaveSlots();
+  const ActAs them(owners_);
+  const int folder = may_remove ? MakeFolder(owners_, &ignored) : -1;
   if (folder >= 0) {
     // Where our table was removed under us, its path is free: newcomers are refused as long as we are present.
     struct stat info;
@@ -595,7 +631,7 @@ void Membership::Leave(const std::function<bool()>& keeps, int64_t patience_ns) 
       RemoveFiles(folder);
     }
     close(folder);
-    rmdir(FolderPath().c_str());  // ENOTEMPTY where other namespaces are in use
+    rmdir(owners_.FolderPath().c_str());  // ENOTEMPTY where other namespaces are in use; EPERM: another member made it
   }
   // Unlocked, not closed: another thread that still asks about a process must not ask about another file.
   LockByte(shm_.fd(), F_UNLCK, bytes_.presence);

@@ -12,6 +12,7 @@
 
 #include "layout.h"
 #include "own_file.h"
+#include "owners.h"
 #include "process_slot.h"
 #include "sys_error.h"
 
@@ -28,15 +29,16 @@ inline constexpr int64_t kLeaveBoundNs = 200000000;
 
 class Membership {
  public:
-  // `id` is a file name, unique for namespace and user; its first kSemaphorePrefix characters open the names of the
+  // `id` is a file name, unique for namespace and owners; its first kSemaphorePrefix characters open the names of the
   // namespace's semaphores. `label` is what people call it, for a table that is made. Kinds of error: UNTRUSTED,
   // TABLE_LOST, LAYOUT, GATE, CAPACITY; and what the system says, ENOSPC above all.
-  static SysError Join(const std::string& id, Patience* patience, std::unique_ptr<Membership>* joined,
-                       const std::string& label = {});
+  static SysError Join(const std::string& id, const Owners& owners, Patience* patience,
+                       std::unique_ptr<Membership>* joined, const std::string& label = {});
 
   // A look from outside: maps the table for reading alone, takes neither gate nor slot, and so neither delays nor
   // changes anything. Null where there is no table. Kinds of error: as Join, but for GATE and CAPACITY.
-  static SysError Observe(const std::string& id, Patience* patience, std::unique_ptr<Membership>* observer);
+  static SysError Observe(const std::string& id, const Owners& owners, Patience* patience,
+                          std::unique_ptr<Membership>* observer);
 
   ~Membership();
   Membership(const Membership&) = delete;
@@ -64,6 +66,7 @@ class Membership {
   int OpenInbox(uint32_t slot, uint16_t thread) const;
   void RemoveInbox(uint32_t slot, uint16_t thread) const;
 
+  const Owners& owners() const { return owners_; }
   uint8_t* memory() const { return memory_; }
   int fd() const { return table_.fd(); }
   const ProcessSlot& slot() const { return slot_; }
@@ -78,14 +81,16 @@ class Membership {
     kTableLost,  // others are present, but not in a table that is here: somebody removed it, or they are just leaving
   };
 
-  explicit Membership(std::string id);
+  Membership(std::string id, const Owners& owners);
   template <typename F>
-  static SysError Repeat(const std::string& id, Patience* patience, std::unique_ptr<Membership>* done, F attempt);
+  static SysError Repeat(const std::string& id, const Owners& owners, Patience* patience,
+                         std::unique_ptr<Membership>* done, F attempt);
   Attempt TryJoin(int64_t deadline, SysError* error);
   Attempt JoinAtGate(int folder, const struct stat& info, SysError* error);
   Attempt TryObserve(SysError* error);
   Attempt CreateTable(int folder, SysError* error);
   bool OpenShm(SysError* error);
+  int OpenInboxIn(int folder, const std::string& name) const;
   bool OpenTable(int folder, int flags, struct stat* info, SysError* error);
   bool MapTable(int protection, SysError* error);
   int LockGate(int64_t deadline);
@@ -106,17 +111,17 @@ class Membership {
   const std::string id_;
   std::string label_;
   const LockedBytes bytes_;
-  const uid_t user_ = geteuid();  // whose folder it is in
-  OwnFile shm_;                   // the folder /dev/shm, for the presence byte
-  OwnFile folder_;                // this user's, as it was when it was checked
+  const Owners owners_;
+  OwnFile shm_;     // the folder /dev/shm, for the presence byte
+  OwnFile folder_;  // the owners', as it was when it was checked
   OwnFile table_;
   uint8_t* memory_ = nullptr;
   ProcessSlot slot_;
 };
 
-// Calls visit(folder, name) for all that lies in this user's folder: tables, inboxes, and what builders have begun. An
+// Calls visit(folder, name) for all that lies in the owners' folder: tables, inboxes, and what builders have begun. An
 // error where there is one that cannot be trusted.
-SysError ForEachTableFile(const std::function<void(int folder, const char* name)>& visit);
+SysError ForEachTableFile(const Owners& owners, const std::function<void(int folder, const char* name)>& visit);
 // The same for the files of semaphores that tables have.
 void ForEachOwnSemaphore(const std::function<void(int folder, const char* name)>& visit);
 std::string TableName(const std::string& id);

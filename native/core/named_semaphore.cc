@@ -55,30 +55,17 @@ std::string RandomLetters() {
   return letters;
 }
 
-// A type or size that no semaphore has is worth an error of its own only where it is this user's mistake.
-SysError Check(const struct stat& info, bool group) {
-  const SysError untrusted{kCall, EPERM, "UNTRUSTED"};
-  const bool ours = info.st_uid == geteuid() || info.st_uid == 0;
-  const bool groups = group && info.st_gid == getegid();
-  if (!ours && !groups) return untrusted;
-  if (!S_ISREG(info.st_mode) || info.st_size != static_cast<off_t>(sizeof(sem_t))) {
-    return {kCall, EINVAL, "NOT_A_SEMAPHORE"};
-  }
-  if ((info.st_mode & (groups ? 07u : 077u)) != 0 || info.st_nlink != 1) return untrusted;
-  return {};
-}
-
 // A new file at that path, whole when this returns. 0 or errno.
-int MakeFile(const std::string& path, unsigned mode, unsigned value, int* made) {
+template <typename F>
+int MakeFile(const std::string& path, unsigned mode, unsigned value, F set_up, int* made) {
   sem_t semaphore;
   memset(static_cast<void*>(&semaphore), 0, sizeof(semaphore));
   if (sem_init(&semaphore, 1, value) != 0) return errno;  // EINVAL: above SEM_VALUE_MAX
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
   if (fd < 0) return errno;
   struct stat info;
-  // A umask that takes from the owner too would make a semaphore that nobody can open, or replace, ever again.
-  const bool whole = fstat(fd, &info) == 0 && fchmod(fd, (info.st_mode & 0777) | (mode & 0700)) == 0 &&
-                     write(fd, &semaphore, sizeof(semaphore)) == sizeof(semaphore);
+  const bool whole =
+      fstat(fd, &info) == 0 && set_up(fd, info) && write(fd, &semaphore, sizeof(semaphore)) == sizeof(semaphore);
   if (whole) {
     *made = fd;
     return 0;
@@ -91,12 +78,12 @@ int MakeFile(const std::string& path, unsigned mode, unsigned value, int* made) 
 
 // Gives the owner back the access that an odd umask of another program took. By way of a descriptor, because what the
 // path leads to may change. True when there was something to give to us.
-bool RepairMode(const std::string& path) {
+bool RepairMode(const std::string& path, uid_t user) {
   const int fd = open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return false;
   struct stat info;
   const bool masked =
-      fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid() && (info.st_mode & 0600) != 0600;
+      fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == user && (info.st_mode & 0600) != 0600;
   const std::string file = "/proc/self/fd/" + std::to_string(fd);
   const bool repaired = masked && chmod(file.c_str(), (info.st_mode & 0777) | 0600) == 0;
   close(fd);
@@ -114,6 +101,39 @@ int Publish(const std::string& temporary, const std::string& path) {
 
 }  // namespace
 
+// Who may have access to a semaphore.
+struct NamedSemaphore::Access {
+  uid_t user;           // with root
+  gid_t group;          // where is_group
+  bool is_group;        // it may be the group's
+  bool is_group_alone;  // and must be
+  unsigned mode;        // of one that is made
+
+  static Access Of(const Owners& owners) {
+    return {owners.id, owners.id, owners.are_group(), owners.are_group(), owners.file_mode()};
+  }
+
+  // A type or size that no semaphore has is worth an error of its own only where it is this user's mistake.
+  SysError Check(const struct stat& info) const {
+    const SysError untrusted{kCall, EPERM, "UNTRUSTED"};
+    const bool groups = is_group && info.st_gid == group;
+    const bool ours = !is_group_alone && (info.st_uid == user || info.st_uid == 0);
+    if (!ours && !groups) return untrusted;
+    if (!S_ISREG(info.st_mode) || info.st_size != static_cast<off_t>(sizeof(sem_t))) {
+      return {kCall, EINVAL, "NOT_A_SEMAPHORE"};
+    }
+    if ((info.st_mode & (groups ? 07u : 077u)) != 0 || info.st_nlink != 1) return untrusted;
+    return {};
+  }
+
+  // What the umask, and the folder that it is in, have made other than it should be. A umask that takes from the owner
+  // too would make a semaphore that nobody can open, or replace, ever again.
+  bool SetUp(int fd, const struct stat& info) const {
+    if (!is_group_alone) return fchmod(fd, (info.st_mode & 0777) | (mode & 0700)) == 0;
+    return fchown(fd, static_cast<uid_t>(-1), group) == 0 && fchmod(fd, mode) == 0;
+  }
+};
+
 int TryWait(sem_t* sem) {
   while (sem_trywait(sem) != 0) {
     if (errno != EINTR) return errno;
@@ -122,36 +142,45 @@ int TryWait(sem_t* sem) {
 }
 
 SysError NamedSemaphore::Open(const char* name, Create create, unsigned mode, unsigned value) {
+  return OpenAs(name, create, {geteuid(), getegid(), (mode & 070) != 0, false, mode}, value);
+}
+
+SysError NamedSemaphore::Open(const char* name, Create create, const Owners& owners, unsigned value) {
+  const ActAs them(owners);
+  return OpenAs(name, create, Access::Of(owners), value);
+}
+
+SysError NamedSemaphore::OpenAs(const char* name, Create create, const Access& access, unsigned value) {
   Close();
   if (!IsName(name)) return {kCall, EINVAL};
   const std::string path = PathOf(name);
-  if (create == Create::kExclusive) return CreateExclusive(path, mode, value);
+  if (create == Create::kExclusive) return CreateExclusive(path, access, value);
   for (int tries = 0;; ++tries) {
-    SysError error = OpenExisting(path, (mode & 070) != 0);
+    SysError error = OpenExisting(path, access);
     if (error.code != ENOENT || create == Create::kNever) return error;
-    error = CreateExclusive(path, mode, value);
+    error = CreateExclusive(path, access, value);
     // ENOENT: a process that left took the new file for one that the dead had left.
     if ((error.code != EEXIST && error.code != ENOENT) || tries == kCreateTries) return error;
   }
 }
 
-SysError NamedSemaphore::OpenExisting(const std::string& path, bool group) {
+SysError NamedSemaphore::OpenExisting(const std::string& path, const Access& access) {
   struct stat info;
-  SysError error = TryOpen(path, group, &info);
+  SysError error = TryOpen(path, access, &info);
   for (int look = 1; error.code == EPERM && info.st_nlink == 2 && look < kLooks; ++look) {
     SleepNs(kLookAgainNs);
-    error = TryOpen(path, group, &info);
+    error = TryOpen(path, access, &info);
   }
   return error;
 }
 
-SysError NamedSemaphore::TryOpen(const std::string& path, bool group, struct stat* info) {
+SysError NamedSemaphore::TryOpen(const std::string& path, const Access& access, struct stat* info) {
   // First by name: opening a device may do something, and says less of a file that is not ours than its owner.
   if (lstat(path.c_str(), info) != 0) return {kCall, errno};  // ENOENT, ENAMETOOLONG
-  if (SysError error = Check(*info, group)) return error;
+  if (SysError error = access.Check(*info)) return error;
   constexpr int how = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
   int fd = open(path.c_str(), how);
-  if (fd < 0 && errno == EACCES && RepairMode(path)) fd = open(path.c_str(), how);
+  if (fd < 0 && errno == EACCES && RepairMode(path, access.user)) fd = open(path.c_str(), how);
   if (fd < 0) return {kCall, errno};  // EACCES, EMFILE, ENFILE; ENOENT: just unlinked
   SysError error;
   if (fstat(fd, info) != 0) {
@@ -159,17 +188,18 @@ SysError NamedSemaphore::TryOpen(const std::string& path, bool group, struct sta
   } else if (info->st_nlink == 0) {
     error = {kCall, ENOENT};
   } else {
-    error = Check(*info, group);
+    error = access.Check(*info);
   }
   if (!error) error = Map(fd, *info);
   close(fd);
   return error;
 }
 
-SysError NamedSemaphore::CreateExclusive(const std::string& path, unsigned mode, unsigned value) {
+SysError NamedSemaphore::CreateExclusive(const std::string& path, const Access& access, unsigned value) {
   const std::string temporary = PathOf(kNewSemaphores + RandomLetters());
   int fd = -1;
-  if (const int failed = MakeFile(temporary, mode, value, &fd)) return {kCall, failed};
+  const auto set_up = [&](int made, const struct stat& as) { return access.SetUp(made, as); };
+  if (const int failed = MakeFile(temporary, access.mode, value, set_up, &fd)) return {kCall, failed};
   CRASH_POINT(semaphore_made);
   SysError error;
   struct stat info;
@@ -217,12 +247,15 @@ int NamedSemaphore::Value() const {
 }
 
 // Not under a temporary name first: nobody opens it before this process tells its name.
-int NamedSemaphore::MakeSecret(const std::string& prefix, unsigned value, std::string* name) {
+int NamedSemaphore::MakeSecret(const std::string& prefix, unsigned value, const Owners& owners, std::string* name) {
+  const ActAs them(owners);
+  const Access access = Access::Of(owners);
+  const auto set_up = [&](int made, const struct stat& as) { return access.SetUp(made, as); };
   int failed = EEXIST;
   for (int tries = 0; failed == EEXIST && tries < kSecretTries; ++tries) {
     *name = prefix + RandomLetters();
     int fd = -1;
-    failed = MakeFile(PathOf(*name), 0600, value, &fd);
+    failed = MakeFile(PathOf(*name), access.mode, value, set_up, &fd);
     if (failed == 0) close(fd);
   }
   CRASH_POINT(secret_semaphore_made);
@@ -233,6 +266,11 @@ SysError NamedSemaphore::Unlink(const char* name) {
   if (!IsName(name)) return {"sem_unlink", EINVAL};
   if (unlink(PathOf(name).c_str()) == 0) return {};
   return {"sem_unlink", errno};  // ENOENT, EACCES, EPERM, ENAMETOOLONG
+}
+
+void NamedSemaphore::Unlink(const char* name, const Owners& owners) {
+  const ActAs them(owners);
+  Unlink(name);
 }
 
 }  // namespace semlock

@@ -15,6 +15,7 @@
 #include <memory>
 #include <string>
 
+#include "owners.h"
 #include "sys_error.h"
 
 namespace semlock {
@@ -42,6 +43,8 @@ class NamedSemaphore {
   // owner may do. Where it gives access to a group, a semaphore of this process's group is trusted too. Kinds of error:
   // UNTRUSTED (not a private file of this user or root), NOT_A_SEMAPHORE (of this user, but of another type or size).
   SysError Open(const char* name, Create create, unsigned mode, unsigned value);
+  // That of the owners of a lock: only theirs, or root's, is trusted.
+  SysError Open(const char* name, Create create, const Owners& owners, unsigned value);
   void Close() { sem_.reset(); }
   // Null while closed.
   sem_t* get() const { return sem_.get(); }
@@ -54,14 +57,17 @@ class NamedSemaphore {
   int Value() const;
 
   // Makes one for those who are told its name, `prefix` and 128 random bits: nobody has taken it before. 0 or errno.
-  static int MakeSecret(const std::string& prefix, unsigned value, std::string* name);
+  static int MakeSecret(const std::string& prefix, unsigned value, const Owners& owners, std::string* name);
   // ENOENT when there is none.
   static SysError Unlink(const char* name);
+  static void Unlink(const char* name, const Owners& owners);
 
  private:
-  SysError OpenExisting(const std::string& path, bool group);
-  SysError TryOpen(const std::string& path, bool group, struct stat* info);
-  SysError CreateExclusive(const std::string& path, unsigned mode, unsigned value);
+  struct Access;
+  SysError OpenAs(const char* name, Create create, const Access& access, unsigned value);
+  SysError OpenExisting(const std::string& path, const Access& access);
+  SysError TryOpen(const std::string& path, const Access& access, struct stat* info);
+  SysError CreateExclusive(const std::string& path, const Access& access, unsigned value);
   SysError Map(int fd, const struct stat& info);
 
   std::shared_ptr<sem_t> sem_;

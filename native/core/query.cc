@@ -49,7 +49,7 @@ bool IsAtRest(const LockTable& table, const Record& record) {
 uint32_t MissingPermits(const LockTable& table, const Record& record, uint32_t entries) {
   if ((record.flags.load() & kForeign) == 0) return 0;
   NamedSemaphore semaphore;
-  if (semaphore.Open(table.PosixNameOf(record).c_str(), Create::kNever, 0, 0)) return 0;
+  if (semaphore.Open(table.PosixNameOf(record).c_str(), Create::kNever, table.owners(), 0)) return 0;
   const uint32_t there = entries + static_cast<uint32_t>(semaphore.Value());
   return there < record.permits ? record.permits - there : 0;
 }

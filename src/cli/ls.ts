@@ -6,7 +6,15 @@ import { setTimeout } from 'node:timers/promises';
 import type { HeldLockInfo, LockGap, LockInfo, LockManagerSnapshot } from '../store.js';
 import { locks, type QueryOptions } from '../web-locks/lock-manager.js';
 import { columns, duration, printable } from './text.js';
-import { COMMON_OPTIONS, HELP, namespaceFrom, parseArguments, UsageError } from './usage.js';
+import {
+  COMMON_OPTIONS,
+  HELP,
+  namespaceFrom,
+  OWNERS_OPTIONS,
+  ownersFrom,
+  parseArguments,
+  UsageError,
+} from './usage.js';
 
 /** How often to look. */
 const WATCH_MS = 500;
@@ -22,6 +30,7 @@ export async function ls(args: string[]): Promise<number> {
       json: { type: 'boolean' },
       watch: { type: 'boolean' },
       'posix-name': { type: 'string' },
+      ...OWNERS_OPTIONS,
     },
   });
   const { help, json = false, watch = false, 'posix-name': posixName } = values;
@@ -33,10 +42,11 @@ export async function ls(args: string[]): Promise<number> {
     throw new UsageError('--namespace and --posix-name exclude each other');
   }
   const where = posixName === undefined ? { namespace: namespaceFrom(values.namespace).namespace } : { posixName };
+  const owners = ownersFrom(values);
   const look = async () => {
-    const snapshot = await locks.query(where);
+    const snapshot = await locks.query({ ...where, ...owners });
     if (!json) return table(nothing(where), snapshot);
-    return `${JSON.stringify({ ...where, ...snapshot }, null, watch ? 0 : 2)}\n`;
+    return `${JSON.stringify({ ...where, ...owners, ...snapshot }, null, watch ? 0 : 2)}\n`;
   };
   if (!watch) {
     process.stdout.write(await look());

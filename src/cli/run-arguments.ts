@@ -5,13 +5,22 @@ import type { ParseArgsConfig } from 'node:util';
 
 import type { FileTarget } from '../file-name.js';
 import { MAX_PERMITS } from '../semaphore.js';
+import type { LockOwners } from '../owners.js';
 import type { LockMode, LockStore } from '../store.js';
 import { MAX_TIMER_MS } from '../stored-lock.js';
 import { storeFrom } from './store.js';
 import { printable } from './text.js';
-import { COMMON_OPTIONS, EXIT, namespaceFrom, parseArguments, UsageError } from './usage.js';
+import {
+  COMMON_OPTIONS,
+  EXIT,
+  namespaceFrom,
+  OWNERS_OPTIONS,
+  ownersFrom,
+  parseArguments,
+  UsageError,
+} from './usage.js';
 
-export interface RunArguments {
+export interface RunArguments extends LockOwners {
   readonly target: string | FileTarget;
   /** `undefined` for a file, whose lock is the same in all apps. */
   readonly namespace: string | undefined;
@@ -43,6 +52,7 @@ const OPTIONS = {
   'posix-name': { type: 'string' },
   file: { type: 'string' },
   store: { type: 'string' },
+  ...OWNERS_OPTIONS,
 } as const satisfies ParseArgsConfig['options'];
 
 /** @throws {@link UsageError} */
@@ -66,6 +76,7 @@ export function parseRun(args: readonly string[]): RunArguments | 'help' {
     permits,
     posixName: values['posix-name'],
     store: storeFrom(values.store),
+    ...ownersFrom(values),
     mode: shared ? 'shared' : 'exclusive',
     waitMs: waitTime(values.wait ?? '0'),
     busyCode: wholeNumber('--conflict-exit-code', values['conflict-exit-code'] ?? String(EXIT.busy), 0, 255),

@@ -2,6 +2,7 @@
 
 import { SemlockError } from '../errors.js';
 import type { Hold } from '../hold.js';
+import { ownersKey } from '../owners.js';
 import { StoredLock } from '../stored-lock.js';
 import { locks } from '../web-locks/lock-manager.js';
 import { readCaller } from './caller.js';
@@ -49,24 +50,29 @@ function environment({ abandoned }: Hold): NodeJS.ProcessEnv {
   return { ...process.env, SEMLOCK_ABANDONED: abandoned ? '1' : undefined };
 }
 
-function makeLock({ target, namespace, permits, posixName, store }: RunArguments): StoredLock {
+function makeLock({ target, ...options }: RunArguments): StoredLock {
+  const { namespace, permits, posixName, store, user, group } = options;
   try {
-    return new StoredLock('run', target, { namespace, permits, posixName, store });
+    return new StoredLock('run', target, { namespace, permits, posixName, store, user, group });
   } catch (error) {
     if (error instanceof SemlockError && /_(NAME|OPTION)$/.test(error.code)) throw new UsageError(error.message);
     throw error;
   }
 }
 
-function which({ name, namespace }: StoredLock, { posixName }: RunArguments): string {
-  return posixName ?? `${printable(name)} of the namespace ${printable(namespace)}`;
+function which({ name, namespace }: StoredLock, { posixName, ...owners }: RunArguments): string {
+  const whose = ownersKey(owners);
+  const lock = posixName ?? `${printable(name)} of the namespace ${printable(namespace)}`;
+  return whose === '' ? lock : `${lock}, of the ${printable(whose)}`;
 }
 
 /** Says by whom it is held, as far as that is known and still so. */
 async function busySentence(lock: StoredLock, wanted: RunArguments): Promise<string> {
   const { name, namespace } = lock;
   const { posixName } = wanted;
-  const { held } = await locks.query(posixName === undefined ? { namespace } : { posixName });
+  const { user, group } = wanted;
+  const where = posixName === undefined ? { namespace } : { posixName };
+  const { held } = await locks.query({ ...where, user, group });
   const holders = held
     .filter((each) => each.name === (posixName ?? name))
     .map(({ pid, since }) => `process ${pid} for ${duration(Date.now() - since.getTime())}`);

@@ -3,6 +3,7 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 
 import { workingFolderNamespace } from '../namespace.js';
+import type { LockOwners } from '../owners.js';
 
 /** Exit codes of its own: those of sysexits.h, and those that env(1) and nice(1) use for a command that does not start. */
 export const EXIT = { usage: 64, unavailable: 69, busy: 75, cannotExecute: 126, notFound: 127 } as const;
@@ -11,7 +12,7 @@ const USAGE = `\
 Usage: semlock run [OPTION ...] NAME COMMAND [ARGUMENT ...]
        semlock run [OPTION ...] --file PATH COMMAND [ARGUMENT ...]
        semlock run [OPTION ...] NAME --command SCRIPT
-       semlock ls [--namespace NS | --posix-name /X] [--watch] [--json]
+       semlock ls [--namespace NS | --posix-name /X] [--user USER | --group GROUP] [--watch] [--json]
        semlock namespace
 `;
 
@@ -35,6 +36,8 @@ Options:
   --permits N          (run) how many may hold the lock at once; all its users must say the same. Default: 1
   --posix-name /X      the POSIX name of the semaphore, shared with programs that call sem_open; it is the lock
                        then, whatever its NAME and namespace
+  --user USER          the locks of another user, for root
+  --group GROUP        the locks of a group, whose members have them together
   --store URL          (run) where the lock lives. Default: process:, this machine
   --namespace NS       the namespace of the locks. Default: SEMLOCK_NAMESPACE, or the folder of the package
                        that the working folder is in
@@ -70,6 +73,17 @@ export class UsageError extends Error {
 
 /** Options that every command has. */
 export const COMMON_OPTIONS = { namespace: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const;
+
+/** Options that say whose the locks are. */
+export const OWNERS_OPTIONS = { user: { type: 'string' }, group: { type: 'string' } } as const;
+
+/** @throws {@link UsageError} for an empty one, which is most often a shell variable that is not set. */
+export function ownersFrom({ user, group }: { user?: string; group?: string }): LockOwners {
+  if (user === '') throw new UsageError('--user must not be empty');
+  if (group === '') throw new UsageError('--group must not be empty');
+  if (user !== undefined && group !== undefined) throw new UsageError('--user and --group exclude each other');
+  return { user, group };
+}
 
 /** @throws {@link UsageError} */
 export function parseArguments<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {

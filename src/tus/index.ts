@@ -4,6 +4,7 @@
 
 import { storeOption } from '../default-store.js';
 import { integer, optionParser, text } from '../options.js';
+import { ownersRules } from '../owners.js';
 import { MAX_TIMER_MS } from '../stored-lock.js';
 import { clearTimeout, setTimeout } from '../timers.js';
 import { createLocks, type LockManager, type LocksOptions } from '../web-locks/lock-manager.js';
@@ -36,6 +37,7 @@ export interface TusLockerOptions extends LocksOptions {
 
 const parse = optionParser<TusLockerOptions>()({
   namespace: text(),
+  ...ownersRules,
   store: storeOption,
   acquireTimeoutMs: integer(0, MAX_TIMER_MS, 30_000),
 });

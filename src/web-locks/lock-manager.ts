@@ -12,13 +12,14 @@ import { checkPosixName } from '../names.js';
 import { defaultNamespace } from '../namespace.js';
 import { publishRequest, requestChannels } from '../observe/channels.js';
 import { optionError, optionParser, text } from '../options.js';
+import { checkOwners, ownersRules, type LockOwners, type OwnersOptions } from '../owners.js';
 import type { LockManagerSnapshot, LockStore } from '../store.js';
 import { StoredLock } from '../stored-lock.js';
 import { setImmediate } from '../timers.js';
 import { checkRequest, convertRequest, type LockRequest, type LockRequestOptions } from './lock-request.js';
 
 /** Options of {@link createLocks}. */
-export interface LocksOptions {
+export interface LocksOptions extends OwnersOptions {
   /** Keeps the locks of one app apart from those of others. Default: `SEMLOCK_NAMESPACE`, or the app's folder. */
   namespace?: string;
   /** Where the locks live. Default: between all processes of this machine, or what `setDefaultStore()` says. */
@@ -26,18 +27,23 @@ export interface LocksOptions {
 }
 
 /** Options of {@link LockManager.query}. */
-export interface QueryOptions {
+export interface QueryOptions extends OwnersOptions {
   /** The namespace to look at. Default: that of the manager. */
   namespace?: string;
   /** A lock with that `posixName` to look at in its place, since such locks are in no namespace. */
   posixName?: string;
 }
 
-const parseLocksOptions = optionParser<LocksOptions>()({ namespace: text(), store: storeOption });
-const parseQueryOptions = optionParser<QueryOptions>()({ namespace: text(), posixName: text() });
+const parseLocksOptions = optionParser<LocksOptions>()({ namespace: text(), ...ownersRules, store: storeOption });
+const parseQueryOptions = optionParser<QueryOptions>()({ namespace: text(), posixName: text(), ...ownersRules });
 
 const INTERNAL = Symbol('internal');
-let makeManager: (namespace: string | undefined, store: LockStore | undefined) => LockManager;
+let makeManager: (options: ManagerOptions) => LockManager;
+
+interface ManagerOptions extends LockOwners {
+  readonly namespace: string | undefined;
+  readonly store: LockStore | undefined;
+}
 
 /**
  * The Web Locks API of the web platform, between all processes of this user on this machine. {@link locks} is one, and
@@ -46,18 +52,16 @@ let makeManager: (namespace: string | undefined, store: LockStore | undefined) =
  * A name means the same lock as in `new Lock(name)` of the same namespace.
  */
 export class LockManager {
-  readonly #namespace: string | undefined;
-  readonly #chosenStore: LockStore | undefined;
+  readonly #options: ManagerOptions;
   #locks: { namespace: string; opened: KeyedLocks<StoredLock> } | undefined;
 
   static {
-    makeManager = (namespace, store) => new LockManager(INTERNAL, namespace, store);
+    makeManager = (options) => new LockManager(INTERNAL, options);
   }
 
-  private constructor(internal: typeof INTERNAL, namespace: string | undefined, store: LockStore | undefined) {
+  private constructor(internal: typeof INTERNAL, options: ManagerOptions) {
     if (internal !== INTERNAL) throw new TypeError('Illegal constructor: use createLocks()');
-    this.#namespace = namespace;
-    this.#chosenStore = store;
+    this.#options = options;
   }
 
   /**
@@ -119,13 +123,15 @@ export class LockManager {
    */
   query(options: QueryOptions = {}): Promise<LockManagerSnapshot> {
     return new Promise((resolve) => {
-      const { namespace, posixName } = parseQueryOptions('locks.query()', options);
-      const store = this.#chosenStore ?? defaultStore();
+      const { namespace, posixName, ...given } = parseQueryOptions('locks.query()', options);
+      checkOwners('locks.query()', given);
+      const owners = given.user === undefined && given.group === undefined ? ownersOf(this.#options) : given;
+      const store = this.#options.store ?? defaultStore();
       if (store.query === undefined) {
         throw new SemlockError('ERR_SEMLOCK_STORE', `the store "${store.name}" cannot say who holds its locks`);
       }
       if (posixName === undefined) {
-        resolve(store.query({ namespace: namespace ?? this.#currentNamespace }));
+        resolve(store.query({ namespace: namespace ?? this.#currentNamespace, ...owners }));
         return;
       }
       checkPosixName('locks.query()', posixName);
@@ -135,7 +141,7 @@ export class LockManager {
       if (store.can.foreign !== true) {
         throw optionError('locks.query()', 'posixName', posixName, `absent in the store "${store.name}"`);
       }
-      resolve(store.query({ posixName }));
+      resolve(store.query({ posixName, ...owners }));
     });
   }
 
@@ -145,22 +151,26 @@ export class LockManager {
   }
 
   get #currentNamespace(): string {
-    return this.#namespace ?? defaultNamespace();
+    return this.#options.namespace ?? defaultNamespace();
   }
 
   #lock({ name, permits }: LockRequest): StoredLock {
     const namespace = this.#currentNamespace;
     if (this.#locks?.namespace !== namespace)
-      this.#locks = { namespace, opened: openedLocks(namespace, this.#chosenStore) };
+      this.#locks = { namespace, opened: openedLocks({ ...this.#options, namespace }) };
     return this.#locks.opened.get(`${permits} ${name}`);
   }
 }
 
+function ownersOf({ user, group }: LockOwners): LockOwners {
+  return { user, group };
+}
+
 /** Keyed by permits and name. */
-function openedLocks(namespace: string, store: LockStore | undefined): KeyedLocks<StoredLock> {
+function openedLocks(shared: ManagerOptions): KeyedLocks<StoredLock> {
   return new KeyedLocks((key) => {
     const [permits] = key.split(' ', 1) as [string];
-    const options = { namespace, store, permits: Number(permits), keyed: true, allowEmptyName: true };
+    const options = { ...shared, permits: Number(permits), keyed: true, allowEmptyName: true };
     return new StoredLock('locks.request()', key.slice(permits.length + 1), options);
   });
 }
@@ -265,8 +275,9 @@ function promised(call: () => unknown): Promise<unknown> {
  * ```
  */
 export function createLocks(options?: LocksOptions): LockManager {
-  const { namespace, store } = parseLocksOptions('createLocks()', options);
-  return makeManager(namespace, store);
+  const parsed = parseLocksOptions('createLocks()', options);
+  checkOwners('createLocks()', parsed);
+  return makeManager(parsed);
 }
 
 /** Locks of the default namespace by the Web Locks API: `navigator.locks` of the web platform, for processes. */

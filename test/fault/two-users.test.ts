@@ -1,15 +1,11 @@
 // Two users of one machine: whatever one of them puts where semlock opens files for the other, the other has a clear
 // error or a lock that works, and is neither ended by a signal, nor kept waiting, nor one of two holders.
 
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import {
-  chmodSync,
   chownSync,
   closeSync,
   constants,
-  lchownSync,
-  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -17,18 +13,26 @@ import {
   readSync,
   renameSync,
   rmSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
 } from 'node:fs';
 
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { namespaceId } from '../../src/names.js';
-import { NativeFailure, type Grant, type LockDescription, type LockProcess } from './support/lock-process.js';
+import type { Grant, LockDescription, LockProcess } from './support/lock-process.js';
 import { PrivateShm } from './support/private-shm.js';
+import {
+  expectRefusal,
+  outcomeOf,
+  precious,
+  runAsStranger,
+  semaphoreFile,
+  squatters,
+  STRANGER,
+  strangers,
+  victimsFile,
+  type Squatter,
+} from './support/squatters.js';
 
-const STRANGER = 2000;
 const victims = [
   { who: 'a user', victim: 1000 },
   { who: 'root', victim: 0 },
@@ -36,111 +40,6 @@ const victims = [
 
 const lock: LockDescription = { namespace: 'two users', name: 'lock' };
 const shared: LockDescription = { ...lock, posixName: '/jobs' };
-
-/** A semaphore's file with that value, as glibc has it. */
-function semaphoreFile(path: string, value: number, owner: number, mode: number): void {
-  const bytes = Buffer.alloc(32);
-  bytes.writeUInt32LE(value);
-  writeFileSync(path, bytes);
-  chownSync(path, owner, owner);
-  chmodSync(path, mode);
-}
-
-function strangers(path: string, mode: number): void {
-  lchownSync(path, STRANGER, STRANGER);
-  chmodSync(path, mode);
-}
-
-/** What belongs to the victim, and must not change by what somebody else has linked to it. */
-const precious = (shm: PrivateShm) => `${shm.path}/precious`;
-
-interface Squatter {
-  readonly title: string;
-  readonly squat: (path: string, shm: PrivateShm) => void;
-}
-
-const semaphores: Squatter[] = [
-  { title: 'a semaphore for all to use', squat: (path) => semaphoreFile(path, 7, STRANGER, 0o666) },
-  { title: 'a private semaphore', squat: (path) => semaphoreFile(path, 7, STRANGER, 0o600) },
-];
-const others: Squatter[] = [
-  {
-    title: 'an empty file',
-    squat(path) {
-      writeFileSync(path, '');
-      strangers(path, 0o666);
-    },
-  },
-  {
-    title: 'a file as large as a table',
-    squat(path) {
-      writeFileSync(path, '');
-      truncateSync(path, 1 << 24);
-      strangers(path, 0o666);
-    },
-  },
-  {
-    title: 'a folder for all to use',
-    squat(path) {
-      mkdirSync(path);
-      strangers(path, 0o777);
-    },
-  },
-  {
-    title: 'a private folder',
-    squat(path) {
-      mkdirSync(path);
-      strangers(path, 0o700);
-    },
-  },
-  {
-    title: 'a symbolic link to nothing',
-    squat(path) {
-      symlinkSync('nothing', path);
-      lchownSync(path, STRANGER, STRANGER);
-    },
-  },
-  {
-    title: 'a symbolic link to what is the victim’s',
-    squat(path, shm) {
-      symlinkSync(path.startsWith(`${shm.path}/sem`) ? 'precious' : '../precious', path);
-      lchownSync(path, STRANGER, STRANGER);
-    },
-  },
-  {
-    title: 'a second name of a file of its own',
-    squat(path, shm) {
-      semaphoreFile(`${shm.path}/other`, 7, STRANGER, 0o666);
-      linkSync(`${shm.path}/other`, path);
-    },
-  },
-  {
-    title: 'a pipe for all to use',
-    squat(path) {
-      execFileSync('mkfifo', [path]);
-      strangers(path, 0o666);
-    },
-  },
-  {
-    title: 'a private pipe',
-    squat(path) {
-      execFileSync('mkfifo', [path]);
-      strangers(path, 0o600);
-    },
-  },
-  {
-    title: 'a socket',
-    squat(path) {
-      execFileSync('python3', ['-c', 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])', path]);
-      strangers(path, 0o666);
-    },
-  },
-];
-const squatters = [...semaphores, ...others];
-const victimsFile: Squatter = {
-  title: 'a second name of a file of the victim’s',
-  squat: (path, shm) => linkSync(precious(shm), path),
-};
 
 const cases = (kinds: readonly Squatter[]) =>
   victims.flatMap(({ who, victim }) => kinds.map((squatter) => ({ who, victim, ...squatter })));
@@ -158,7 +57,7 @@ async function scene(victim: number, options?: string): Promise<Scene> {
   const shm = await PrivateShm.mount(options);
   semaphoreFile(precious(shm), 5, victim, 0o600);
   const folder = shm.folderOf(victim);
-  const files = `${folder}/${namespaceId(lock.namespace, victim)}`;
+  const files = `${folder}/${namespaceId(lock.namespace, { kind: 'user', id: victim })}`;
   return { shm, folder, files, process: () => shm.process(shm.throughAs(victim)) };
 }
 
@@ -166,37 +65,6 @@ async function scene(victim: number, options?: string): Promise<Scene> {
 function makeFolder({ folder }: Scene, victim: number): void {
   mkdirSync(folder, { mode: 0o700 });
   chownSync(folder, victim, victim);
-}
-
-/** The kind of the error that a try gives, or `'held'` or `'busy'`. */
-async function outcomeOf(process: LockProcess, of: LockDescription): Promise<string | undefined> {
-  try {
-    return (await process.tryAcquire(of)) === null ? 'busy' : 'held';
-  } catch (error) {
-    if (error instanceof NativeFailure) return error.kind;
-    throw error;
-  }
-}
-
-/** Two processes of the victim are refused for the file at `path`, and have the lock in turn once that is gone. */
-async function expectRefusal({ shm, process }: Scene, path: string, of: LockDescription): Promise<void> {
-  const [one, other] = [process(), process()];
-  for (const each of [one, other]) expect(await outcomeOf(each, of)).toBe('UNTRUSTED');
-  const inode = lstatSync(path).ino;
-  for (const each of [one, other]) expect(mapped(each), 'mapped').not.toContain(inode);
-  const { uid } = lstatSync(path);
-  if (uid === STRANGER && lstatSync(path).isFile()) truncateSync(path); // whoever has it mapped ends with SIGBUS when it is used
-  for (const each of [one, other]) expect(await outcomeOf(each, of)).toBe('UNTRUSTED');
-  rmSync(path, { recursive: true });
-  expect(await outcomeOf(one, of)).toBe('held');
-  expect(await outcomeOf(other, of)).toBe('busy');
-  expect(readFileSync(precious(shm)).readUInt32LE()).toBe(5);
-}
-
-/** The inodes of what a process has mapped. */
-function mapped(process: LockProcess): number[] {
-  const lines = readFileSync(`/proc/${process.pid}/maps`, 'utf8').trim().split('\n');
-  return lines.map((line) => Number(line.split(/ +/)[4]));
 }
 
 describe('what a stranger puts in place of', () => {
@@ -305,7 +173,7 @@ describe('in a /dev/shm without its sticky bit', () => {
     const { shm, process } = await scene(each.victim, 'size=64m,mode=0777');
     semaphoreFile(`${shm.path}/sem.jobs`, 1, each.victim, 0o600);
     semaphoreFile(`${shm.path}/evil`, 7, STRANGER, 0o666);
-    await stranger(shm, SWAPS);
+    await runAsStranger(shm, SWAPS);
     const results = await process().call<Record<string, number>>('openFor', '/jobs', 1500);
     expect(Object.keys(results).filter((each) => !['1', 'UNTRUSTED', 'ENOENT'].includes(each))).toEqual([]);
     for (const result of ['1', 'UNTRUSTED']) expect(results[result], result).toBeGreaterThan(0);
@@ -316,18 +184,17 @@ describe('in a /dev/shm without its sticky bit', () => {
     async (each) => {
       const here = await scene(each.victim, 'size=64m,mode=0777');
       const [holder, waiter, newcomer] = [here.process(), here.process(), here.process()];
-      await handOver(holder, waiter);
+      for (const each of [holder, waiter]) expect(await each.count(lock)).toBe(1);
+      renameSync(here.folder, `${here.folder}.away`);
+      mkdirSync(here.folder);
+      strangers(here.folder, 0o777);
       const pipe = `${here.files}.inbox-1-1`;
-      await handOver(holder, waiter, () => {
-        renameSync(here.folder, `${here.folder}.away`);
-        mkdirSync(here.folder);
-        strangers(here.folder, 0o777);
-        execFileSync('mkfifo', [pipe]);
-        strangers(pipe, 0o666);
-      });
+      execFileSync('mkfifo', [pipe]);
+      strangers(pipe, 0o666);
       const reader = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
       await handOver(holder, waiter);
       expect(() => readSync(reader, Buffer.alloc(8))).toThrow('EAGAIN');
+      expect(lstatSync(pipe).uid).toBe(STRANGER);
       closeSync(reader);
       await holder.takeOne(lock);
       expect(await outcomeOf(newcomer, lock)).toBe('UNTRUSTED');
@@ -347,31 +214,14 @@ describe('a stranger who locks all bytes of /dev/shm', () => {
   it.each(victims)('keeps $who from a new table with an error, and disturbs nobody who has one', async (each) => {
     const { shm, process } = await scene(each.victim);
     const [one, other, third] = [process(), process(), process()];
-    const end = await stranger(shm, LOCKS_ALL);
+    const end = await runAsStranger(shm, LOCKS_ALL);
     expect(await outcomeOf(one, lock)).toBe('TABLE_LOST');
     await end();
     expect(await outcomeOf(one, lock)).toBe('held');
-    await stranger(shm, LOCKS_ALL);
+    await runAsStranger(shm, LOCKS_ALL);
     expect(await outcomeOf(other, lock)).toBe('busy');
     await one.kill();
     expect(await outcomeOf(other, lock)).toBe('held');
     expect(await outcomeOf(third, lock)).toBe('busy');
   });
 });
-
-/** Runs a program of the stranger's until the test, or the function that this gives, ends it. It has said its first line. */
-async function stranger(shm: PrivateShm, program: string): Promise<() => Promise<void>> {
-  const [command, ...args] = [...shm.throughAs(STRANGER), 'python3', '-c', program];
-  // A python3 that this test finds before the system's may be where a stranger has no business.
-  const env = { ...process.env, PATH: '/usr/bin:/bin:/usr/sbin:/sbin' };
-  const child = spawn(command!, args, { stdio: ['pipe', 'pipe', 'inherit'], env });
-  const ended = once(child, 'exit');
-  const end = async () => {
-    child.kill('SIGKILL');
-    await ended;
-  };
-  onTestFinished(end);
-  const began = await Promise.race([once(child.stdout, 'data').then(() => true), ended.then(() => false)]);
-  expect(began).toBe(true);
-  return end;
-}

@@ -169,7 +169,7 @@ TEST("many that join at the same moment all get in, each with a slot of its own"
     close(leave[1]);
     ReadOne(go[0]);
     std::shared_ptr<semlock::LockTable> table;
-    const bool refused = static_cast<bool>(semlock::LockTable::Get(NamespaceId(), &table));
+    const bool refused = static_cast<bool>(semlock::LockTable::Get(NamespaceId(), Own(), &table));
     const semlock::Tag tag = refused ? 0 : table->slot().tag();
     CHECK(write(joined[1], &tag, sizeof(tag)) == sizeof(tag));
     ReadOne(leave[0]);
@@ -230,9 +230,9 @@ PROGRAM(changes_user) {
   CHECK(lock.TryAcquire());
   CHECK(seteuid(kSomebody) == 0);
   std::shared_ptr<semlock::LockTable> table;
-  const semlock::SysError error = semlock::LockTable::Get(NamespaceId(), &table);
+  const semlock::SysError error = semlock::LockTable::Get(NamespaceId(), Own(), &table);
   Say(error.kind != nullptr ? error.kind : "joined");
-  CHECK(seteuid(0) == 0 && !semlock::LockTable::Get(NamespaceId(), &table) && lock.Release());
+  CHECK(seteuid(0) == 0 && !semlock::LockTable::Get(NamespaceId(), Own(), &table) && lock.Release());
   return 0;
 }
 

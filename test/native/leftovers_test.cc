@@ -14,7 +14,7 @@ using semlock::NamespaceInfo;
 // What is said of the test's namespace; with no id when nothing is.
 static NamespaceInfo Info() {
   std::vector<NamespaceInfo> all;
-  CHECK(!semlock::ListNamespaces(&all));
+  CHECK(!semlock::ListNamespaces(Own(), &all));
   for (const NamespaceInfo& each : all) {
     if (each.id == NamespaceId()) return each;
   }
@@ -57,19 +57,19 @@ TEST("a namespace is listed with its users, and with the news that they leave") 
   CHECK(Info().users == 1);
   other.Kill();
   CHECK(Info().users == 0 && Info().news == 1);
-  CHECK(ClearNamespace(NamespaceId(), false) == Cleared::kOwesNews);
-  CHECK(ClearNamespace(NamespaceId(), true) == Cleared::kDone);
+  CHECK(ClearNamespace(NamespaceId(), Own(), false) == Cleared::kOwesNews);
+  CHECK(ClearNamespace(NamespaceId(), Own(), true) == Cleared::kDone);
   CHECK(Info().id.empty() && FilesLeft().empty());
 }
 
 TEST("it is called what it was called by whoever came first") {
   std::shared_ptr<semlock::LockTable> table;
-  CHECK(!semlock::LockTable::Get(NamespaceId(), &table, "the app"));
+  CHECK(!semlock::LockTable::Get(NamespaceId(), Own(), &table, "the app"));
   CHECK(Info().label == "the app");
   const std::string endless(5000, 'x');
-  CHECK(!semlock::LockTable::Get(NamespaceId() + "2", &table, endless));
+  CHECK(!semlock::LockTable::Get(NamespaceId() + "2", Own(), &table, endless));
   std::vector<NamespaceInfo> all;
-  CHECK(!semlock::ListNamespaces(&all));
+  CHECK(!semlock::ListNamespaces(Own(), &all));
   bool found = false;
   for (const NamespaceInfo& each : all) found = found || each.label == endless.substr(0, semlock::kLabelBytes);
   CHECK(found);
@@ -79,10 +79,10 @@ TEST("a process that replaced itself by another program still counts, and nothin
   Process holder("replaced_user");
   CHECK(holder.Read() == "ready");
   CHECK(Info().users == 1);
-  CHECK(ClearNamespace(NamespaceId(), true) == Cleared::kInUse);
+  CHECK(ClearNamespace(NamespaceId(), Own(), true) == Cleared::kInUse);
   holder.Kill();
   CHECK(Info().users == 0);
-  CHECK(ClearNamespace(NamespaceId(), true) == Cleared::kDone);
+  CHECK(ClearNamespace(NamespaceId(), Own(), true) == Cleared::kDone);
 }
 
 TEST("a table that nobody can read goes when nobody uses it") {
@@ -93,6 +93,6 @@ TEST("a table that nobody can read goes when nobody uses it") {
   }
   CHECK(truncate(("/dev/shm/semlock-" + std::to_string(geteuid()) + "/" + NamespaceId() + ".table").c_str(), 100) == 0);
   CHECK(Info().users == 0 && Info().label.empty());
-  CHECK(ClearNamespace(NamespaceId(), false) == Cleared::kDone);
+  CHECK(ClearNamespace(NamespaceId(), Own(), false) == Cleared::kDone);
   CHECK(FilesLeft().empty());
 }

@@ -31,7 +31,7 @@ LockIdentity Identity(const std::string& name, const Kind& kind) {
 
 std::shared_ptr<LockTable> Table() {
   std::shared_ptr<LockTable> table;
-  const SysError error = LockTable::Get(NamespaceId(), &table);
+  const SysError error = LockTable::Get(NamespaceId(), Own(), &table);
   if (error) fprintf(stderr, "        %s: %s %s\n", error.call, strerror(error.code), error.kind ? error.kind : "");
   CHECK(!error);
   return table;

@@ -20,6 +20,7 @@ struct Kind {
 
 semlock::LockIdentity Identity(const std::string& name, const Kind& kind = {});
 std::shared_ptr<semlock::LockTable> Table();
+inline semlock::Owners Own() { return semlock::Owners::OfThisProcess(); }
 
 // A lock as thread `thread` of this process has it, or a failed check. Its end releases what it still holds; the end of
 // the process alone does not.

@@ -387,7 +387,7 @@ TEST(
 
 PROGRAM(newcomer) {
   std::shared_ptr<semlock::LockTable> table;
-  const semlock::SysError error = semlock::LockTable::Get(NamespaceId(), &table);
+  const semlock::SysError error = semlock::LockTable::Get(NamespaceId(), Own(), &table);
   Say(!error ? "joined" : error.kind != nullptr ? error.kind : "failed");
   return 0;
 }

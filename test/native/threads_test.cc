@@ -180,7 +180,7 @@ TEST(
       const pid_t child = fork();
       if (child == 0) {
         std::shared_ptr<semlock::LockTable> table;
-        _exit(semlock::LockTable::Get(NamespaceId(), &table) ? 0 : 1);
+        _exit(semlock::LockTable::Get(NamespaceId(), Own(), &table) ? 0 : 1);
       }
       int status = -1;
       CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
@@ -189,7 +189,7 @@ TEST(
   InThreads([](uint16_t thread) {
     for (int round = 0; round < 10; ++round) {
       std::shared_ptr<semlock::LockTable> table;
-      CHECK(!semlock::LockTable::Get(NamespaceId() + std::to_string(thread) + std::to_string(round), &table));
+      CHECK(!semlock::LockTable::Get(NamespaceId() + std::to_string(thread) + std::to_string(round), Own(), &table));
     }
   });
   done = true;

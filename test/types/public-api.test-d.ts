@@ -32,6 +32,7 @@ describe('errors', () => {
       | 'ERR_SEMLOCK_EXISTS'
       | 'ERR_SEMLOCK_FORKED'
       | 'ERR_SEMLOCK_GATE'
+      | 'ERR_SEMLOCK_GROUP'
       | 'ERR_SEMLOCK_LAYOUT'
       | 'ERR_SEMLOCK_LOST'
       | 'ERR_SEMLOCK_MISMATCH'

@@ -153,9 +153,9 @@ function gone(exchange: Exchange): 'left' {
 
 function lockFinder<Request>(
   owner: string,
-  { target, namespace = defaultNamespace(), store, permits }: Omit<FormConfig<Request>, 'onBusy'>,
+  { target, namespace = defaultNamespace(), store, permits, user, group }: Omit<FormConfig<Request>, 'onBusy'>,
 ): (name: string) => FormLock {
-  const options = { store, namespace, permits };
+  const options = { store, namespace, permits, user, group };
   if (!target.several && typeof target.name === 'string') {
     const lock = new FormLock(new StoredLock(owner, target.name, options));
     return () => lock;

@@ -44,7 +44,8 @@ export class FormLock {
 
   /** The store as part of an identity: the one between processes is the same in all copies of this package. */
   get store(): unknown {
-    return (this.#store ??= this.stored.store === processStore ? 'processes' : this.stored.store);
+    const { store, owners } = this.stored;
+    return (this.#store ??= store === processStore ? `processes ${owners}` : store);
   }
 
   close(): void {

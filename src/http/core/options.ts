@@ -15,6 +15,7 @@ import {
   type OptionRule,
   type Parsed,
 } from '../../options.js';
+import { checkOwners, ownersRules, type OwnersOptions } from '../../owners.js';
 import { MAX_PERMITS } from '../../semaphore.js';
 import type { LockMode, LockStore } from '../../store.js';
 import { MAX_TIMER_MS } from '../../stored-lock.js';
@@ -30,7 +31,7 @@ export type FilesOption<Request> =
   readonly string[] | ((req: Request) => readonly string[] | Promise<readonly string[]>);
 
 /** The options of all forms but for what is locked; `Request` is what a framework gives to callbacks. */
-export interface GuardOptions<Request> {
+export interface GuardOptions<Request> extends OwnersOptions {
   /** Keeps the locks of one app apart from those of others. Default: `SEMLOCK_NAMESPACE`, or the app's folder. */
   namespace?: string;
   /** How many requests can hold the lock at once, in all processes together, 1 to 1024. Default 1. */
@@ -130,6 +131,7 @@ const rules = {
   file: fileRule,
   files: filesRule,
   namespace: text(),
+  ...ownersRules,
   permits: integer(1, MAX_PERMITS, 1),
   mode: modeRule,
   waitMs: integer(0, MAX_TIMER_MS, 0),
@@ -252,11 +254,17 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 }
 
+type Abilities = Pick<Parsed<typeof rules>, 'store' | 'user' | 'group' | 'permits' | 'mode' | 'waitMs'>;
+
 /** What the store cannot do, or several permits contradict, is said now and not to the first client. */
-function checkAbilities(
-  owner: string,
-  { store, permits, mode, waitMs }: Pick<Parsed<typeof rules>, 'store' | 'permits' | 'mode' | 'waitMs'>,
-): void {
+function checkAbilities(owner: string, config: Abilities): void {
+  const { store, permits, mode, waitMs } = config;
+  checkOwners(owner, config);
+  for (const key of ['user', 'group'] as const) {
+    if (config[key] !== undefined && store !== undefined && store.can.owners !== true) {
+      throw optionError(owner, key, config[key], `absent in the store "${store.name}"`);
+    }
+  }
   if (waitMs > 0 && store?.can.wait === false) {
     throw optionError(owner, 'waitMs', waitMs, '0 or absent with a store that cannot wait');
   }

@@ -15,9 +15,11 @@ import {
   tryAcquire,
   type Handle,
 } from '../../native.js';
+import { ownersKey } from '../../owners.js';
 import type { Grant, LockId, LockMode, StoreLock, Want } from '../../store.js';
 import { clearTimeout, setTimeout } from '../../timers.js';
 import { label } from './namespaces.js';
+import { KINDS, numbered } from './owners.js';
 import { cancel, enqueue, isWaitedFor, listen, subscribe, unlisten, type WaitRequest } from './waits.js';
 
 const NATIVE_MODE = { exclusive: 0, shared: 1 } as const;
@@ -36,7 +38,9 @@ export class ProcessLock implements StoreLock {
 
   constructor(id: LockId) {
     this.id = id;
-    this.#key = id.posixName === undefined ? `${id.namespace}\0${id.name}` : `\0${id.posixName}`;
+    const key = id.posixName === undefined ? `${id.namespace}\0${id.name}` : `\0${id.posixName}`;
+    const owners = ownersKey(id);
+    this.#key = owners === '' ? key : `${owners}\0${key}`;
     this.#closesByHand = id.keyed;
   }
 
@@ -191,10 +195,15 @@ export class ProcessLock implements StoreLock {
     const { namespace, name, permits, keyed, posixName } = this.id;
     const native = addon();
     const named = !keyed; // one of many names gets no semaphore of its own in the file system
+    const owners = numbered(this.id);
     const [space, key] =
-      posixName === undefined ? [namespaceId(namespace), name] : [posixNamespaceId(posixName), posixName];
+      posixName === undefined
+        ? [namespaceId(namespace, owners), name]
+        : [posixNamespaceId(posixName, owners), posixName];
+    const kind = KINDS[owners?.kind ?? 'own'];
+    const id = owners?.id ?? 0;
     const handle = attempt(name, () =>
-      native.lockOpen(space, digest(key), key, permits, named, posixName ?? '', label(this.id)),
+      native.lockOpen(space, digest(key), key, permits, named, posixName ?? '', label(this.id), kind, id),
     );
     if (!this.#closesByHand) forgotten.register(this, handle);
     this.#handle = handle;

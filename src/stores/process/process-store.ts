@@ -7,7 +7,7 @@ import { snapshot } from './query.js';
 /** Locks between all processes of this user on this machine. The default of everything that takes a store. */
 export const processStore: LockStore = {
   name: 'process',
-  can: { sync: true, wait: true, share: true, steal: true, permits: true, foreign: true },
+  can: { sync: true, wait: true, share: true, steal: true, permits: true, foreign: true, owners: true },
   open: (id) => new ProcessLock(id),
   query: (where) => new Promise((resolve) => resolve(snapshot(where))),
 };

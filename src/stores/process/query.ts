@@ -3,12 +3,14 @@
 
 import { namespaceId, posixNamespaceId } from '../../names.js';
 import { addon, attempt, type ClientReport } from '../../native.js';
-import type { LockInfo, LockManagerSnapshot } from '../../store.js';
+import type { LockInfo, LockManagerSnapshot, QueryTarget } from '../../store.js';
+import { KINDS, numbered } from './owners.js';
 
 /** Looks at all locks of a namespace, or at that of a semaphore. */
-export function snapshot(where: { readonly namespace: string } | { readonly posixName: string }): LockManagerSnapshot {
-  const id = 'namespace' in where ? namespaceId(where.namespace) : posixNamespaceId(where.posixName);
-  const reports = attempt(undefined, () => addon().lockQuery(id));
+export function snapshot(where: QueryTarget): LockManagerSnapshot {
+  const owners = numbered(where);
+  const id = 'namespace' in where ? namespaceId(where.namespace, owners) : posixNamespaceId(where.posixName, owners);
+  const reports = attempt(undefined, () => addon().lockQuery(id, KINDS[owners?.kind ?? 'own'], owners?.id ?? 0));
 
   const held = reports.flatMap(({ name, holders }) =>
     holders.map(({ token, alive, ...holder }) => ({ ...lockInfo(name, holder), token, alive })),

@@ -21,12 +21,15 @@ function open(lock) {
   const key = JSON.stringify(lock);
   let handle = handles.get(key);
   if (handle === undefined) {
-    const { namespace, name, permits = 1, named = true, posixName = '' } = lock;
-    handle = addon.lockOpen(namespaceId(namespace), digest(name), name, permits, named, posixName);
+    const { namespace, name, permits = 1, named = true, posixName = '', owners } = lock;
+    const id = namespaceId(namespace, owners);
+    handle = addon.lockOpen(id, digest(name), name, permits, named, posixName, '', ...whose(owners));
     handles.set(key, handle);
   }
   return handle;
 }
+
+const whose = (owners) => [['own', 'user', 'group'].indexOf(owners?.kind ?? 'own'), owners?.id ?? 0];
 
 const EXCLUSIVE = 0;
 const MODES = { exclusive: EXCLUSIVE, shared: 1 };
@@ -72,8 +75,13 @@ const calls = {
   decline: (lock, { entry, token, abandoned }) => void addon.lockDecline(open(lock), entry, token, abandoned),
   steal: (lock) => grantOf(addon.lockSteal(open(lock))),
   available: (lock) => addon.lockAvailable(open(lock)),
-  query: (namespace) => addon.lockQuery(namespaceId(namespace)),
+  query: (namespace, owners) => addon.lockQuery(namespaceId(namespace, owners), ...whose(owners)),
   clear: (namespace, evenNews) => CLEARED[addon.lockClear(namespaceId(namespace), evenNews)],
+  /** Becomes another user, as `process.setuid` of an app that uses semlock does it. */
+  becomeUser(user) {
+    process.setuid(user);
+    addon.ownersNoteChange();
+  },
   arm: (step, signal, count) => addon.faultArm(step, signal, count),
   /**
    * As code that closes what is not its own: closes all pipes to inboxes, and opens files until one has the number of

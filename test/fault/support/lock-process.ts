@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
+import type { Owners } from '../../../src/names.js';
 import type { LockMode } from '../../../src/store.js';
 import type { LockReport } from '../../../src/native.js';
 import { eventually } from './eventually.js';
@@ -29,6 +30,8 @@ export interface LockDescription {
   readonly named?: boolean;
   /** Of its semaphore, where other programs use that too. */
   readonly posixName?: string;
+  /** Whose it is. Default: the user's. */
+  readonly owners?: Owners;
 }
 
 export interface Grant {
@@ -125,7 +128,7 @@ export class LockProcess {
   release = (lock: LockDescription, grant: Grant) => this.call<boolean>('release', lock, grant);
   /** How many permits can be had at once. */
   count = (lock: LockDescription) => this.call<number>('count', lock);
-  query = (namespace: string) => this.call<LockReport[]>('query', namespace);
+  query = (namespace: string, owners?: Owners) => this.call<LockReport[]>('query', namespace, owners);
   /** Clears a namespace away that nobody alive uses. */
   clear = (namespace: string, evenNews = false) =>
     this.call<'cleared' | 'in use' | 'owes news'>('clear', namespace, evenNews);

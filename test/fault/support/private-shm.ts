@@ -59,9 +59,10 @@ export class PrivateShm {
     return ['nsenter', '--mount', '--target', String(this.#keeper.pid), '--'];
   }
 
-  /** The same for another user, who is in the group of that number alone. */
-  throughAs(user: number, group = user): [string, ...string[]] {
-    return [...this.through, 'setpriv', `--reuid=${user}`, `--regid=${group}`, '--clear-groups'];
+  /** The same for another user, who is in the group of that number, and in others where they are given. */
+  throughAs(user: number, group = user, others: readonly number[] = []): [string, ...string[]] {
+    const groups = others.length === 0 ? '--clear-groups' : `--groups=${others.join(',')}`;
+    return [...this.through, 'setpriv', `--reuid=${user}`, `--regid=${group}`, groups];
   }
 
   /** A process that has this /dev/shm. */

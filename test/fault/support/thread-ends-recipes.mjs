@@ -98,6 +98,14 @@ export const recipes = {
     ({ addon, id }) =>
     (round) =>
       addon.lockQuery(round % 2 === 0 ? id : '/'),
+  ownersId:
+    ({ addon }) =>
+    (round) =>
+      addon.ownersId(round % 3, round % 2 === 0 ? 'root' : 'nobody of that name'),
+  ownersNoteChange:
+    ({ addon }) =>
+    () =>
+      addon.ownersNoteChange(),
   lockSteal: (loaded) => {
     const handle = loaded.open('stolen', false);
     return (round) => loaded.addon.lockSteal(round % 2 === 0 ? handle : NO_HANDLE);

@@ -1,6 +1,6 @@
 // Kills of those who come, alone or to others, and make locks.
 
-import { truncateSync } from 'node:fs';
+import { readdirSync, truncateSync } from 'node:fs';
 
 import { CREATE, isForeignStep, MAKE_FOREIGN, OPEN_FOREIGN, type Scenario, type Variant } from '../scenario.js';
 
@@ -36,6 +36,23 @@ export const newcomers: readonly Scenario[] = [
     async play({ room, lock }, step) {
       const victim = room.process();
       await victim.dieAt(step, () => victim.tryAcquire(lock));
+    },
+  },
+  {
+    role: 'newcomer',
+    title: 'makes the folder of a group',
+    steps: ['group_folder_made'],
+    onlyIf: ({ foreign }) => !foreign,
+    async play({ room, lock }, step) {
+      const ofGroup = { ...lock, owners: { kind: 'group', id: process.getegid!() } } as const;
+      const victim = room.process();
+      await victim.dieAt(step, () => victim.tryAcquire(ofGroup));
+      const next = room.process();
+      const had = await next.count(ofGroup);
+      if (had !== lock.permits) throw new Error(`${had} permits of the group's lock can be had`);
+      await next.exit();
+      const left = readdirSync('/dev/shm').filter((name) => /^semlock-(new|group)/.test(name));
+      if (left.length > 0) throw new Error(`${left.join()} is left`);
     },
   },
   {
