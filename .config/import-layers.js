@@ -113,7 +113,7 @@ function mayImport(part, allowed) {
       'no-restricted-imports': [
         'error',
         {
-          paths: part === 'addon.ts' || part === 'stores/redis/' ? [] : loaders,
+          paths: ['addon.ts', 'stores/postgres/', 'stores/redis/'].includes(part) ? [] : loaders,
           patterns: [
             {
               regex: `^${srcFolder}(${forbidden.join('|')})`,

@@ -1,0 +1,220 @@
+// A PostgreSQL server for a test, in a temporary folder of its own, and a PgBouncer before it. Both refuse to run as root,
+// so there they run as the user that Debian makes for the server.
+
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, connect, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { tmpdir } from 'node:os';
+
+/** How a server is stopped: as at a restart, or as by a crash. */
+export type StopMode = 'fast' | 'immediate';
+
+const SIGNALS = { fast: 'SIGINT', immediate: 'SIGQUIT' } as const;
+
+/** Whom the servers run as; nobody in particular where these are not the tests of root. */
+const owner = process.getuid?.() === 0 ? { uid: idOf('-u'), gid: idOf('-g') } : {};
+
+function idOf(option: '-u' | '-g'): number {
+  return Number(execFileSync('id', [option, 'postgres'], { encoding: 'utf8' }));
+}
+
+function programs(): string {
+  const all = '/usr/lib/postgresql';
+  const versions = existsSync(all)
+    ? readdirSync(all).filter((name) => existsSync(join(all, name, 'bin', 'initdb')))
+    : [];
+  const [newest] = versions.sort((a, b) => Number(b) - Number(a));
+  if (newest === undefined) throw new Error('the tests need the package "postgresql" of Debian');
+  return join(all, newest, 'bin');
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+export class PostgresServer {
+  readonly folder: string;
+  readonly port: number;
+  readonly #settings: Readonly<Record<string, string>>;
+  #process: ChildProcess | undefined;
+
+  private constructor(folder: string, port: number, settings: Readonly<Record<string, string>>) {
+    this.folder = folder;
+    this.port = port;
+    this.#settings = settings;
+  }
+
+  /** Makes a cluster whose superuser is `postgres`, and starts it. */
+  static async start(settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
+    const folder = temporaryFolder('semlock-postgres-');
+    const args = ['-D', join(folder, 'data'), '-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync'];
+    await finished(
+      spawn(join(programs(), 'initdb'), args, { ...owner, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] }),
+    );
+    const server = new PostgresServer(folder, await freePort(), { fsync: 'off', ...settings });
+    await server.resume();
+    return server;
+  }
+
+  /** A standby of it, which follows. */
+  async standby(): Promise<PostgresServer> {
+    const folder = temporaryFolder('semlock-standby-');
+    const args = [
+      '-D',
+      join(folder, 'data'),
+      '-h',
+      '127.0.0.1',
+      '-p',
+      String(this.port),
+      '-U',
+      'postgres',
+      '-R',
+      '-X',
+      'stream',
+    ];
+    args.push('--no-sync', '-c', 'fast');
+    await finished(
+      spawn(join(programs(), 'pg_basebackup'), args, { ...owner, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] }),
+    );
+    const server = new PostgresServer(folder, await freePort(), this.#settings);
+    await server.resume();
+    return server;
+  }
+
+  url(user = 'postgres', port = this.port): string {
+    return `postgres://${user}@127.0.0.1:${port}/postgres`;
+  }
+
+  async resume(): Promise<void> {
+    const settings = {
+      port: this.port,
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: this.folder,
+      ...this.#settings,
+    };
+    const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    const log = join(this.folder, 'log');
+    const child = spawn(
+      'sh',
+      ['-c', 'exec "$0" "$@" >>"$LOG" 2>&1', join(programs(), 'postgres'), '-D', join(this.folder, 'data'), ...args],
+      {
+        ...owner,
+        cwd: this.folder,
+        env: { ...process.env, LOG: log },
+        stdio: 'ignore',
+      },
+    );
+    this.#process = child;
+    const pidFile = join(this.folder, 'data', 'postmaster.pid');
+    for (const end = Date.now() + 30_000; ;) {
+      await sleep(20);
+      if (existsSync(pidFile) && / ?ready/.test(readFileSync(pidFile, 'utf8').split('\n')[7] ?? '')) return;
+      if (child.exitCode !== null || Date.now() > end) throw new Error(`no server: ${readFileSync(log, 'utf8')}`);
+    }
+  }
+
+  async promote(): Promise<void> {
+    const args = ['promote', '-D', join(this.folder, 'data'), '-w'];
+    await finished(
+      spawn(join(programs(), 'pg_ctl'), args, { ...owner, cwd: this.folder, stdio: ['ignore', 'ignore', 'pipe'] }),
+    );
+  }
+
+  async stop(mode: StopMode): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill(SIGNALS[mode]);
+    await exited;
+  }
+
+  /** Ends it, and removes all that it has left. */
+  async remove(): Promise<void> {
+    await this.stop('immediate');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** A PgBouncer that gives its clients a connection for each transaction. */
+export class Bouncer {
+  readonly port: number;
+  readonly #folder: string;
+  readonly #process: ChildProcess;
+
+  private constructor(folder: string, port: number, child: ChildProcess) {
+    this.#folder = folder;
+    this.port = port;
+    this.#process = child;
+  }
+
+  static async start(server: PostgresServer): Promise<Bouncer> {
+    const folder = temporaryFolder('semlock-pgbouncer-');
+    const port = await freePort();
+    const file = join(folder, 'pgbouncer.ini');
+    const settings = {
+      listen_addr: '127.0.0.1',
+      listen_port: port,
+      unix_socket_dir: '',
+      auth_type: 'any',
+      pool_mode: 'transaction',
+      default_pool_size: 8,
+      max_client_conn: 400,
+      ignore_startup_parameters: 'extra_float_digits',
+    };
+    const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
+    writeFileSync(
+      file,
+      `[databases]\npostgres = host=127.0.0.1 port=${server.port} dbname=postgres user=postgres\n[pgbouncer]\n${lines.join('\n')}\n`,
+    );
+    if (owner.uid !== undefined) chownSync(file, owner.uid, owner.gid!);
+    const child = spawn('pgbouncer', ['-q', file], { ...owner, cwd: folder, stdio: 'ignore' });
+    for (const end = Date.now() + 10_000; !(await answers(port));) {
+      await sleep(20);
+      if (child.exitCode !== null || Date.now() > end) throw new Error('pgbouncer does not start');
+    }
+    return new Bouncer(folder, port, child);
+  }
+
+  async remove(): Promise<void> {
+    if (this.#process.exitCode === null) {
+      const exited = once(this.#process, 'exit');
+      this.#process.kill('SIGKILL');
+      await exited;
+    }
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function temporaryFolder(prefix: string): string {
+  const folder = mkdtempSync(join(tmpdir(), prefix));
+  if (owner.uid !== undefined) chownSync(folder, owner.uid, owner.gid!);
+  return folder;
+}
+
+async function finished(child: ChildProcess): Promise<void> {
+  let errors = '';
+  child.stderr?.on('data', (data: Buffer) => (errors += data.toString()));
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`${child.spawnfile} failed: ${errors}`);
+}
+
+async function answers(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
