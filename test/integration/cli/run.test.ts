@@ -366,6 +366,7 @@ describe('the command of semlock run', () => {
     const count = (...options: string[]) =>
       Number(semlock(['run', ...options, 'report', '--namespace', namespace, '--', 'sh', '-c', list]).stdout);
     expect(count()).toBe(count('--close') + 1);
+    expect(count('--close'), 'as many as without semlock').toBe(Number(runProgram('sh', ['-c', list]).stdout));
   });
 
   it('does not find what was told to semlock alone', () => {
