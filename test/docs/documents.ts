@@ -28,7 +28,14 @@ export function readPage(path: string): Page {
 /** All that readers are given as documents: those at the top, those of folders, and the pages of `docs/`. */
 export function documents(): Page[] {
   const top = readdirSync(root).filter((file) => file.endsWith('.md'));
-  return [...top, 'native/README.md', 'example-app/README.md', 'test/bench/RESULTS.md', ...pages()].map(readPage);
+  return [
+    ...top,
+    'native/README.md',
+    'example-app/README.md',
+    'examples/README.md',
+    'test/bench/RESULTS.md',
+    ...pages(),
+  ].map(readPage);
 }
 
 /** The paths of the pages in `docs/`. */
