@@ -20,9 +20,16 @@ export interface GuardOptions {
  *
  * @example
  * ```ts
- * const { set, where } = guard(hold);
- * const { rowCount } = await pool.query(`UPDATE accounts SET balance = $1, ${set} WHERE id = $2 AND ${where}`, [balance, id]);
- * if (rowCount === 0) throw new Error('the lock was lost before the row was written');
+ * import { Pool } from 'pg';
+ * import { Lock } from 'semlock';
+ * import { guard, postgresStore } from 'semlock/postgres';
+ *
+ * const pool = new Pool();
+ * await new Lock('account 1', { store: postgresStore({ pool }) }).run(async (hold) => {
+ *   const { set, where } = guard(hold);
+ *   const { rowCount } = await pool.query(`UPDATE accounts SET balance = 7, ${set} WHERE id = 1 AND ${where}`);
+ *   if (rowCount === 0) throw new Error('the lock was lost before the row was written');
+ * });
  * ```
  */
 export function guard(

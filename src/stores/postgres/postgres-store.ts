@@ -67,6 +67,11 @@ export interface PostgresStore extends LockStore {
    *
    * @example
    * ```ts
+   * import postgres from 'postgres';
+   * import { postgresStore } from 'semlock/postgres';
+   *
+   * const sql = postgres();
+   * const store = postgresStore({ sql });
    * await sql.begin(async (sql) => {
    *   await store.lockInTransaction(sql, 'ledger', { waitMs: 5_000 });
    *   await sql`UPDATE ledger SET total = total + 1`;

@@ -45,6 +45,10 @@ const parse = optionParser<RedisStoreOptions>()({
  *
  * @example
  * ```ts
+ * import { Redis } from 'ioredis';
+ * import { Lock } from 'semlock';
+ * import { redisStore } from 'semlock/redis';
+ *
  * const store = redisStore({ client: new Redis() });
  * const lock = new Lock('ledger', { store, namespace: 'shop' });
  * ```
