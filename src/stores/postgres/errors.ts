@@ -54,7 +54,7 @@ function explanation(state: string | undefined, schema: string): string | undefi
 export function mayNotMigrate(error: Error, schema: string, role: string): SemlockError {
   const message =
     `the role "${role}" may not make the schema "${schema}" (${error.message}). Have this run by a role that may, ` +
-    `as with psql:\n\n${migration(schema, SCHEMA_VERSION, role)}`;
+    `as with psql:\n\n${migration(schema, SCHEMA_VERSION, role)}--`; // what else is in the message is a comment then
   return new SemlockError('ERR_SEMLOCK_STORE', message, { cause: error });
 }
 

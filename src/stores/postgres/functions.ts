@@ -133,7 +133,13 @@ BEGIN
       FROM ${s}.requests q JOIN ${s}.sessions x USING (sid)
       WHERE q.key = l.key AND q.state = 'waiting' ORDER BY q.place
   LOOP
-    EXIT WHEN quiet > 0 OR NOT ${s}.may_have(l, r.shared, holders, writers);
+    IF quiet > 0 OR NOT ${s}.may_have(l, r.shared, holders, writers) THEN
+      -- A transaction has it now, which nobody waited for when they were told how long they may have to wait.
+      IF holders = 0 AND asker = '' AND r.channel IS NOT NULL THEN
+        PERFORM pg_catalog.pg_notify(r.channel, pg_catalog.json_build_object('sid', r.sid, 'is', 'look')::text);
+      END IF;
+      EXIT;
+    END IF;
     l.last_token := GREATEST(l.last_token + 1, ${s}.micros());
     UPDATE ${s}.requests
       SET state = 'held', token = l.last_token, abandoned = l.abandoned, since = pg_catalog.clock_timestamp()
@@ -151,8 +157,8 @@ BEGIN
   RETURN l;
 END $$;
 
--- In how many ms a lock may come free without anybody's doing. A transaction that has it tells nobody when it ends, so
--- that is asked for soon at first, and then less often.
+-- In how many ms a lock may come free without anybody's doing. A transaction that has it tells nobody when it ends, but for
+-- those who waited when it got it and only if it commits; so that is asked for soon at first, and then less often.
 CREATE FUNCTION ${s}.again_ms(k bytea, quiet int, waited interval) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
   ms int;
@@ -160,8 +166,8 @@ BEGIN
   IF quiet > 0 THEN RETURN quiet; END IF;
   SELECT pg_catalog.ceil(EXTRACT(epoch FROM pg_catalog.min(x.expires) - pg_catalog.clock_timestamp()) * 1000)::int INTO ms
     FROM ${s}.requests q LEFT JOIN ${s}.sessions x USING (sid) WHERE q.key = k AND q.state = 'held';
-  IF ms IS NULL THEN ms := LEAST(EXTRACT(epoch FROM waited) * 1000 / 4, 1000)::int; END IF;
-  RETURN LEAST(GREATEST(ms, 20), 5000);
+  IF ms IS NULL THEN ms := LEAST(EXTRACT(epoch FROM waited) * 1000 / 8, 1000)::int; END IF;
+  RETURN LEAST(GREATEST(ms, 10), 5000);
 END $$;
 
 CREATE FUNCTION ${s}.acquire(id text, n bigint, k bytea, sp bytea, ns text, nm text, p int, wants_shared boolean,
@@ -451,6 +457,9 @@ BEGIN
       in_the_way := 'ask';
     END IF;
     IF in_the_way IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = 'SL001'; END IF;
+    PERFORM pg_catalog.pg_notify(x.channel, pg_catalog.json_build_object('sid', x.sid, 'is', 'look')::text)
+      FROM ${s}.requests q JOIN ${s}.sessions x USING (sid)
+      WHERE q.key = k AND q.state = 'waiting' AND x.channel IS NOT NULL AND x.ended IS NULL;
     RETURN '"held"';
   EXCEPTION
     WHEN lock_not_available THEN RETURN '"busy"';
