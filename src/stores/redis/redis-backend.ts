@@ -42,6 +42,13 @@ export class RedisBackend implements Backend {
     this.worker = { source: connectWorker.toString(), options };
   }
 
+  /** Errors of the server begin with a word in capitals. Those of this list say that it cannot answer yet. */
+  isRefusal(error: unknown): boolean {
+    const { message } = error as Partial<Error>;
+    const word = /^-?([A-Z]{2,})\b/.exec(message ?? '')?.[1];
+    return word !== undefined && !['LOADING', 'CLUSTERDOWN', 'TRYAGAIN', 'MASTERDOWN', 'BUSY'].includes(word);
+  }
+
   async begin(session: SessionId, leaseMs: number, suspect: boolean): Promise<void> {
     const listening = (this.#listening.get(session.namespace) ?? 0) > 0 ? 1 : 0;
     await this.#run(session, 'begin', leaseMs, suspect, listening);

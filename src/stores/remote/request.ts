@@ -15,6 +15,9 @@ import type { Sessions } from './sessions.js';
 /** What is asked for anew at least so often, because a message that it was served may be lost. */
 const SLOW_POLL_MS = 2_000;
 
+/** How soon to ask again when the connection ended before the answer. */
+const RETRY_MS = 50;
+
 /** What all requests of a store need. */
 export interface RequestContext {
   readonly backend: Backend;
@@ -160,9 +163,10 @@ export class RemoteRequest implements Numbered {
 
   #failed(error: unknown): void {
     if (this.#isSettled) return;
-    // It stands in line, and keeps its place there as long as the session lasts.
-    if (this.#isQueued && this.#session?.isOver === false) this.#pollIn(SLOW_POLL_MS);
-    else {
+    // As long as the session lasts it may have been served, or keeps its place in line; it is asked for by the same number.
+    if (this.#session?.isOver === false && !this.#context.backend.isRefusal(error)) {
+      this.#pollIn(this.#isQueued ? SLOW_POLL_MS : RETRY_MS);
+    } else {
       const { name } = this.#lock;
       this.fail(storeFailure(this.#context.backend.name, `give the lock "${name}"`, error, name));
     }

@@ -49,7 +49,7 @@ export interface SessionOptions {
 }
 
 /** How long before its deadline a session is over: for timers that are late, and clocks that go at different speeds. */
-const marginOf = (leaseMs: number): number => leaseMs / 20;
+const marginOf = (leaseMs: number): number => leaseMs / 10;
 
 /** How soon what has to be done at the server is tried again. */
 const [FIRST_RETRY_MS, LAST_RETRY_MS] = [50, 2_000];
@@ -129,8 +129,8 @@ export class Session {
 
   /** What {@link StoreLock.release} promises. */
   release(permit: RemotePermit, unused: boolean): boolean | Promise<boolean> {
+    if (this.isOver || permit.lost !== undefined) return false; // and it has been told why
     permit.tell = undefined;
-    if (this.isOver || permit.lost !== undefined) return false;
     this.#remove(permit);
     return this.#giveBack(permit, unused);
   }

@@ -9,7 +9,7 @@ import { testStore } from '../../../src/conformance/index.js';
 import { redisStore } from '../../../src/stores/redis/index.js';
 import { RedisServer } from '../../support/redis/server.js';
 
-const leaseMs = 1_000;
+const leaseMs = 3_000;
 const server = await RedisServer.start();
 await server.isOlderThan(leaseMs);
 const ends: (() => unknown)[] = [() => server.stop()];
