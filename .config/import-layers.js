@@ -77,7 +77,7 @@ const allowed = {
   'conformance/': [...locks, 'web-locks/', 'conformance/'],
   'http/': [...locks, 'http/'],
   'decorators/': [...locks, 'http/', 'decorators/'],
-  'cli/': [...locks, 'web-locks/', 'cli/'],
+  'cli/': [...locks, 'stores/redis/', 'web-locks/', 'cli/'],
 };
 
 /** Every file and folder (with a slash) of `src`. */

@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 
 import type { HeldLockInfo, LockGap, LockInfo, LockManagerSnapshot } from '../store.js';
-import { locks, type QueryOptions } from '../web-locks/lock-manager.js';
+import { createLocks, type QueryOptions } from '../web-locks/lock-manager.js';
+import { storeFrom } from './store.js';
 import { columns, duration, printable } from './text.js';
 import {
   COMMON_OPTIONS,
@@ -31,6 +32,7 @@ export async function ls(args: string[]): Promise<number> {
       watch: { type: 'boolean' },
       'posix-name': { type: 'string' },
       ...OWNERS_OPTIONS,
+      store: { type: 'string' },
     },
   });
   const { help, json = false, watch = false, 'posix-name': posixName } = values;
@@ -43,14 +45,20 @@ export async function ls(args: string[]): Promise<number> {
   }
   const where = posixName === undefined ? { namespace: namespaceFrom(values.namespace).namespace } : { posixName };
   const owners = ownersFrom(values);
+  const store = storeFrom(values.store);
+  const locks = createLocks({ store });
   const look = async () => {
     const snapshot = await locks.query({ ...where, ...owners });
     if (!json) return table(nothing(where), snapshot);
     return `${JSON.stringify({ ...where, ...owners, ...snapshot }, null, watch ? 0 : 2)}\n`;
   };
   if (!watch) {
-    process.stdout.write(await look());
-    return 0;
+    try {
+      process.stdout.write(await look());
+      return 0;
+    } finally {
+      await store?.close?.();
+    }
   }
   for (let before = ''; ;) {
     const text = await look();

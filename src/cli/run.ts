@@ -4,8 +4,8 @@ import { SemlockError } from '../errors.js';
 import type { Hold } from '../hold.js';
 import { ownersKey } from '../owners.js';
 import { StoredLock } from '../stored-lock.js';
-import { locks } from '../web-locks/lock-manager.js';
-import { readCaller } from './caller.js';
+import { createLocks } from '../web-locks/lock-manager.js';
+import { readCaller, type Caller } from './caller.js';
 import { exitCodeOf, runCommand } from './child.js';
 import { parseRun, type RunArguments } from './run-arguments.js';
 import { duration, printable } from './text.js';
@@ -20,6 +20,14 @@ export async function run(args: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
+  try {
+    return await runLocked(wanted, caller);
+  } finally {
+    await wanted.store?.close?.();
+  }
+}
+
+async function runLocked(wanted: RunArguments, caller: Caller): Promise<number> {
   const { mode, waitMs, verbose, close, busyCode, command, because } = wanted;
   const lock = makeLock(wanted);
   const say = (sentence: string) => {
@@ -34,6 +42,7 @@ export async function run(args: string[]): Promise<number> {
     return busyCode;
   }
   if (typeof hold === 'string') return exitCodeOf(hold);
+  hold.signal.addEventListener('abort', () => process.stderr.write(`semlock: ${hold.lost!.message}\n`));
   say(`got it after ${Date.now() - asked} ms${hold.abandoned ? '; its holder before has died with it' : ''}`);
   try {
     const proofOfLife = close ? undefined : lock.proofOfLife();
@@ -69,10 +78,9 @@ function which({ name, namespace }: StoredLock, { posixName, ...owners }: RunArg
 /** Says by whom it is held, as far as that is known and still so. */
 async function busySentence(lock: StoredLock, wanted: RunArguments): Promise<string> {
   const { name, namespace } = lock;
-  const { posixName } = wanted;
-  const { user, group } = wanted;
+  const { posixName, store, user, group } = wanted;
   const where = posixName === undefined ? { namespace } : { posixName };
-  const { held } = await locks.query({ ...where, user, group });
+  const { held } = await createLocks({ store }).query({ ...where, user, group });
   const holders = held
     .filter((each) => each.name === (posixName ?? name))
     .map(({ pid, since }) => `process ${pid} for ${duration(Date.now() - since.getTime())}`);

@@ -12,7 +12,7 @@ const USAGE = `\
 Usage: semlock run [OPTION ...] NAME COMMAND [ARGUMENT ...]
        semlock run [OPTION ...] --file PATH COMMAND [ARGUMENT ...]
        semlock run [OPTION ...] NAME --command SCRIPT
-       semlock ls [--namespace NS | --posix-name /X] [--user USER | --group GROUP] [--watch] [--json]
+       semlock ls [--namespace NS | --posix-name /X] [--user USER | --group GROUP] [--store URL] [--watch] [--json]
        semlock namespace
 `;
 
@@ -38,7 +38,7 @@ Options:
                        then, whatever its NAME and namespace
   --user USER          the locks of another user, for root
   --group GROUP        the locks of a group, whose members have them together
-  --store URL          (run) where the lock lives. Default: process:, this machine
+  --store URL          where the locks live: redis://HOST:PORT. Default: process:, this machine
   --namespace NS       the namespace of the locks. Default: SEMLOCK_NAMESPACE, or the folder of the package
                        that the working folder is in
   --watch              (ls) go on and show each change, until Ctrl-C

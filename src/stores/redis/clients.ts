@@ -48,8 +48,8 @@ export interface Address {
 export interface RedisConnection {
   /** What the client puts before every key. */
   readonly keyPrefix: string;
-  /** Where a connection of our own goes; `undefined` where that cannot be known, or needs what cannot be cloned. */
-  readonly address: Address | undefined;
+  /** Where a connection of our own goes; none where that cannot be known, or needs what cannot be cloned. */
+  readonly addresses: readonly Address[];
   run(key: string, args: string[]): Promise<unknown>;
   subscribe(channel: string, listener: (message: string) => void): Promise<() => unknown>;
   /** `WAIT`: how many replicas have what was written by {@link run} before. */
@@ -74,6 +74,7 @@ export function connectionOf(client: unknown, replicas: boolean): RedisConnectio
 
 interface IoRedis extends IoRedisLike {
   readonly isCluster?: boolean;
+  nodes?(role: 'master'): IoRedis[];
   readonly stream?: { unref?(): void };
   duplicate(...args: object[]): IoRedis;
   call(command: string, ...args: string[]): Promise<unknown>;
@@ -85,7 +86,6 @@ interface IoRedis extends IoRedisLike {
 
 class IoRedisConnection implements RedisConnection {
   readonly keyPrefix: string;
-  readonly address: Address | undefined;
   readonly #client: IoRedis;
   readonly #own: IoRedis[] = [];
   readonly #channels = new Channels();
@@ -95,7 +95,6 @@ class IoRedisConnection implements RedisConnection {
   constructor(client: IoRedis, replicas: boolean) {
     const options = client.options as Record<string, unknown>;
     this.keyPrefix = textOf(options['keyPrefix']);
-    this.address = client.isCluster === true || options['sentinels'] ? undefined : addressOfIoRedis(options);
     this.#client = client;
     if (!replicas) return;
     if (client.isCluster === true) throw noReplicas();
@@ -103,6 +102,13 @@ class IoRedisConnection implements RedisConnection {
     const own = this.#duplicate();
     this.#client = own;
     this.wait = async (count, ms) => Number(await own.call('WAIT', String(count), String(ms)));
+  }
+
+  /** Of a cluster those of its nodes, each of which knows where a key is. */
+  get addresses(): Address[] {
+    const nodes = this.#client.nodes?.('master') ?? [this.#client];
+    const found = nodes.map(({ options }) => addressOfIoRedis(options as Record<string, unknown>));
+    return found.filter((address) => address !== undefined);
   }
 
   async run(key: string, args: string[]): Promise<unknown> {
@@ -158,7 +164,7 @@ interface NodeRedis extends NodeRedisLike {
 
 class NodeRedisConnection implements RedisConnection {
   readonly keyPrefix: string;
-  readonly address: Address | undefined;
+  readonly addresses: readonly Address[];
   readonly #client: NodeRedis;
   readonly #own: NodeRedis[] = [];
   readonly #channels = new Channels();
@@ -170,7 +176,8 @@ class NodeRedisConnection implements RedisConnection {
     const options = client.options ?? {};
     const isCluster = client.masters !== undefined;
     this.keyPrefix = textOf(options['keyPrefix']);
-    this.address = isCluster ? undefined : addressOfNodeRedis(options);
+    const address = isCluster ? undefined : addressOfNodeRedis(options);
+    this.addresses = address === undefined ? [] : [address];
     this.#client = client;
     if (!replicas) return;
     if (isCluster) throw noReplicas();
@@ -222,7 +229,7 @@ class NodeRedisConnection implements RedisConnection {
 
 class AdapterConnection implements RedisConnection {
   readonly keyPrefix = '';
-  readonly address = undefined;
+  readonly addresses = [];
   readonly #adapter: RedisAdapter;
 
   constructor(adapter: RedisAdapter) {
@@ -281,8 +288,9 @@ function noReplicas(): SemlockError {
 }
 
 function addressOfIoRedis(options: Record<string, unknown>): Address | undefined {
-  const { host, port, path, family, username, password, db, tls, Connector } = options;
-  if (Connector !== undefined) return undefined;
+  const { host, port, path, family, username, password, db, tls, sentinels, Connector } = options;
+  // Whoever has sentinels, or a way of its own, may go somewhere else any time.
+  if (Connector !== undefined || (Array.isArray(sentinels) && sentinels.length > 0)) return undefined;
   return cloneable({ host, port, path, family, username, password, db, tls });
 }
 

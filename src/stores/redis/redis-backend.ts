@@ -1,50 +1,53 @@
 // What redis or valkey does for the locks that live on it: each operation is a call of the script.
 
+import { SemlockError } from '../../errors.js';
 import type { LockId, LockManagerSnapshot } from '../../store.js';
 import type { Answer, Ask, Backend, Holding, Notice, Renewal, SessionId, WorkerConnection } from '../remote/backend.js';
-import type { Address, RedisConnection } from './clients.js';
+import type { RedisConnection } from './clients.js';
 import { fieldOf, keyOf, nameOf } from './keys.js';
 import { SCRIPT, SHA } from './script.js';
 import { connectWorker, type WorkerOptions } from './worker-connection.js';
 
-export interface SyncReplicas {
-  readonly count: number;
-  readonly timeoutMs: number;
-}
+/** How long to wait for replicas, in milliseconds. */
+const REPLICAS_MS = 1_000;
 
 export class RedisBackend implements Backend {
   readonly name = 'redis';
   readonly can = { sync: false, wait: true, share: true, steal: true, permits: true };
-  readonly place: string;
-  readonly worker: WorkerConnection | undefined;
   readonly #connect: () => Promise<RedisConnection>;
   readonly #prefix: string;
+  readonly #replicas: number;
   readonly #listening = new Map<string, number>(); // sessions that listen, by namespace
-  #connection: Promise<RedisConnection> | undefined;
+  #connecting: Promise<RedisConnection> | undefined;
+  #connection: RedisConnection | undefined;
 
-  /**
-   * @param connect - called when the server is first needed, and again after it failed.
-   * @param address - where the worker thread connects to; `undefined` where it cannot.
-   * @param keyPrefix - what the client puts before every key.
-   */
-  constructor(
-    connect: () => Promise<RedisConnection>,
-    address: Address | undefined,
-    keyPrefix: string,
-    prefix: string,
-  ) {
+  /** @param connect - called when the server is first needed, and again after it failed. */
+  constructor(connect: () => Promise<RedisConnection>, { prefix, replicas }: { prefix: string; replicas: number }) {
     this.#connect = connect;
     this.#prefix = prefix;
-    const { host = '127.0.0.1', port = 6379, path, db = 0 } = address ?? {};
-    this.place = address === undefined ? '' : `${path ?? `${host}:${port}`}/${db} ${keyPrefix}${prefix}`;
-    if (address === undefined) return;
-    const options: WorkerOptions = { address, script: SCRIPT, sha: SHA, prefix: keyPrefix + prefix };
-    this.worker = { source: connectWorker.toString(), options };
+    this.#replicas = replicas;
+  }
+
+  /** As the addresses are written; those of one app are written in one way, but for this host's own. */
+  get place(): string {
+    const { keyPrefix = '', addresses = [] } = this.#connection ?? {};
+    const all = addresses.map(({ host = 'localhost', port = 6379, path, db = 0 }) => {
+      return `${path ?? `${host === '127.0.0.1' ? 'localhost' : host}:${port}`}/${db}`;
+    });
+    return `${all.sort().join(' ')} ${keyPrefix}${this.#prefix}`;
+  }
+
+  get worker(): WorkerConnection | undefined {
+    const { keyPrefix = '', addresses = [] } = this.#connection ?? {};
+    if (addresses.length === 0) return undefined;
+    const options: WorkerOptions = { addresses, script: SCRIPT, sha: SHA, prefix: keyPrefix + this.#prefix };
+    return { source: connectWorker.toString(), options };
   }
 
   /** Errors of the server begin with a word in capitals. Those of this list say that it cannot answer yet. */
   isRefusal(error: unknown): boolean {
     const { message } = error as Partial<Error>;
+    if (error instanceof SemlockError) return true;
     const word = /^-?([A-Z]{2,})\b/.exec(message ?? '')?.[1];
     return word !== undefined && !['LOADING', 'CLUSTERDOWN', 'TRYAGAIN', 'MASTERDOWN', 'BUSY'].includes(word);
   }
@@ -69,8 +72,11 @@ export class RedisBackend implements Backend {
     const answer = await this.#run(session, 'acquire', fieldOf(lock.name), request, shared, wait, steal, lock.permits);
     const [is, first, second] = listOf(answer);
     switch (is) {
-      case 'granted':
-        return { is, token: Number(first), abandoned: Number(second) === 1 };
+      case 'granted': {
+        const token = Number(first);
+        await this.#replicate(session, lock, { name: lock.name, request, token });
+        return { is, token, abandoned: Number(second) === 1 };
+      }
       case 'queued':
         return { is, againMs: Number(first) };
       case 'mismatch':
@@ -125,7 +131,11 @@ export class RedisBackend implements Backend {
     const connection = await this.#connected();
     const channel = connection.keyPrefix + keyOf(this.#prefix, namespace);
     const stops = [
-      await connection.subscribe(`${channel}:${sid}`, (message) => tell(noticeOf(message))),
+      await connection.subscribe(`${channel}:${sid}`, (message) => {
+        const notice = noticeOf(message);
+        // Asked for again, it is written again, by the connection that then waits for the replicas.
+        tell(this.#replicas > 0 && notice.is === 'granted' ? { is: 'look' } : notice);
+      }),
       await connection.subscribe(channel, (message) => {
         if (message === 'look') tell({ is: 'look' });
       }),
@@ -138,23 +148,38 @@ export class RedisBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    const connection = await this.#connection?.catch(() => undefined);
+    const connection = await this.#connecting?.catch(() => undefined);
     await connection?.close();
+  }
+
+  /** Gives the permit back when too few replicas have it. */
+  async #replicate(session: SessionId, lock: LockId, permit: Holding): Promise<void> {
+    if (this.#replicas === 0) return;
+    const connection = await this.#connected();
+    const have = (await connection.wait?.(this.#replicas, REPLICAS_MS)) ?? 0;
+    if (have >= this.#replicas) return;
+    await this.release(session, lock, permit, true);
+    const message = `the store "redis" did not give the lock "${lock.name}": ${have} of ${this.#replicas} replicas had it in time`;
+    throw new SemlockError('ERR_SEMLOCK_STORE', message, { lockName: lock.name });
   }
 
   #count(namespace: string, change: number): void {
     this.#listening.set(namespace, (this.#listening.get(namespace) ?? 0) + change);
   }
 
-  #connected(): Promise<RedisConnection> {
-    return (this.#connection ??= this.#connect().catch((error: unknown) => {
-      this.#connection = undefined;
+  async #connected(): Promise<RedisConnection> {
+    if (this.#connection !== undefined) return this.#connection;
+    const connecting = (this.#connecting ??= this.#connect());
+    try {
+      return (this.#connection = await connecting);
+    } catch (error) {
+      if (this.#connecting === connecting) this.#connecting = undefined;
       throw error;
-    }));
+    }
   }
 
   async #run({ namespace, sid }: SessionId, op: string, ...args: (string | number | boolean)[]): Promise<unknown> {
-    const connection = await this.#connected();
+    const connection = this.#connection ?? (await this.#connected());
     const words = args.map((arg) => (typeof arg === 'boolean' ? (arg ? '1' : '0') : String(arg)));
     return connection.run(keyOf(this.#prefix, namespace), [op, sid, ...words]);
   }

@@ -8,7 +8,7 @@ import { mainScript } from '../../main-script.js';
 import { integer, optionError, optionParser, text, type OptionRule } from '../../options.js';
 import type { LockStore } from '../../store.js';
 import { remoteStore } from '../remote/remote-store.js';
-import { addressOfUrl, connectionOf, type RedisClient, type RedisConnection } from './clients.js';
+import { connectionOf, type RedisClient, type RedisConnection } from './clients.js';
 import { RedisBackend } from './redis-backend.js';
 
 /** Options of {@link redisStore}. */
@@ -25,6 +25,11 @@ export interface RedisStoreOptions {
   leaseMs?: number;
   /** What all keys and channels begin with. Default `semlock`. */
   prefix?: string;
+  /**
+   * How many replicas must have a grant before its holder is told: otherwise it is given back, and the request fails. It
+   * makes a loss by failover rarer, not impossible. Not for clusters. Default 0.
+   */
+  syncReplicas?: number;
   /** How long one hold may last, in milliseconds; then it is lost. Default: as long as its process lives. */
   maxHoldMs?: number;
 }
@@ -33,6 +38,7 @@ const parse = optionParser<RedisStoreOptions>()({
   client: anything(),
   leaseMs: integer(300, 86_400_000, 15_000),
   prefix: text('semlock'),
+  syncReplicas: integer(0, 100, 0),
   maxHoldMs: integer(1, 2 ** 31 - 1),
 });
 
@@ -54,11 +60,11 @@ const parse = optionParser<RedisStoreOptions>()({
  * ```
  */
 export function redisStore(options: RedisStoreOptions): LockStore {
-  const { client, leaseMs, prefix, maxHoldMs } = parse('redisStore()', options);
+  const { client, leaseMs, prefix, syncReplicas, maxHoldMs } = parse('redisStore()', options);
   if (/[{}]/.test(prefix)) throw optionError('redisStore()', 'prefix', prefix, 'without braces, which a cluster reads');
   const url = (client as { url?: unknown } | undefined)?.url;
   const isUrl = typeof url === 'string' && Object.keys(client as object).length === 1;
-  const backend = isUrl ? backendOfUrl(url, prefix) : backendOfClient(client, prefix);
+  const backend = isUrl ? backendOfUrl(url, prefix, syncReplicas) : backendOfClient(client, prefix, syncReplicas);
   return remoteStore(backend, { leaseMs, maxHoldMs });
 }
 
@@ -66,28 +72,28 @@ function anything(): OptionRule<RedisStoreOptions['client'] | undefined> {
   return { accepts: 'a client', fallback: undefined, test: () => true };
 }
 
-function backendOfClient(client: unknown, prefix: string): RedisBackend {
-  const connection = connectionOf(client, false);
-  return new RedisBackend(() => Promise.resolve(connection), connection.address, connection.keyPrefix, prefix);
+function backendOfClient(client: unknown, prefix: string, replicas: number): RedisBackend {
+  const connection = connectionOf(client, replicas > 0);
+  return new RedisBackend(() => Promise.resolve(connection), { prefix, replicas });
 }
 
-function backendOfUrl(url: string, prefix: string): RedisBackend {
-  return new RedisBackend(() => connectTo(url), addressOfUrl(url), '', prefix);
+function backendOfUrl(url: string, prefix: string, replicas: number): RedisBackend {
+  return new RedisBackend(() => connectTo(url, replicas > 0), { prefix, replicas });
 }
 
 /** By whichever client the app has installed. */
-async function connectTo(url: string): Promise<RedisConnection> {
+async function connectTo(url: string, replicas: boolean): Promise<RedisConnection> {
   const { name, module } = installedClient();
   if (name === 'redis') {
     const client = (module as NodeRedisModule).createClient({ url });
     client.on('error', () => undefined); // commands tell of it
     await client.connect();
-    return owned(connectionOf(client, false), () => client.destroy());
+    return owned(connectionOf(client, replicas), () => client.destroy());
   }
   const { default: Redis } = module as IoRedisModule;
   const client = new Redis(url, { maxRetriesPerRequest: MOST_RETRIES });
   client.on('error', () => undefined);
-  return owned(connectionOf(client, false), () => client.disconnect());
+  return owned(connectionOf(client, replicas), () => client.disconnect());
 }
 
 const MOST_RETRIES = 5;

@@ -10,7 +10,7 @@ import type { Renewal, SessionId } from '../remote/backend.js';
 import type { Address } from './clients.js';
 
 export interface WorkerOptions {
-  readonly address: Address;
+  readonly addresses: readonly Address[];
   readonly script: string;
   readonly sha: string;
   /** The key of a namespace is this with the namespace's id in it: see keys.ts. */
@@ -18,13 +18,14 @@ export interface WorkerOptions {
 }
 
 /** As `ConnectBySource` describes it. A renewal that has no answer within `timeoutMs` ends the connection. */
-export function connectWorker({ address, script, sha, prefix }: WorkerOptions, require: NodeJS.Require) {
+export function connectWorker({ addresses, script, sha, prefix }: WorkerOptions, require: NodeJS.Require) {
   const net = require('node:net') as typeof Net;
   const tls = require('node:tls') as typeof Tls;
   const { createHash } = require('node:crypto') as typeof Crypto;
   type Reply = string | number | null | Error | Reply[];
   type Waiting = { resolve: (reply: Reply) => void; reject: (error: Error) => void };
 
+  let turn = 0;
   let socket: Net.Socket | undefined;
   let waiting: Waiting[] = [];
   let received = Buffer.alloc(0);
@@ -67,7 +68,16 @@ export function connectWorker({ address, script, sha, prefix }: WorkerOptions, r
   };
 
   const connect = (): void => {
-    const { host = '127.0.0.1', port = 6379, path, family, username, password, db, tls: secure } = address;
+    const {
+      host = '127.0.0.1',
+      port = 6379,
+      path,
+      family,
+      username,
+      password,
+      db,
+      tls: secure,
+    } = addresses[turn % addresses.length]!;
     const where = { host, port, ...(family === undefined ? {} : { family }), ...moved };
     const target = path === undefined || moved !== undefined ? where : { path };
     const mine =
@@ -123,7 +133,8 @@ export function connectWorker({ address, script, sha, prefix }: WorkerOptions, r
       } catch (error) {
         const elsewhere = /^MOVED \d+ (.*):(\d+)$/.exec((error as Error).message);
         if (elsewhere === null || tries > 4) throw error;
-        moved = { host: elsewhere[1]!, port: Number(elsewhere[2]) };
+        const { host = '127.0.0.1' } = addresses[turn % addresses.length]!;
+        moved = { host: elsewhere[1] === '' ? host : elsewhere[1]!, port: Number(elsewhere[2]) };
         end(error as Error);
       }
     }
@@ -149,6 +160,7 @@ export function connectWorker({ address, script, sha, prefix }: WorkerOptions, r
         };
       } catch (error) {
         moved = undefined;
+        turn += 1;
         end(error as Error); // whatever comes now belongs to nothing that is waited for
         throw error;
       } finally {

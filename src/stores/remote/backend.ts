@@ -107,8 +107,11 @@ export interface Backend {
   /** Where the renewal in a worker thread is not possible, this is absent, and the main thread does it. */
   readonly worker?: WorkerConnection | undefined;
 
-  /** Whether the server itself has refused, so that there is no point in asking again; `false` when it could not be asked. */
-  isRefusal(error: unknown): boolean;
+  /**
+   * Whether the server itself has refused, so that there is no point in asking again; `false` when it could not be asked.
+   * Without it, requests that stand in line ask again, and others fail.
+   */
+  isRefusal?(error: unknown): boolean;
 
   /**
    * Makes a session, with an expiry by the server's clock. Made again it is as {@link renew}.

@@ -164,12 +164,16 @@ export class RemoteRequest implements Numbered {
   #failed(error: unknown): void {
     if (this.#isSettled) return;
     // As long as the session lasts it may have been served, or keeps its place in line; it is asked for by the same number.
-    if (this.#session?.isOver === false && !this.#context.backend.isRefusal(error)) {
+    if (this.#session?.isOver === false && !this.#isRefusal(error)) {
       this.#pollIn(this.#isQueued ? SLOW_POLL_MS : RETRY_MS);
     } else {
       const { name } = this.#lock;
       this.fail(storeFailure(this.#context.backend.name, `give the lock "${name}"`, error, name));
     }
+  }
+
+  #isRefusal(error: unknown): boolean {
+    return this.#context.backend.isRefusal?.(error) ?? !this.#isQueued;
   }
 
   #register(session: Session): void {

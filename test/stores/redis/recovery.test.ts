@@ -1,0 +1,109 @@
+// How soon the lock of a process that was killed is had by the next one, and what keeping many locks costs.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { Redis } from 'ioredis';
+import { afterAll, describe, expect, it } from 'vitest';
+
+import { Lock } from '../../../src/lock.js';
+import { redisStore } from '../../../src/stores/redis/index.js';
+import { RedisServer } from '../../support/redis/server.js';
+import { startHolder } from '../../support/remote/holder.js';
+
+const leaseMs = 3_000;
+const server = await RedisServer.start();
+await server.isOlderThan(15_000);
+afterAll(() => server.stop());
+
+function here(options: object = {}) {
+  const client = new Redis(server.port);
+  const store = redisStore({ client, leaseMs, ...options });
+  const close = async () => {
+    await store.close?.();
+    client.disconnect();
+  };
+  return { store, close };
+}
+
+describe('A holder that is killed', () => {
+  it('leaves its lock within some tens of ms to who waits on the same host, with a lease of 15 s', async () => {
+    const { store, close } = here({ leaseMs: 15_000 });
+    const times: number[] = [];
+    for (let round = 0; round < 5; round += 1) {
+      const name = `killed ${round}`;
+      const holder = await startHolder({ kind: 'ioredis', url: server.url, leaseMs: 15_000 }, 'recovery', name);
+      const waiting = new Lock(name, { namespace: 'recovery', store }).acquire();
+      await sleep(50); // it is in the line
+      const killed = performance.now();
+      await holder.kill();
+      const hold = await waiting;
+      times.push(performance.now() - killed);
+      expect(hold.abandoned).toBe(true);
+      await hold[Symbol.asyncDispose]();
+    }
+    times.sort((a, b) => a - b);
+    expect(times[2]).toBeLessThan(500); // the median, on a machine that may be busy
+    await close();
+  });
+
+  it('leaves it to a try, too', async () => {
+    const { store, close } = here({ leaseMs: 15_000 });
+    const holder = await startHolder({ kind: 'ioredis', url: server.url, leaseMs: 15_000 }, 'recovery', 'tried');
+    const lock = new Lock('tried', { namespace: 'recovery', store });
+    expect(await lock.acquire({ ifAvailable: true })).toBeNull();
+    await holder.kill();
+    const hold = await lock.acquire({ ifAvailable: true });
+    expect(hold?.abandoned).toBe(true);
+    await hold?.[Symbol.asyncDispose]();
+    await close();
+  });
+
+  it('leaves it after its lease where nobody on its host is alive', async () => {
+    // By another name of the server it is no neighbour, as if it were on another host.
+    const far = new Redis(server.port, { host: '127.1' });
+    const store = redisStore({ client: far, leaseMs });
+    const holder = await startHolder({ kind: 'ioredis', url: server.url, leaseMs }, 'far', 'lost host');
+    const waiting = new Lock('lost host', { namespace: 'far', store }).acquire();
+    await sleep(50);
+    const killed = performance.now();
+    await holder.kill();
+    const hold = await waiting;
+    const took = performance.now() - killed;
+    expect(took).toBeGreaterThan(leaseMs / 3);
+    expect(took).toBeLessThan(leaseMs + 1_000);
+    expect(hold.abandoned).toBe(true);
+    await hold[Symbol.asyncDispose]();
+    await store.close?.();
+    far.disconnect();
+  });
+});
+
+describe('Many locks', () => {
+  it('of one process are kept by one renewal, however many they are', async () => {
+    const { store, close } = here();
+    const commands = async () =>
+      Number(/total_commands_processed:(\d+)/.exec(await server.command('INFO', 'stats'))![1]);
+    const perLease = async () => {
+      const before = await commands();
+      await sleep(leaseMs);
+      return (await commands()) - before;
+    };
+    const namespace = 'many';
+    const first = await new Lock('0', { namespace, store }).acquire();
+    const few = await perLease();
+    const holds = await Promise.all(
+      Array.from({ length: 2_000 }, (_, at) => new Lock(`${at + 1}`, { namespace, store }).acquire()),
+    );
+    await sleep(200);
+    const many = await perLease();
+    expect(many).toBeLessThan(few * 2);
+    expect(holds.filter(({ lost }) => lost !== undefined)).toEqual([]);
+    expect(first.lost).toBeUndefined();
+    await close();
+    // What was held is free again, and whatever is left expires by itself.
+    const keys = (await server.command('KEYS', 'semlock:*'))
+      .split('\r\n')
+      .filter((line) => line.startsWith('semlock:'));
+    for (const key of keys) expect(Number((await server.command('TTL', key)).slice(1))).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,27 @@
+// A process that holds a lock of a server.
+
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+import { onTestFinished } from 'vitest';
+
+const HOLDER = fileURLToPath(new URL('holder.mjs', import.meta.url));
+
+export async function startHolder(
+  store: object,
+  namespace: string,
+  name: string,
+): Promise<{ token: number; kill: () => Promise<void> }> {
+  const child = fork(HOLDER, [JSON.stringify(store), namespace, name]);
+  const exited = once(child, 'exit');
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await exited;
+  };
+  onTestFinished(kill);
+  const failed = exited.then(() => Promise.reject(new Error('the holder ended before it had the lock')));
+  failed.catch(() => undefined);
+  const [{ token }] = (await Promise.race([once(child, 'message'), failed])) as [{ token: number }];
+  return { token, kill };
+}
