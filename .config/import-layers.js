@@ -1,6 +1,6 @@
 // The one direction in which the parts of `src` import each other:
 //
-//     errors ← options, names, observe ← store ← stores/* ← hold, lock ← web-locks, http ← decorators
+//     errors ← options, names, observe ← store ← stores/* ← hold, lock ← web-locks, http ← decorators ← nest
 //                                                                       ↖ cli
 //
 // A part imports from its own layer and from those before it, nothing from those after it, and nobody imports index.ts,
@@ -23,6 +23,7 @@ const foundation = [
   'owners.ts',
   'namespace.ts',
   'timers.ts',
+  'at-least.ts',
   'observe/',
 ];
 const contract = [...foundation, 'store.ts'];
@@ -52,6 +53,7 @@ const allowed = {
   'owners.ts': foundation,
   'namespace.ts': foundation,
   'timers.ts': [],
+  'at-least.ts': foundation,
   'version.ts': [],
   'observe/': foundation,
   'store.ts': foundation,
@@ -77,6 +79,7 @@ const allowed = {
   'conformance/': [...locks, 'web-locks/', 'conformance/'],
   'http/': [...locks, 'http/'],
   'decorators/': [...locks, 'http/', 'decorators/'],
+  'nest/': [...locks, 'web-locks/', 'http/', 'decorators/', 'nest/'],
   'cli/': [...locks, 'stores/redis/', 'web-locks/', 'cli/'],
 };
 

@@ -1,8 +1,10 @@
 // What the holder of a lock has in hand, wherever the lock lives: the right to release it, once.
 
+import { releaseAfter } from './at-least.js';
 import { describe, SemlockError } from './errors.js';
 import { channels, holdBegins, publish, publishLost, since, type LockSubject } from './observe/channels.js';
 import type { Grant, LockMode, StoreLock } from './store.js';
+import { now } from './timers.js';
 
 /** The lock of a hold. */
 export interface HoldSubject extends LockSubject {
@@ -136,19 +138,20 @@ export class Hold {
   }
 
   /**
-   * Calls `work`, and releases when the result has settled, whatever it is.
+   * Calls `work`, and releases when the result has settled, whatever it is; but not before `atLeastMs` are over.
    *
    * @internal
    */
-  async during<T>(work: (hold: Hold) => T | PromiseLike<T>): Promise<Awaited<T>> {
+  async during<T>(work: (hold: Hold) => T | PromiseLike<T>, atLeastMs = 0): Promise<Awaited<T>> {
+    const end = atLeastMs === 0 ? 0 : now() + atLeastMs;
     let result: Awaited<T>;
     try {
       result = await work(this);
     } catch (error) {
-      await this.settled();
+      await this.settled(end);
       throw error;
     }
-    await this.settled();
+    await this.settled(end);
     if (this.lost !== undefined) throw this.lost;
     return result;
   }
@@ -158,7 +161,11 @@ export class Hold {
     return 'Lock';
   }
 
-  private settled(): Promise<boolean> | undefined {
+  private settled(end: number): Promise<boolean> | undefined {
+    if (end > 0 && end > now()) {
+      releaseAfter(this, end - now());
+      return undefined;
+    }
     this.release();
     return this.#more?.answer;
   }

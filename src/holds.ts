@@ -1,8 +1,10 @@
 // Several locks in one hand.
 
+import { releaseAfter } from './at-least.js';
 import type { SemlockError } from './errors.js';
 import type { Held, Hold } from './hold.js';
 import type { LockMode } from './store.js';
+import { now } from './timers.js';
 
 /** What {@link acquireAll} gives, and what a request holds by the option `files`: holds of several locks as one. */
 export class Holds implements Held {
@@ -55,6 +57,24 @@ export class Holds implements Held {
       .toReversed()
       .map((hold) => hold.release())
       .every(Boolean);
+  }
+
+  /**
+   * Calls `work`, and releases when the result has settled, whatever it is; but not before `atLeastMs` are over.
+   *
+   * @internal
+   */
+  async during<T>(work: (holds: Holds) => T | PromiseLike<T>, atLeastMs = 0): Promise<Awaited<T>> {
+    const end = now() + atLeastMs;
+    let result: Awaited<T>;
+    try {
+      result = await work(this);
+    } finally {
+      if (end > now()) releaseAfter(this, end - now());
+      else await this[Symbol.asyncDispose]();
+    }
+    if (this.lost !== undefined) throw this.lost;
+    return result;
   }
 
   /** Releases at the end of a `using` block. */

@@ -1,5 +1,5 @@
 export { FileLocked } from './decorators/file-locked.js';
-export { Locked, type LockedOptions } from './decorators/locked.js';
+export { Locked, type LockedOptions, type LockedTarget } from './decorators/locked.js';
 export { type DualMethodDecorator } from './decorators/method-decorator.js';
 export { type LockMessage, type LostMessage, type RequestMessage } from './observe/channels.js';
 export { SemlockError, type SemlockErrorCode, type SystemError } from './errors.js';
@@ -41,7 +41,13 @@ export {
   type StoreLock,
   type Want,
 } from './store.js';
-export { type AcquireOptions, type AcquireSyncOptions, type StoredLock, type TryOptions } from './stored-lock.js';
+export {
+  type AcquireOptions,
+  type AcquireSyncOptions,
+  type RunOptions,
+  type StoredLock,
+  type TryOptions,
+} from './stored-lock.js';
 export { memoryStore } from './stores/memory/memory-store.js';
 export { processStore } from './stores/process/process-store.js';
 export { createLocks, LockManager, locks, type LocksOptions, type QueryOptions } from './web-locks/lock-manager.js';

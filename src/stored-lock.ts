@@ -1,6 +1,7 @@
 // What Lock, Semaphore and all forms of locks share: a name in a namespace, a number of permits, and a store in which that
 // is a lock. It says what is held, what is refused and what observers are told; the rest is the store's.
 
+import { atLeastRule } from './at-least.js';
 import { defaultStore } from './default-store.js';
 import { describe, SemlockError } from './errors.js';
 import { FILE_NAMESPACE, fileLockName, type FileTarget } from './file-name.js';
@@ -32,6 +33,15 @@ export interface AcquireOptions extends AcquireSyncOptions {
   ifAvailable?: boolean;
 }
 
+/** Options of {@link StoredLock.run}. */
+export interface RunOptions extends AcquireOptions {
+  /**
+   * How long the lock is held at least, in milliseconds, also when the work is done before, and the process kept alive for
+   * that. A job that several machines start at one time by clocks that differ by less runs once. Default 0.
+   */
+  atLeastMs?: number;
+}
+
 /** The longest time that a timer of Node.js can have, some 24 days. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -39,11 +49,9 @@ const tryRules = { mode: oneOf<LockMode>(['exclusive', 'shared'], 'exclusive') }
 const acquireSyncRules = { ...tryRules, timeoutMs: integer(0, MAX_TIMER_MS) };
 const parseTryOptions = optionParser<TryOptions>()(tryRules);
 const parseAcquireSyncOptions = optionParser<AcquireSyncOptions>()(acquireSyncRules);
-const parseAcquireOptions = optionParser<AcquireOptions>()({
-  ...acquireSyncRules,
-  signal: abortSignal(),
-  ifAvailable: flag(),
-});
+const acquireRules = { ...acquireSyncRules, signal: abortSignal(), ifAvailable: flag() };
+const parseAcquireOptions = optionParser<AcquireOptions>()(acquireRules);
+const parseRunOptions = optionParser<RunOptions>()({ ...acquireRules, atLeastMs: atLeastRule });
 
 /** What a lock is made with, checked. */
 export interface StoredLockOptions extends LockOwners {
@@ -254,20 +262,20 @@ export class StoredLock {
    * Acquires a permit as {@link acquire} does, calls `work` with it, and releases it when the result has settled,
    * whatever it is.
    *
-   * @returns what `work` returned.
+   * @returns what `work` returned; with `ifAvailable` `undefined` when the lock is not free, and `work` is not called.
    * @throws rejects as {@link acquire} does, with what `work` throws, or with a `TypeError` when that is no function; with
    * `ERR_SEMLOCK_LOST` when `work` ended after the lock had been lost: see {@link Hold.signal}.
    */
-  async run<T>(
-    work: (hold: Hold) => T | PromiseLike<T>,
-    options?: AcquireOptions & { ifAvailable?: false },
-  ): Promise<Awaited<T>> {
+  run<T>(work: (hold: Hold) => T | PromiseLike<T>, options?: RunOptions & { ifAvailable?: false }): Promise<Awaited<T>>;
+  run<T>(work: (hold: Hold) => T | PromiseLike<T>, options: RunOptions): Promise<Awaited<T> | undefined>;
+  async run<T>(work: (hold: Hold) => T | PromiseLike<T>, options?: RunOptions): Promise<Awaited<T> | undefined> {
     if (typeof work !== 'function') {
       throw new TypeError(`run(): the work must be a function, but ${describe(work)} was given`);
     }
-    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- Not all callers have types.
-    if (options?.ifAvailable) throw optionError('run()', 'ifAvailable', true, 'absent: run() has nothing to call then');
-    return await (await this.acquire(options)).during(work);
+    if (options === undefined) return await (await this.acquire()).during(work);
+    const { atLeastMs, ...limits } = parseRunOptions('run()', options);
+    const hold = await this.acquire(limits);
+    return await hold?.during(work, atLeastMs);
   }
 
   /** How many permits are free at this moment; another process may take them before you look. */

@@ -94,6 +94,52 @@ describe(`@Locked(), compiled to the ${flavour} flavour`, () => {
     expect(most).toBe(1);
   });
 
+  it('skips a call where it is told to, and keeps the lock for its time', async () => {
+    let calls = 0;
+    class Jobs {
+      @Locked('skips', { namespace, onBusy: 'skip', atLeastMs: 50 })
+      async run(): Promise<void> {
+        calls++;
+        return Promise.resolve();
+      }
+      @Locked('skips', { namespace, onBusy: 'skip', waitMs: 10 })
+      async waits(): Promise<void> {
+        return this.run();
+      }
+    }
+    const jobs = new Jobs();
+    await jobs.run();
+    await Promise.all([jobs.run(), jobs.waits()]);
+    expect(calls).toBe(1);
+    await expect.poll(() => isFree('skips')).toBe(true);
+  });
+
+  it('takes the lock of a file, or those of several, that a call names', async () => {
+    const held = (...files: string[]) => files.map((file) => new Lock({ file }).tryAcquire()?.release() !== true);
+    const [a, b] = ['/tmp/semlock-a', '/tmp/semlock-b'];
+    class Files {
+      @Locked({ file: (path: string) => path })
+      async write(_path: string): Promise<boolean[]> {
+        return Promise.resolve(held(a, b));
+      }
+      @Locked({ files: (from: string, to: string) => [from, to] })
+      async copy(_from: string, _to: string): Promise<boolean[]> {
+        return Promise.resolve(held(a, b));
+      }
+    }
+    const files = new Files();
+    expect(await files.write('/tmp/../tmp/semlock-a')).toEqual([true, false]);
+    expect(await files.copy(b, a)).toEqual([true, true]);
+    expect(await files.copy(a, a)).toEqual([true, false]);
+    const elsewhere = new Lock({ file: b }).tryAcquire();
+    await expect(files.copy(a, b)).rejects.toMatchObject(busy(b));
+    expect(held(a, b)).toEqual([false, true]);
+    elsewhere?.release();
+    const wrong = expect.objectContaining({ code: 'ERR_SEMLOCK_OPTION' }) as Error;
+    expect(() => Locked({ file: a }, { namespace })).toThrow(wrong);
+    expect(() => Locked({ files: [] })).toThrow(wrong);
+  });
+
   it('makes the name from the arguments and this of each call', async () => {
     class Accounts {
       readonly bank: string;
