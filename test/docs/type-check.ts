@@ -21,12 +21,22 @@ const config = ts.getParsedCommandLineOfConfigFile(
   },
 )!;
 
-/** What the compiler finds wrong: `README.md:42: message`. */
+/** What the compiler finds wrong: `README.md:42: message`. Code for NestJS has decorators of the older flavour. */
 export function typeErrors(blocks: readonly CodeBlock[]): string[] {
+  const isLegacy = ({ code }: CodeBlock) => code.includes("from '@nestjs/");
+  return [true, false].flatMap((legacy) =>
+    errorsOf(
+      blocks.filter((block) => isLegacy(block) === legacy),
+      { experimentalDecorators: legacy },
+    ),
+  );
+}
+
+function errorsOf(blocks: readonly CodeBlock[], flavour: ts.CompilerOptions): string[] {
   const byFile = new Map(blocks.map((block, index) => [`${root}test/docs/block-${index}.${block.language}`, block]));
   // What this project asks of itself beyond `strict` is not asked of its readers.
   const reader = { noPropertyAccessFromIndexSignature: false, noUncheckedIndexedAccess: false };
-  const options = { ...config.options, ...reader, allowJs: true, checkJs: true };
+  const options = { ...config.options, ...flavour, ...reader, allowJs: true, checkJs: true };
   const host = ts.createCompilerHost(options);
   const { fileExists, readFile, getSourceFile } = host;
   host.fileExists = (file) => byFile.has(file) || fileExists(file);

@@ -12,7 +12,7 @@ describe.each([
   { project: 'express-5', routes: ['/everything/a', '/middleware/a', '/wrapped', '/method'] },
   { project: 'standard-decorators', routes: ['/method', '/static-method', '/locked', '/static-locked'] },
   { project: 'legacy-decorators', routes: ['/method', '/static-method', '/locked', '/static-locked'] },
-  { project: 'nestjs', routes: ['/above', '/below', '/combined', '/later'], success: 201 },
+  { project: 'nestjs', routes: ['/above', '/below', '/combined', '/route', '/later'], success: 201 },
   { project: 'routing-controllers', routes: ['/above', '/below/1', '/later'] },
   { project: 'overnight', routes: ['/above', '/below/1', '/later'] },
   { project: 'decorators-express', routes: ['/above', '/below/1', '/later'] },

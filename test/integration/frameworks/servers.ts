@@ -6,6 +6,10 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 import { getRequestListener } from '@hono/node-server';
+import { Controller, Get, Req, StreamableFile } from '@nestjs/common';
+import { NestFactory, type AbstractHttpAdapter } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import express from 'express';
 import fastify from 'fastify';
 import { Hono } from 'hono';
@@ -18,7 +22,9 @@ import { locked } from '../../../src/http/fetch/index.js';
 import { fileLock as honoFileLock } from '../../../src/http/hono/index.js';
 import { fileLock as koaFileLock } from '../../../src/http/koa/index.js';
 import { fileLock } from '../../../src/http/node/file-lock.js';
+import { FileLocked as nestFileLocked, LockModule } from '../../../src/nest/index.js';
 import type { LockStore } from '../../../src/store.js';
+import { decorate } from '../../support/decorate.js';
 
 /** What all frameworks' options have in common here: the callbacks look at the URL alone. */
 export interface Options {
@@ -132,4 +138,26 @@ export const frameworks: readonly Framework[] = [
       return listen(getRequestListener(answerErrors) as RequestListener);
     },
   },
+  ...[
+    { name: 'NestJS on Express', all: ['/', '*path'], adapter: () => new ExpressAdapter() },
+    { name: 'NestJS on Fastify', all: '*', adapter: () => new FastifyAdapter({ forceCloseConnections: true }) },
+  ].map(({ name, all, adapter }): Framework => ({
+    name,
+    async serve(options, work) {
+      class Controllers {
+        async answer(request: { url: string; lock?: Held }) {
+          const answer = await work(request.url, request.lock);
+          return typeof answer === 'string' ? answer : new StreamableFile(Readable.from(answer, { objectMode: false }));
+        }
+      }
+      const given = callbacks(options, (request: { url: string }) => request.url);
+      decorate(Controllers, 'answer', [Get(all), nestFileLocked(given)], [Req()]);
+      Controller()(Controllers);
+      const module = { module: class App {}, imports: [LockModule.forRoot()], controllers: [Controllers] };
+      const app = await NestFactory.create(module, adapter() as AbstractHttpAdapter, { logger: false });
+      onTestFinished(() => app.close());
+      await app.listen(0, '127.0.0.1');
+      return (await app.getUrl()).replace('[::1]', '127.0.0.1');
+    },
+  })),
 ];

@@ -19,6 +19,7 @@ import {
 import { NestFactory } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import { FileLocked, Locked } from 'semlock';
+import { FileLocked as RouteLocked, Locked as ServiceLocked, LockModule } from 'semlock/nest';
 
 @Injectable()
 class Work {
@@ -88,7 +89,32 @@ class Ledger {
   }
 }
 
-@Module({ controllers: [Reports, Ledger], providers: [Work, OpenGuard] })
+@Injectable()
+class Jobs {
+  constructor(private readonly work: Work) {}
+
+  @ServiceLocked('job', { onBusy: 'skip' })
+  async run(): Promise<void> {
+    await this.work.done();
+  }
+}
+
+@Controller('route')
+class Routes {
+  constructor(private readonly work: Work) {}
+
+  @RouteLocked({ name: (req) => `route:${req.path}` })
+  @Post()
+  async route(): Promise<string> {
+    return this.work.done();
+  }
+}
+
+@Module({
+  imports: [LockModule.forRoot()],
+  controllers: [Reports, Ledger, Routes],
+  providers: [Work, OpenGuard, Jobs],
+})
 class App {}
 
 const app = await NestFactory.create(App, { logger: ['error'] });
