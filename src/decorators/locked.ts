@@ -131,10 +131,16 @@ export function callLocker(label: string, target: LockedTarget, options: LockedO
   };
 
   async function take(locks: StoredLock | readonly StoredLock[]): Promise<Hold | Holds | undefined> {
-    if (locks instanceof StoredLock && locks.isSync && waitMs === 0) { refused(locks); return; }
+    if (locks instanceof StoredLock && locks.isSync && waitMs === 0) {
+      refused(locks);
+      return;
+    }
     const wanted = [locks].flat().map((lock) => ({ lock, mode }));
     const taken = await takeAll(wanted.sort(byOrder), limits);
-    if (taken instanceof StoredLock) { refused(taken); return; }
+    if (taken instanceof StoredLock) {
+      refused(taken);
+      return;
+    }
     return locks instanceof StoredLock ? taken.holds[0] : taken;
   }
 

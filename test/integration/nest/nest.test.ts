@@ -200,7 +200,7 @@ describe('LockModule', () => {
 
   it('ends when the methods under way have ended, and closes its store then', async () => {
     const events: string[] = [];
-    const store = { ...tinyStore(), close: async () => void events.push('closed') };
+    const store = { ...tinyStore(), close: () => Promise.resolve(void events.push('closed')) };
     const { Jobs, began, goOn } = jobs(Locked('work', { atLeastMs: 100 }) as MethodDecorator);
     const app = await appOf({ providers: [Jobs] }, LockModule.forRoot({ namespace, store }));
     const work = app.get(Jobs).work();
