@@ -21,6 +21,8 @@ export interface Running {
   readonly process: ChildProcessByStdio<Writable, Readable, Readable>;
   /** Waits until its standard output holds this text. */
   says(text: string): Promise<void>;
+  /** What its standard output holds so far. */
+  said(): string;
   /** Waits for its end, and gives all it said. */
   ended(): Promise<Ended>;
 }
@@ -44,6 +46,7 @@ export function start(program: string, args: readonly string[]): Running {
         if (more === undefined) throw new Error(`it ended without saying ${text}: ${JSON.stringify(said)}`);
       }
     },
+    said: () => said.stdout,
     async ended() {
       const [status, signal] = await closed;
       return { status, signal, ...said };
