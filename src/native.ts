@@ -69,10 +69,10 @@ export interface NativeAddon {
   /** Whether it is closed now: not while this thread holds the lock. */
   lockClose(handle: Handle): boolean;
   lockQuery(namespaceId: string, ownersKind: OwnersKind, ownersId: number): LockReport[];
-  /** Every namespace that this user has in the system. */
-  lockNamespaces(): NamespaceReport[];
+  /** Every namespace that they have in the system. */
+  lockNamespaces(ownersKind: OwnersKind, ownersId: number): NamespaceReport[];
   /** Clears a namespace away that nobody alive uses: 0; 1, it is used; 2, it owes news, and `evenNews` is false. */
-  lockClear(namespaceId: string, evenNews: boolean): number;
+  lockClear(namespaceId: string, evenNews: boolean, ownersKind: OwnersKind, ownersId: number): number;
 
   /** The number of a user or group of that name; -1 where there is none. */
   ownersId(kind: OwnersKind, name: string): number;

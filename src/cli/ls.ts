@@ -1,12 +1,14 @@
-// `semlock ls`: who holds which lock, and who waits for it.
+// `semlock ls`: who holds which lock, and who waits for it; or which namespaces there are.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 
+import { checkPosixName } from '../names.js';
 import type { HeldLockInfo, LockGap, LockInfo, LockManagerSnapshot } from '../store.js';
-import { createLocks, type QueryOptions } from '../web-locks/lock-manager.js';
-import { storeFrom } from './store.js';
-import { columns, duration, printable } from './text.js';
+import { namespaces, type Namespace } from '../stores/process/namespaces.js';
+import type { LockOwners } from '../owners.js';
+import { queryOf, storeFrom } from './store.js';
+import { ALARM, columns, duration, HEADER, nameOf, plain, printable, size, type Cell } from './text.js';
 import {
   COMMON_OPTIONS,
   HELP,
@@ -14,6 +16,7 @@ import {
   OWNERS_OPTIONS,
   ownersFrom,
   parseArguments,
+  usageErrors,
   UsageError,
 } from './usage.js';
 
@@ -22,84 +25,112 @@ const WATCH_MS = 500;
 
 const CLEAR_SCREEN = '\u001b[H\u001b[2J\u001b[3J';
 
-/** Prints the locks of a namespace, or one with a POSIX name, once or at each change; gives the exit code. */
+/** @internal */
+export const LS_OPTIONS = {
+  ...COMMON_OPTIONS,
+  all: { type: 'boolean' },
+  json: { type: 'boolean' },
+  watch: { type: 'boolean' },
+  'posix-name': { type: 'string' },
+  ...OWNERS_OPTIONS,
+  store: { type: 'string' },
+} as const;
+
+/** What is shown: as it is for programs, and as a table for people. */
+interface View {
+  readonly json: object;
+  table(): string;
+}
+
+/** Prints the locks of a namespace, or one with a POSIX name, or all namespaces, once or at each change; gives the exit code. */
 export async function ls(args: string[]): Promise<number> {
-  const { values } = parseArguments({
-    args,
-    options: {
-      ...COMMON_OPTIONS,
-      json: { type: 'boolean' },
-      watch: { type: 'boolean' },
-      'posix-name': { type: 'string' },
-      ...OWNERS_OPTIONS,
-      store: { type: 'string' },
-    },
-  });
-  const { help, json = false, watch = false, 'posix-name': posixName } = values;
+  const { values } = parseArguments({ args, options: LS_OPTIONS });
+  const { help, all = false, json = false, watch = false, 'posix-name': posixName, namespace } = values;
   if (help === true) {
     process.stdout.write(HELP);
     return 0;
   }
-  if (posixName !== undefined && values.namespace !== undefined) {
-    throw new UsageError('--namespace and --posix-name exclude each other');
+  if ([all || undefined, posixName, namespace].filter((each) => each !== undefined).length > 1) {
+    throw new UsageError('--all, --namespace and --posix-name exclude each other');
   }
-  const where = posixName === undefined ? { namespace: namespaceFrom(values.namespace).namespace } : { posixName };
+  if (all && values.store !== undefined) throw new UsageError('--all and --store exclude each other');
+  if (posixName !== undefined) usageErrors(() => checkPosixName('ls', posixName));
+  const where = posixName === undefined ? { namespace: namespaceFrom(namespace).namespace } : { posixName };
   const owners = ownersFrom(values);
   const store = storeFrom(values.store);
-  const locks = createLocks({ store });
-  const look = async () => {
-    const snapshot = await locks.query({ ...where, ...owners });
-    if (!json) return table(nothing(where), snapshot);
-    return `${JSON.stringify({ ...where, ...owners, ...snapshot }, null, watch ? 0 : 2)}\n`;
-  };
+  const query = queryOf(store);
+  const look = all ? () => allNamespaces(owners) : () => locksOf(query, where, owners);
   if (!watch) {
     try {
-      process.stdout.write(await look());
+      const view = await look();
+      process.stdout.write(json ? `${JSON.stringify(view.json, null, 2)}\n` : plain(view.table()));
       return 0;
     } finally {
       await store?.close?.();
     }
   }
+  // A line of JSON for each change, where nobody sees a table change.
+  const show = json || !process.stdout.isTTY ? jsonLine : screen;
   for (let before = ''; ;) {
-    const text = await look();
-    if (text !== before) process.stdout.write(process.stdout.isTTY && !json ? `${CLEAR_SCREEN}${text}` : text);
+    const text = show(await look());
+    if (text !== before) process.stdout.write(text);
     before = text;
     await setTimeout(WATCH_MS);
   }
 }
 
-function nothing({ namespace, posixName }: QueryOptions): string {
-  return namespace === undefined
-    ? `The lock ${printable(posixName!)} is not held\n`
-    : `No lock is held in the namespace ${printable(namespace)}\n`;
+function jsonLine(view: View): string {
+  return `${JSON.stringify(view.json)}\n`;
 }
 
-function table(nothing: string, { held, pending, gaps }: LockManagerSnapshot): string {
+function screen(view: View): string {
+  const { NO_COLOR = '', TERM } = process.env;
+  const table = view.table();
+  return `${CLEAR_SCREEN}${NO_COLOR !== '' || TERM === 'dumb' ? plain(table) : table}`;
+}
+
+type Where = { readonly namespace: string } | { readonly posixName: string };
+
+async function locksOf(query: ReturnType<typeof queryOf>, where: Where, owners: LockOwners): Promise<View> {
+  const snapshot = await query({ ...where, ...owners });
+  const held = snapshot.held.map((each) => ({ ...each, command: each.alive ? commandOf(each.pid) : undefined }));
+  return { json: { ...where, ...owners, ...snapshot, held }, table: () => lockTable(nothing(where), snapshot) };
+}
+
+function nothing(where: Where): string {
+  return 'posixName' in where
+    ? `The lock ${printable(where.posixName)} is not held\n`
+    : `No lock is held in the namespace ${printable(where.namespace)}\n`;
+}
+
+function lockTable(nothing: string, { held, pending, gaps }: LockManagerSnapshot): string {
   if (held.length + pending.length + gaps.length === 0) return nothing;
   const holders = columns(held.length > 0 ? [HELD_HEADER, ...held.map(heldRow)] : []);
   const waiters = columns(pending.length > 0 ? [PENDING_HEADER, ...pending.map(pendingRow)] : []);
   return [holders, waiters, gaps.map(gapLine).join('')].filter((part) => part !== '').join('\n');
 }
 
-const HELD_HEADER = ['MODE', 'PID', 'ALIVE', 'SINCE', 'HELD FOR', 'TOKEN', 'NAME', 'COMMAND'];
+const header = (...titles: string[]): Cell[] => titles.map((text) => ({ text, colour: HEADER }));
+const HELD_HEADER = header('MODE', 'PID', 'ALIVE', 'SINCE', 'HELD FOR', 'TOKEN', 'NAME', 'COMMAND');
 
-function heldRow({ mode, pid, alive, since, token, name }: HeldLockInfo): string[] {
-  const command = alive ? commandOf(pid) : '';
-  return [mode, String(pid), alive ? 'yes' : 'no', second(since), age(since), String(token), printable(name), command];
+function heldRow({ mode, pid, alive, since, token, name }: HeldLockInfo): Cell[] {
+  const lives = alive ? 'yes' : { text: 'no', colour: ALARM };
+  const command = alive ? printable(commandOf(pid) ?? '') : '';
+  return [mode, String(pid), lives, second(since), age(since), String(token), printable(name), command];
 }
 
-/** The command line of a process, as it is seen from here; nothing where it is not. */
-function commandOf(pid: number): string {
+/** The command line of a process, as it is seen from here; `undefined` where it is not. */
+function commandOf(pid: number): string | undefined {
   try {
-    return printable(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim());
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim();
   } catch {
-    return '';
+    return undefined;
   }
 }
 
-const PENDING_HEADER = ['MODE', 'PID', 'SINCE', 'WAITS FOR', 'NAME'];
+const PENDING_HEADER = header('MODE', 'PID', 'SINCE', 'WAITS FOR', 'NAME');
 
-function pendingRow({ mode, pid, since, name }: LockInfo): string[] {
+function pendingRow({ mode, pid, since, name }: LockInfo): Cell[] {
   return [mode, String(pid), second(since), age(since), printable(name)];
 }
 
@@ -113,4 +144,20 @@ function age(since: Date): string {
 
 function gapLine({ name, permits, missing }: LockGap): string {
   return `Missing: ${missing} of ${permits} permits of ${printable(name)}; another program has them, or died with them\n`;
+}
+
+function allNamespaces(owners: LockOwners): View {
+  const all = namespaces(owners);
+  const table = () =>
+    all.length === 0 ? 'There are no locks\n' : columns([NAMESPACE_HEADER, ...all.map(namespaceRow)]);
+  return { json: { ...owners, namespaces: all }, table };
+}
+
+const NAMESPACE_HEADER = header('USERS', 'LAST JOINED', 'AGO', 'SIZE', 'ABANDONED', 'NAMESPACE');
+
+function namespaceRow(each: Namespace): Cell[] {
+  const { users, joined, bytes, abandoned } = each;
+  const when = joined === undefined ? ['?', '?'] : [second(joined), age(joined)];
+  const lost = abandoned === 0 ? '0' : { text: String(abandoned), colour: ALARM };
+  return [String(users), ...when, size(bytes), lost, nameOf(each)];
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The semlock command. Each of its commands is loaded when it is called, so that help needs no addon, and an addon that
-// is missing is told in one sentence.
+// The semlock command. Each of its commands is loaded when it is called, so that help needs no addon, an addon that is
+// missing is told in one sentence, and none waits for what it does not need.
 
 import { SemlockError } from '../errors.js';
 import { VERSION } from '../version.js';
@@ -8,12 +8,9 @@ import { EXIT, HELP, parseArguments, UsageError } from './usage.js';
 
 type Command = (args: string[]) => number | Promise<number>;
 
-const COMMANDS = new Map<string, () => Promise<Command>>([
-  ['ls', async () => (await import('./ls.js')).ls],
-  ['namespace', async () => (await import('./namespace.js')).namespace],
-  ['run', async () => (await import('./run.js')).run],
-]);
-const NAMES = 'ls, namespace, run';
+/** Each in a file of its name. */
+const COMMANDS = ['completion', 'ls', 'namespace', 'prune', 'run'];
+const NAMES = COMMANDS.join(', ');
 
 // Who reads our output may stop reading, as head(1) does. That is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -32,10 +29,11 @@ void main(process.argv.slice(2))
 async function main([name, ...args]: string[]): Promise<number> {
   if (name === undefined) throw new UsageError(`a command is missing: ${NAMES}`);
   if (name.startsWith('-')) return about([name, ...args]);
-  const load = COMMANDS.get(name);
-  if (load === undefined) throw new UsageError(`there is no command '${name}', only ${NAMES}`);
-  const command = await load();
-  return command(args);
+  if (!COMMANDS.includes(name)) throw new UsageError(`there is no command '${name}', only ${NAMES}`);
+  // import() would start the loader of ES modules, which takes some milliseconds more.
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const commands = require(`./${name}.js`) as Record<string, Command>;
+  return commands[name]!(args);
 }
 
 function about(args: string[]): number {

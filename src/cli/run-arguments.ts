@@ -38,7 +38,8 @@ export interface RunArguments extends LockOwners {
   readonly command: readonly [file: string, ...args: string[]];
 }
 
-const OPTIONS = {
+/** @internal */
+export const RUN_OPTIONS = {
   ...COMMON_OPTIONS,
   nonblock: { type: 'boolean', short: 'n' },
   wait: { type: 'string', short: 'w' },
@@ -58,7 +59,7 @@ const OPTIONS = {
 /** @throws {@link UsageError} */
 export function parseRun(args: readonly string[]): RunArguments | 'help' {
   const { own, rest } = split(args);
-  const { values, positionals } = parseArguments({ args: own, options: OPTIONS, allowPositionals: true });
+  const { values, positionals } = parseArguments({ args: own, options: RUN_OPTIONS, allowPositionals: true });
   if (values.help === true) return 'help';
   const { file } = values;
   if (file !== undefined && values.namespace !== undefined) {
@@ -108,7 +109,7 @@ function split(args: readonly string[]): { own: string[]; rest: string[] } {
 function wantsValue(arg: string): boolean {
   const takesValue = ([name, option]: [string, { type: string; short?: string }], key: string) =>
     option.type === 'string' && (key.length === 1 ? option.short === key : name === key);
-  const all = Object.entries(OPTIONS);
+  const all = Object.entries(RUN_OPTIONS);
   if (arg.startsWith('--')) return all.some((each) => takesValue(each, arg.slice(2)) && arg.length > 3);
   const letters = arg.slice(1).split('');
   const first = letters.findIndex((letter) => all.some((each) => takesValue(each, letter)));

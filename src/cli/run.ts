@@ -1,15 +1,14 @@
 // `semlock run`: a command under a lock, for shell scripts and cron jobs, as flock(1) does it.
 
-import { SemlockError } from '../errors.js';
 import type { Hold } from '../hold.js';
 import { ownersKey } from '../owners.js';
 import { StoredLock } from '../stored-lock.js';
-import { createLocks } from '../web-locks/lock-manager.js';
 import { readCaller, type Caller } from './caller.js';
 import { exitCodeOf, runCommand } from './child.js';
 import { parseRun, type RunArguments } from './run-arguments.js';
+import { queryOf } from './store.js';
 import { duration, printable } from './text.js';
-import { HELP, UsageError } from './usage.js';
+import { HELP, usageErrors } from './usage.js';
 import { waitFor } from './wait.js';
 
 /** Runs the command if the lock is free, or comes free in time; gives the exit code. */
@@ -61,12 +60,7 @@ function environment({ abandoned }: Hold): NodeJS.ProcessEnv {
 
 function makeLock({ target, ...options }: RunArguments): StoredLock {
   const { namespace, permits, posixName, store, user, group } = options;
-  try {
-    return new StoredLock('run', target, { namespace, permits, posixName, store, user, group });
-  } catch (error) {
-    if (error instanceof SemlockError && /_(NAME|OPTION)$/.test(error.code)) throw new UsageError(error.message);
-    throw error;
-  }
+  return usageErrors(() => new StoredLock('run', target, { namespace, permits, posixName, store, user, group }));
 }
 
 function which({ name, namespace }: StoredLock, { posixName, ...owners }: RunArguments): string {
@@ -80,7 +74,7 @@ async function busySentence(lock: StoredLock, wanted: RunArguments): Promise<str
   const { name, namespace } = lock;
   const { posixName, store, user, group } = wanted;
   const where = posixName === undefined ? { namespace } : { posixName };
-  const { held } = await createLocks({ store }).query({ ...where, user, group });
+  const { held } = await queryOf(store)({ ...where, user, group });
   const holders = held
     .filter((each) => each.name === (posixName ?? name))
     .map(({ pid, since }) => `process ${pid} for ${duration(Date.now() - since.getTime())}`);

@@ -2,6 +2,7 @@
 
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 
+import { SemlockError } from '../errors.js';
 import { workingFolderNamespace } from '../namespace.js';
 import type { LockOwners } from '../owners.js';
 
@@ -12,15 +13,20 @@ const USAGE = `\
 Usage: semlock run [OPTION ...] NAME COMMAND [ARGUMENT ...]
        semlock run [OPTION ...] --file PATH COMMAND [ARGUMENT ...]
        semlock run [OPTION ...] NAME --command SCRIPT
-       semlock ls [--namespace NS | --posix-name /X] [--user USER | --group GROUP] [--store URL] [--watch] [--json]
+       semlock ls [--namespace NS | --posix-name /X | --all] [--user USER | --group GROUP] [--store URL]
+                  [--watch] [--json]
+       semlock prune [--all] [--user USER | --group GROUP] [--json]
        semlock namespace
+       semlock completion bash|zsh|fish
 `;
 
 export const HELP = `\
 ${USAGE}
 semlock run runs a command while it holds the lock NAME, as flock(1) does.
 semlock ls shows who holds which lock, and who waits for it.
+semlock prune removes what the dead have left in the system and nobody uses.
 semlock namespace prints which locks an app in this folder has, and why.
+semlock completion prints what a shell needs to complete all this.
 
 Options:
   -n, --nonblock       (run) do not wait when the lock is held elsewhere; the default
@@ -41,8 +47,10 @@ Options:
   --store URL          where the locks live: redis://HOST:PORT. Default: process:, this machine
   --namespace NS       the namespace of the locks. Default: SEMLOCK_NAMESPACE, or the folder of the package
                        that the working folder is in
-  --watch              (ls) go on and show each change, until Ctrl-C
-  --json               (ls) print JSON; with --watch a line for each change
+  --all                (ls) show all namespaces of this user: who uses them, and how much memory they take
+                       (prune) remove those too whose next holders are to be told that the one before died
+  --watch              (ls) go on and show each change, until Ctrl-C: on a terminal the table, else lines of JSON
+  --json               (ls, prune) print JSON; with --watch a line for each change
   -h, --help           print this
   --version            print the version
 
@@ -92,6 +100,20 @@ export function parseArguments<T extends ParseArgsConfig>(config: T): ReturnType
   } catch (error) {
     // What follows the first sentence is advice for other commands than these.
     throw new UsageError(/^.*?(?=\.?(\s*\n|\. |$))/s.exec((error as Error).message)?.[0]);
+  }
+}
+
+/**
+ * Calls what checks arguments by itself.
+ *
+ * @throws {@link UsageError} in place of what it says of a name or an option.
+ */
+export function usageErrors<T>(check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (error instanceof SemlockError && /_(NAME|OPTION)$/.test(error.code)) throw new UsageError(error.message);
+    throw error;
   }
 }
 

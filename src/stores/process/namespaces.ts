@@ -1,7 +1,9 @@
 // All that this user has of locks in the system: for people who look what is there, and what may go.
 
 import { addon, attempt } from '../../native.js';
+import type { LockOwners } from '../../owners.js';
 import type { LockId } from '../../store.js';
+import { KINDS, numbered } from './owners.js';
 
 /** Something that has a lock table of its own. */
 export interface Namespace {
@@ -26,9 +28,10 @@ export function label({ namespace, posixName }: LockId): string {
   return posixName === undefined ? namespace : `\0${posixName}`;
 }
 
-/** Every namespace of this user, without a change of any. */
-export function namespaces(): Namespace[] {
-  const reports = attempt(undefined, () => addon().lockNamespaces());
+/** Every namespace of this user, or of the owners that are given, without a change of any. */
+export function namespaces(whose: LockOwners = {}): Namespace[] {
+  const owners = numbered(whose);
+  const reports = attempt(undefined, () => addon().lockNamespaces(KINDS[owners?.kind ?? 'own'], owners?.id ?? 0));
   return reports.map(({ id, label: text, bytes, joined, users, news }) => ({
     id,
     ...(text.startsWith('\0') ? { posixName: text.slice(1) } : text === '' ? {} : { namespace: text }),
@@ -44,7 +47,9 @@ export function namespaces(): Namespace[] {
  *
  * @param evenNews - whether also one that owes news, which nobody is told then.
  */
-export function clearAway(id: string, evenNews: boolean): 'cleared' | 'in use' | 'owes news' {
+export function clearAway(id: string, evenNews: boolean, whose: LockOwners = {}): 'cleared' | 'in use' | 'owes news' {
+  const owners = numbered(whose);
   const answers = ['cleared', 'in use', 'owes news'] as const;
-  return answers[addon().lockClear(id, evenNews) as 0 | 1 | 2];
+  const [kind, number] = [KINDS[owners?.kind ?? 'own'], owners?.id ?? 0] as const;
+  return answers[attempt(undefined, () => addon().lockClear(id, evenNews, kind, number)) as 0 | 1 | 2];
 }

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
@@ -13,7 +14,9 @@ import { NamedSemaphore } from '../../../src/primitives/named-semaphore.js';
 import { startHolder } from '../../support/holder.js';
 import { scratchSemaphore } from '../../support/semaphore-name.js';
 import { scratchNamespace } from '../../support/shm.js';
-import { SEMLOCK, semlock } from './semlock.js';
+import { SEMLOCK, semlock, start, startSemlock } from './semlock.js';
+
+const TERMINAL = fileURLToPath(new URL('terminal.py', import.meta.url));
 
 /** Runs `semlock ls`, which must work. */
 function ls(namespace: string, ...args: string[]): string {
@@ -126,8 +129,38 @@ describe('semlock ls', () => {
     const { pid } = await startHolder('report', { namespace });
     const { held } = JSON.parse(ls(namespace, '--json')) as { held: { since: string }[] };
     const [clientId, since, token] = [expect.any(String), expect.any(String), expect.any(Number)];
-    expect(held).toEqual([{ name: 'report', mode: 'exclusive', clientId, pid, since, token, alive: true }]);
+    const command = expect.stringContaining('holder.mjs report');
+    expect(held).toEqual([{ name: 'report', mode: 'exclusive', clientId, pid, since, token, alive: true, command }]);
     expect(Math.abs(Date.parse(held[0]!.since) - Date.now())).toBeLessThan(60_000);
+  });
+
+  it('with --watch prints a line of JSON for each change, where its output is no terminal', async () => {
+    const namespace = scratchNamespace();
+    const watching = startSemlock(['ls', '--watch', '--namespace', namespace]);
+    await watching.says('"held":[]');
+    const holder = await startHolder('report', { namespace });
+    await watching.says(`"pid":${holder.pid}`);
+    await holder.release();
+    await expect.poll(() => watching.said().split('\n').length, { timeout: 10_000 }).toBeGreaterThan(3);
+    watching.process.kill('SIGTERM');
+    const lines = (await watching.ended()).stdout.trimEnd().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { held: object[] }).held.length)).toEqual([0, 1, 0]);
+  });
+
+  it.each([
+    ['with colours', {}, true],
+    ['without where NO_COLOR is set', { NO_COLOR: '1' }, false],
+    ['without on a terminal that has none', { TERM: 'dumb' }, false],
+  ])('with --watch prints a table on a terminal, again at each change, %s', async (_, env, colours) => {
+    const namespace = scratchNamespace();
+    const { pid } = await startHolder('ready', { namespace });
+    const set = Object.entries({ TERM: 'xterm', NO_COLOR: '', ...env }).map(([name, value]) => `${name}=${value}`);
+    // The terminal presses Ctrl-C when it has read the lock's name.
+    const line = [TERMINAL, '3', 'env', ...set, SEMLOCK, 'ls', '--watch', '--namespace', namespace];
+    const { stdout } = await start('python3', line).ended();
+    expect(stdout).toContain(`exclusive  ${pid} `);
+    expect(stdout).toContain('\u001b[2J');
+    expect(stdout.includes('\u001b[1mMODE')).toBe(colours);
   });
 
   it('ends quietly when nobody reads its output to the end', () => {

@@ -11,17 +11,23 @@ const packageFile = new URL('../../../package.json', import.meta.url);
 const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
 
 describe('semlock', () => {
-  it.each([['--help'], ['-h'], ['ls', '--help'], ['run', '-h'], ['namespace', '-h'], ['run', 'report', '--help']])(
-    'prints its help when asked: %s %s',
-    (...args) => {
-      const { status, stdout, stderr } = semlock(args);
-      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-      expect(stdout).toMatch(
-        /^Usage: semlock run .*\n +semlock run .*\n +semlock run .*\n +semlock ls .*\n +semlock namespace\n/,
-      );
-      expect(stdout).toContain('75   the lock is held elsewhere');
-    },
-  );
+  it.each([
+    ['--help'],
+    ['-h'],
+    ['ls', '--help'],
+    ['run', '-h'],
+    ['prune', '-h'],
+    ['completion', '-h'],
+    ['namespace', '-h'],
+    ['run', 'report', '--help'],
+  ])('prints its help when asked: %s %s', (...args) => {
+    const { status, stdout, stderr } = semlock(args);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(
+      /^Usage: semlock run .*\n( +semlock run .*\n){2} +semlock ls .*\n( +\[.*\n)? +semlock prune .*\n +semlock namespace\n/,
+    );
+    expect(stdout).toContain('75   the lock is held elsewhere');
+  });
 
   it('prints its version', () => {
     expect(semlock(['--version'])).toMatchObject({ status: 0, stdout: `${version}\n` });
@@ -33,8 +39,8 @@ describe('semlock', () => {
   });
 
   it.each([
-    [[], 'a command is missing: ls, namespace, run'],
-    [['unlock'], "there is no command 'unlock', only ls, namespace, run"],
+    [[], 'a command is missing: completion, ls, namespace, prune, run'],
+    [['unlock'], "there is no command 'unlock', only completion, ls, namespace, prune, run"],
     [['--json'], "Unknown option '--json'"],
     [['ls', 'report'], "Unexpected argument 'report'"],
     [['ls', '--wait'], "Unknown option '--wait'"],
@@ -53,9 +59,9 @@ describe('semlock', () => {
     ],
     [
       ['run', 'report', '--store', 'ftp://host', '--', 'true'],
-      "run: --store must be a URL of one of these kinds: process:; not 'ftp://host'",
+      "--store must be a URL of one of these kinds: process:, redis:, rediss:; not 'ftp://host'",
     ],
-    [['run', 'report', '--store', '', '--', 'true'], /^semlock: run: --store must be a URL of one of these kinds/],
+    [['run', 'report', '--store', '', '--', 'true'], /^semlock: --store must be a URL of one of these kinds/],
     [['run', 'report'], 'run: the command is missing; it follows the name'],
     [['run', 'report', '--'], 'run: the command is missing; it follows the name'],
     [['run', 'report', '-c', 'true', 'true'], 'run: the command was given twice, also with --command'],
@@ -88,7 +94,11 @@ describe('semlock', () => {
       ['run', 'report', '--permits=1e2', '--', 'true'],
       "run: --permits must be a whole number from 1 to 1024, not '1e2'",
     ],
-    [['ls', '--posix-name', '/x', '--namespace', 'y'], /^semlock: --namespace and --posix-name exclude each other$/],
+    [['ls', '--posix-name', '/x', '--namespace', 'y'], '--all, --namespace and --posix-name exclude each other'],
+    [['ls', '--all', '--namespace', 'y'], '--all, --namespace and --posix-name exclude each other'],
+    [['ls', '--posix-name', 'x'], /^semlock: ls: a semaphore's name is a slash and then/],
+    [['prune', 'report'], "Unexpected argument 'report'"],
+    [['completion'], 'completion: a shell is needed, one of bash, zsh, fish'],
     [['run', 'report', '--posix-name', 'x', '--', 'true'], /^semlock: run: a semaphore's name is a slash and then/],
   ] as const)('refuses %j', (args, sentence) => {
     const { status, stdout, stderr } = semlock(args);

@@ -1,0 +1,42 @@
+// `semlock prune`: what the dead have left in the system goes now. Whoever joins a namespace clears some of it a day later.
+
+import { clearAway, namespaces, type Namespace } from '../stores/process/namespaces.js';
+import { nameOf, size } from './text.js';
+import { HELP, OWNERS_OPTIONS, ownersFrom, parseArguments } from './usage.js';
+
+/** @internal */
+export const PRUNE_OPTIONS = {
+  all: { type: 'boolean' },
+  json: { type: 'boolean' },
+  ...OWNERS_OPTIONS,
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** Removes what nobody alive uses, and prints what that was; gives the exit code. */
+export function prune(args: string[]): number {
+  const { values } = parseArguments({ args, options: PRUNE_OPTIONS });
+  const { all = false, json = false } = values;
+  if (values.help === true) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const owners = ownersFrom(values);
+  const ended = namespaces(owners).map((each) => ({ each, answer: clearAway(each.id, all, owners) }));
+  const those = (wanted: string) => ended.filter(({ answer }) => answer === wanted).map(({ each }) => each);
+  const [removed, used, owing] = [those('cleared'), those('in use'), those('owes news')];
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ ...owners, removed, inUse: used, owesNews: owing }, null, 2)}\n`);
+    return 0;
+  }
+  for (const each of removed) process.stdout.write(`removed ${nameOf(each)} (${size(each.bytes)})\n`);
+  for (const each of owing) process.stdout.write(`kept ${nameOf(each)}: ${news(each)}; --all removes it too\n`);
+  const bytes = removed.reduce((sum, each) => sum + each.bytes, 0);
+  process.stdout.write(`${removed.length} removed (${size(bytes)}), ${used.length} in use, ${owing.length} kept\n`);
+  return 0;
+}
+
+function news({ abandoned }: Namespace): string {
+  return abandoned === 1
+    ? 'the next holder of a lock is to be told that the one before died'
+    : `the next holders of ${abandoned} locks are to be told that those before died`;
+}
