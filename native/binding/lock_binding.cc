@@ -105,7 +105,12 @@ napi_value LockOpen(napi_env env, napi_callback_info info) {
   identity.permits = static_cast<uint32_t>(args.Int(3));
   identity.named = args.Bool(4);
   identity.posix_name = args.Text(5);
-  return Int(env, locks.handles.Add(LockRecord(std::move(table), std::move(identity), locks.thread)));
+  const bool foreign = !identity.posix_name.empty();
+  LockRecord lock(std::move(table), std::move(identity), locks.thread);
+  SysError ignored;  // without a thread others have to see to it
+  WaitService* service = foreign ? WaitService::Of(lock.table(), &ignored) : nullptr;
+  if (service != nullptr) service->LookAfter(lock);
+  return Int(env, locks.handles.Add(std::move(lock)));
 }
 
 // lockTryAcquire(), of lockArguments [handle, mode: 0 exclusive, 1 shared]: the number of the entry, or one of kResult…

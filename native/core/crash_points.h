@@ -45,6 +45,9 @@
   STEP(room_entries_linked)        \
   STEP(foreign_latched)            \
   STEP(foreign_opened)             \
+  STEP(foreign_permit_moved)       \
+  STEP(foreign_entry_lost)         \
+  STEP(foreign_moved)              \
   STEP(semaphore_made)             \
   STEP(secret_semaphore_made)      \
   STEP(create_latched)             \

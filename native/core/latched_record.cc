@@ -152,6 +152,29 @@ void LatchedRecord::PostMissing() {
   }
 }
 
+// Readers have one permit together. After the permit, so that a kill in between loses one and makes none (I4).
+void LatchedRecord::MovePermits() {
+  bool readers_have_it = false;
+  table_.AnyEntry(record_, [&](Entry& entry, uint32_t) {
+    const Tag tag = entry.tag.load();
+    const bool is_reader = entry.mode == Mode::kShared;
+    if (tag == 0 || (is_reader && readers_have_it)) return false;
+    if (TryWait(semaphore_) == 0) {
+      readers_have_it = is_reader;
+      CRASH_POINT(foreign_permit_moved);
+      return false;
+    }
+    if (ReleasedOf(entry.token.load()) != kReleased && table_.slot().Check(tag) == Liveness::kDead) {
+      record_.abandoned = 1;
+    }
+    entry.tag.store(0, std::memory_order_release);  // an exception to I3, like a theft
+    CRASH_POINT(foreign_entry_lost);
+    record_.held.store(record_.held.load() - 1);
+    Tell(tag, entry.thread.load(), kTheft);
+    return false;
+  });
+}
+
 bool LatchedRecord::Settle() {
   const bool slot_lost = Sweep();
   HandOn();

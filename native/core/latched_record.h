@@ -62,6 +62,9 @@ class LatchedRecord {
   // Posts until table and semaphore agree, where nobody else may have taken the permit.
   void PostMissing();
   void CountEntries();
+  // The semaphore is another one by now, put there by another program: takes the permits of the entries from it. Who
+  // cannot have one there has lost it, as to a thief.
+  void MovePermits();
   // Where it was not open yet.
   void set_semaphore(sem_t* semaphore) { semaphore_ = semaphore; }
   // Not under the latch any more: tells the threads whose waits were granted, or whose permits were stolen.

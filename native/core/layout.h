@@ -28,7 +28,7 @@ inline constexpr uint64_t kAsked = uint64_t{1} << 63;
 inline constexpr Tag kUnrepaired = Tag{1} << 62;
 
 inline constexpr uint64_t kMagic = 0x314b434f4c4d4553;  // "SEMLOCK1" as bytes
-inline constexpr uint32_t kLayoutVersion = 3;
+inline constexpr uint32_t kLayoutVersion = 4;
 inline constexpr uint32_t kMaxProcesses = 1024;
 inline constexpr uint32_t kBuckets = 16384;
 inline constexpr uint32_t kMaxRecords = 65536;
@@ -172,6 +172,13 @@ struct alignas(64) Record {
   std::atomic<uint8_t> name[kInlineNameBytes];
 };
 static_assert(sizeof(sem_t) <= 32);
+
+// Of a record with kForeign, whose own semaphore nobody uses: the inode of the file that the permits of its entries
+// were taken from. Another program may unlink it and make another one. 0 until somebody has opened it.
+inline std::atomic<uint64_t>& ForeignFileOf(Record& record) {
+  static_assert(sizeof(std::atomic<uint64_t>) <= sizeof(sem_t) && offsetof(Record, semaphore) % 8 == 0);
+  return reinterpret_cast<std::atomic<uint64_t>&>(record.semaphore);
+}
 
 inline constexpr uint32_t kEntriesPerExtension = 7;
 inline constexpr uint32_t kWaitersPerExtension = 4;

@@ -22,20 +22,21 @@ SysError ErrorOf(Outcome outcome) {
 }
 
 // With kDone: inside the latch of this very record, and nothing left to repair.
-Outcome LockRecord::Enter(LatchedRecord* under) {
+Outcome LockRecord::Enter(LatchedRecord* under, Look look, SysError* error) {
   const ProcessSlot& me = table_->slot();
   Record& r = record();
   switch (TakeLatch(r.latch, me)) {
     case Latched::kTaken:
-      if (IsSameRecord()) return Outcome::kDone;
+      if (IsSameRecord()) return HasItsSemaphore(look) ? Outcome::kDone : OpenForeign(under, false, error);
       LeaveToNext(r.latch, me, false);
       return Outcome::kStale;
     case Latched::kTakenOver:
       CRASH_POINT(repair_taken_over);
       if (IsSameRecord()) {
-        under->Repair();
-        under->Settle();
-        return Outcome::kDone;
+        under->Repair();  // which posts nothing to a foreign semaphore
+        const Outcome opened = HasItsSemaphore(look) ? Outcome::kDone : OpenForeign(under, true, error);
+        if (opened == Outcome::kDone) under->Settle();
+        return opened;
       }
       LeaveToNext(r.latch, me, true);
       return Outcome::kStale;
@@ -57,7 +58,7 @@ void LockRecord::Leave(LatchedRecord* under) {
 
 // Inside the latch, though perhaps of what is another lock's record by now.
 void LockRecord::LeaveSettled() {
-  if (!IsSameRecord()) return LeaveToNext(record().latch, table_->slot(), true);
+  if (!IsSameRecord() || !HasItsSemaphore(kNoLook)) return LeaveToNext(record().latch, table_->slot(), true);
   LatchedRecord under(*table_, record(), semaphore_);
   under.FreeAllCancelled();  // of those who asked
   under.Settle();
@@ -93,7 +94,7 @@ Outcome LockRecord::Retry(Mode mode, SysError* error, F attempt) {
 Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error) {
   return Retry(mode, error, [&](bool remembered) {
     LatchedRecord under(*table_, record(), semaphore_);
-    if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
+    if (const Outcome entered = Enter(&under, kLook, error); entered != Outcome::kDone) return entered;
     CRASH_POINT(acquire_latched);
     Record& r = record();
     if (remembered) r.used.store(1, std::memory_order_relaxed);
@@ -116,7 +117,7 @@ Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error) {
 Outcome LockRecord::Enqueue(Mode mode, int64_t id, Grant* grant, WaitRef* wait, SysError* error) {
   return Retry(mode, error, [&](bool remembered) {
     LatchedRecord under(*table_, record(), semaphore_);
-    if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
+    if (const Outcome entered = Enter(&under, kLook, error); entered != Outcome::kDone) return entered;
     CRASH_POINT(enqueue_latched);
     Record& r = record();
     if (remembered) r.used.store(1, std::memory_order_relaxed);
@@ -136,7 +137,7 @@ Outcome LockRecord::Enqueue(Mode mode, int64_t id, Grant* grant, WaitRef* wait, 
 Outcome LockRecord::Steal(Grant* grant, SysError* error) {
   return Retry(Mode::kExclusive, error, [&](bool remembered) {
     LatchedRecord under(*table_, record(), semaphore_);
-    if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
+    if (const Outcome entered = Enter(&under, kLook, error); entered != Outcome::kDone) return entered;
     if (remembered) record().used.store(1, std::memory_order_relaxed);
     const bool stolen = under.Steal(thread_, grant);
     under.HandOn();  // the other permits, where there are several
@@ -153,7 +154,8 @@ Outcome LockRecord::Release(uint32_t number, uint64_t token, Released how) {
   const auto is_held = [&] { return IsOwn(*entry) && entry->token.load() == token; };
   if (entry == nullptr || !is_held()) return Outcome::kNotHeld;
   LatchedRecord under(*table_, r, semaphore_);
-  if (Enter(&under) == Outcome::kDone) {
+  SysError ignored;
+  if (Enter(&under, r.waiting.load() > 0 ? kLook : kNoLook, &ignored) == Outcome::kDone) {
     CRASH_POINT(release_latched);
     const bool held = is_held();  // a thief may have been faster, and have it by now
     if (held) {
@@ -178,7 +180,8 @@ void LockRecord::Decline(const Grant& grant) {
   if (outcome != Outcome::kNotHeld || !grant.abandoned) return;
   // A thief was first, and did not learn what this grant would have told. Whoever comes after the thief does.
   LatchedRecord under(*table_, record(), semaphore_);
-  if (Enter(&under) != Outcome::kDone) return;
+  SysError ignored;
+  if (Enter(&under, kNoLook, &ignored) != Outcome::kDone) return;
   record().abandoned = 1;
   CRASH_POINT(decline_told_on);
   Leave(&under);
@@ -217,7 +220,8 @@ bool LockRecord::HoldsAll() const {
 
 void LockRecord::Settle(const std::vector<WaitRef>& cancelled) {
   LatchedRecord under(*table_, record(), semaphore_);
-  const Outcome entered = Enter(&under);
+  SysError ignored;
+  const Outcome entered = Enter(&under, kLook, &ignored);
   if (entered == Outcome::kDone) {
     for (const WaitRef& each : cancelled) under.FreeCancelled(each);
     under.Settle();
@@ -236,11 +240,7 @@ SysError LockRecord::LookUp() {
   ref_ = found;
   Record& r = record();
   semaphore_ = &r.semaphore;
-  if (!identity_->posix_name.empty()) {
-    const SysError error = OpenForeign();
-    if (error) ref_ = {};
-    return error;
-  }
+  if ((r.flags.load() & kForeign) != 0) semaphore_ = nullptr;  // until it is entered
   if ((r.flags.load() & kNamed) == 0) return {};
   // Where it cannot be opened, because somebody unlinked it or this process has no descriptor left, the one inside the
   // record does as well: the table alone decides, and makes either agree.
@@ -248,40 +248,50 @@ SysError LockRecord::LookUp() {
   return {};
 }
 
-// Opens the semaphore, or makes it. Under the latch, so that the value is right from the start, also where somebody
-// unlinked it while it was held. A record that was recycled meanwhile is left for the caller to find out.
-SysError LockRecord::OpenForeign() {
+// Whether this process has the semaphore open that the record's permits are in. With a look: and whether that one still
+// has its name. Another program may unlink it and make a new one, as is often done against what an earlier run has
+// left; then that program and we would hold the lock at once.
+bool LockRecord::HasItsSemaphore(Look look) const {
   Record& r = record();
-  const Latched latched = TakeLatch(r.latch, table_->slot());
-  const bool repair = latched == Latched::kTakenOver;
-  if (!repair && latched != Latched::kTaken) return LatchError(latched);
+  if ((r.flags.load(std::memory_order_relaxed) & kForeign) == 0) return true;
+  if (named_.get() == nullptr || ForeignFileOf(r).load() != named_.file()) return false;
+  return look == kNoLook || named_.HasName(identity_->posix_name.c_str());
+}
+
+// Opens the semaphore, or makes it. Under the latch, so that the value is right from the start, also where somebody
+// unlinked it while it was held. Where it fails the latch is left.
+Outcome LockRecord::OpenForeign(LatchedRecord* under, bool repaired, SysError* error) {
+  Record& r = record();
   CRASH_POINT(foreign_latched);
-  SysError error;
-  if (IsSameRecord()) {
-    LatchedRecord under(*table_, r, nullptr);
-    if (repair) under.Repair();  // which posts nothing here
-    const uint32_t held = r.held.load();
-    const uint32_t value = held < r.permits ? r.permits - held : 0;
-    error = named_.Open(identity_->posix_name.c_str(), Create::kIfMissing, table_->owners(), value);
-    CRASH_POINT(foreign_opened);
-    if (error.code == ENOSPC) error.kind = "CAPACITY";
-    if (!error) {
-      semaphore_ = named_.get();
-      under.set_semaphore(semaphore_);
-      under.Settle();
-      Leave(&under);
-      return {};
-    }
+  const uint32_t held = r.held.load();
+  const uint32_t value = held < r.permits ? r.permits - held : 0;
+  *error = named_.Open(identity_->posix_name.c_str(), Create::kIfMissing, table_->owners(), value);
+  CRASH_POINT(foreign_opened);
+  if (*error) {
+    if (error->code == ENOSPC) error->kind = "CAPACITY";
+    LeaveToNext(r.latch, table_->slot(), repaired);
+    return Outcome::kBusy;
   }
-  LeaveToNext(r.latch, table_->slot(), repair);
-  return error;
+  semaphore_ = named_.get();
+  under->set_semaphore(semaphore_);
+  std::atomic<uint64_t>& file = ForeignFileOf(r);
+  if (file.load() == named_.file()) return Outcome::kDone;
+  if (file.load() != 0 && !named_.was_made()) under->MovePermits();
+  file.store(named_.file());
+  CRASH_POINT(foreign_moved);
+  return Outcome::kDone;
+}
+
+void LockRecord::LookAfter() {
+  if (ref_.index == 0 || !IsSameRecord()) ref_ = table_->Peek(identity_->id);
+  if (ref_.index != 0 && record().held.load() > 0 && !HasChangedUser()) Settle();
 }
 
 int LockRecord::Available(SysError* error) {
   int available = -1;
   const Outcome outcome = Retry(Mode::kExclusive, error, [&](bool) {
     LatchedRecord under(*table_, record(), semaphore_);
-    if (const Outcome entered = Enter(&under); entered != Outcome::kDone) return entered;
+    if (const Outcome entered = Enter(&under, kLook, error); entered != Outcome::kDone) return entered;
     under.Settle();
     under.PostMissing();
     const Record& r = record();

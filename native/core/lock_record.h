@@ -55,6 +55,9 @@ class LockRecord {
   // Frees what the dead hold and the cells of those waits of this process that were cancelled, and serves the queue; or
   // has it done by whoever is inside the latch.
   void Settle(const std::vector<WaitRef>& cancelled = {});
+  // The same for a lock with a foreign semaphore, which other programs may wait for, and which one of them may have
+  // replaced under its holder. Where nobody holds it, that is seen at once.
+  void LookAfter();
   // Permits that are free at this moment; -1 with `error`.
   int Available(SysError* error);
 
@@ -65,20 +68,24 @@ class LockRecord {
  private:
   template <typename F>
   Outcome Retry(Mode mode, SysError* error, F attempt);
-  Outcome Enter(LatchedRecord* under);
+  // Whether a record's foreign semaphore is asked for its name.
+  enum Look { kNoLook, kLook };
+  Outcome Enter(LatchedRecord* under, Look look, SysError* error);
   void Leave(LatchedRecord* under);
   void LeaveSettled();
   bool IsSameRecord() const;
   bool IsOwn(const Entry& entry) const;
   SysError LookUp();
-  SysError OpenForeign();
+  bool HasItsSemaphore(Look look) const;
+  Outcome OpenForeign(LatchedRecord* under, bool repaired, SysError* error);
   Record& record() const { return table_->record(ref_.index); }
 
   std::shared_ptr<LockTable> table_;
   std::shared_ptr<const LockIdentity> identity_;
   uint16_t thread_;
-  RecordRef ref_;               // index 0 until it is first looked up
-  sem_t* semaphore_ = nullptr;  // of the record `ref_`: the one inside it, or named_'s
+  RecordRef ref_;  // index 0 until it is first looked up
+  sem_t* semaphore_ =
+      nullptr;  // of the record `ref_`: the one inside it, or named_'s; a foreign one once it is entered
   NamedSemaphore named_;
 };
 

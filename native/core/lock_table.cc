@@ -280,6 +280,15 @@ uint32_t LockTable::Find(const uint8_t* id) const {
   return 0;
 }
 
+RecordRef LockTable::Peek(const uint8_t (&id)[32]) const {
+  for (uint32_t index = 1; index < record_count(); ++index) {
+    const Record& each = records_[index];
+    const RecordRef found{index, each.generation.load()};
+    if (each.state.load() == State::kLock && std::equal(std::begin(id), std::end(id), each.id)) return found;
+  }
+  return {};
+}
+
 bool LockTable::Agrees(const Record& record, const LockIdentity& identity) const {
   if (record.permits != identity.permits) return false;
   return (record.flags & kForeign) == 0 ? identity.posix_name.empty() : PosixNameOf(record) == identity.posix_name;
@@ -369,7 +378,7 @@ SysError LockTable::Create(const LockIdentity& identity, bool abandoned, uint32_
   record.abandoned = abandoned;
   const uint64_t floor = header_->token_floor < kTokenLimit ? header_->token_floor : 0;
   record.last_token = std::max(UnixUs(), floor);  // I5
-  sem_init(&record.semaphore, 1, identity.permits);
+  foreign ? ForeignFileOf(record).store(0) : static_cast<void>(sem_init(&record.semaphore, 1, identity.permits));
   record.entry.tag.store(0);
   StoreNames(record, identity.name + semaphore);
   CRASH_POINT(create_filled);

@@ -51,6 +51,9 @@ class LockTable {
   // MISMATCH (permits or semaphore differ from what others use), CORRUPT, SLOT_LOST.
   SysError FindOrCreate(const LockIdentity& identity, RecordRef* found);
 
+  // The record of that id without any latch, for who looks again later; index 0 where there is none.
+  RecordRef Peek(const uint8_t (&id)[32]) const;
+
   Record& record(uint32_t index) const { return records_[index]; }
   // Null for 0 and for an index without memory, which only a damaged table has.
   Extension* extension(uint32_t index) const;

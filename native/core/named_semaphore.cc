@@ -210,12 +210,20 @@ SysError NamedSemaphore::CreateExclusive(const std::string& path, const Access& 
     error = {kCall, errno};
   } else {
     error = Map(fd, info);
+    made_ = true;
   }
   close(fd);
   return error;
 }
 
+bool NamedSemaphore::HasName(const char* name) const {
+  struct stat info;
+  return lstat(PathOf(name).c_str(), &info) == 0 && info.st_ino == file_;
+}
+
 SysError NamedSemaphore::Map(int fd, const struct stat& info) {
+  file_ = info.st_ino;
+  made_ = false;
   const auto file = std::make_pair(info.st_dev, info.st_ino);  // nobody else's as long as it is mapped
   std::lock_guard<std::mutex> guard(mapped().mutex);
   sem_ = mapped().by_file[file].lock();

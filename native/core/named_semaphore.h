@@ -46,6 +46,10 @@ class NamedSemaphore {
   // That of the owners of a lock: only theirs, or root's, is trusted.
   SysError Open(const char* name, Create create, const Owners& owners, unsigned value);
   void Close() { sem_.reset(); }
+  // Which file it is, as long as it is open: its inode. Whether Open() made it, and whether it still has that name.
+  uint64_t file() const { return file_; }
+  bool was_made() const { return made_; }
+  bool HasName(const char* name) const;
   // Null while closed.
   sem_t* get() const { return sem_.get(); }
 
@@ -71,6 +75,8 @@ class NamedSemaphore {
   SysError Map(int fd, const struct stat& info);
 
   std::shared_ptr<sem_t> sem_;
+  uint64_t file_ = 0;
+  bool made_ = false;
 };
 
 // The length of the random part of a secret name.

@@ -38,6 +38,9 @@ class WaitService {
   void Wait(int64_t id, LockRecord lock, const WaitRef& wait, const Inbox* inbox);
   // Watches until Take() tells that this permit was stolen.
   void Watch(int64_t id, LockRecord lock, const Grant& held, const Inbox* inbox);
+  // From now on this service looks after a lock with a foreign semaphore, whether anything waits here or not: another
+  // program may wait for a permit that somebody died with, or replace the semaphore under its holder.
+  void LookAfter(LockRecord lock);
   // Gives back what is going to be granted to a wait that nobody has an interest in any more.
   void GiveBackLater(LockRecord lock, const WaitRef& wait);
   // What the messages in an inbox are about. Each event comes once.

@@ -11,6 +11,9 @@ import { gapAt, type Scenario, type Stage, type Variant, type Witness } from './
 /** Who is next in line has it so soon after a death. */
 const SERVED_MS = 100;
 
+// Who lives on does nothing by itself, so that each step is left to whom the scenario has in mind.
+process.env['SEMLOCK_LOOK_AFTER_NOTHING'] = '1';
+
 const variants: Variant[] = [1, 3].flatMap((permits) =>
   [false, true].map((foreign) => ({ permits: permits as 1 | 3, foreign })),
 );

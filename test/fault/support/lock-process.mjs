@@ -71,6 +71,14 @@ const calls = {
       const entry = addon.lockWait(open(lock), EXCLUSIVE);
       if (entry !== QUEUED) resolve(grantOf(entry));
     }),
+  /** Takes a permit, and ends when its event loop is told that it is gone. */
+  isTold: (lock) =>
+    new Promise((resolve) => {
+      const { entry, token } = tryAcquire(lock);
+      addon.lockOnEvents(() => resolve(addon.lockEvents[1] === -1));
+      addon.lockWatch(open(lock), entry, token);
+      addon.lockKeepAlive(true);
+    }),
   /** As `release`, of a grant that nobody wants. */
   decline: (lock, { entry, token, abandoned }) => void addon.lockDecline(open(lock), entry, token, abandoned),
   steal: (lock) => grantOf(addon.lockSteal(open(lock))),

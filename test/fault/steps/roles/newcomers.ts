@@ -116,6 +116,27 @@ export const newcomers: readonly Scenario[] = [
   },
   {
     role: 'newcomer',
+    title: 'finds that another program has replaced the semaphore under a holder',
+    steps: ['foreign_permit_moved', 'foreign_entry_lost', 'foreign_moved'],
+    onlyIf: ({ foreign }) => foreign,
+    // As between a permit and its tag: whose it is nobody can say.
+    gap: (_, step) => (step === 'foreign_permit_moved' ? 1 : 0),
+    async play(stage, step) {
+      const { lock, room } = stage;
+      const [holder, victim] = [await stage.user(), await stage.user()];
+      const grant = await holder.takeOne(lock);
+      const other = room.process();
+      await other.call('semUnlink', lock.posixName);
+      const handle = await other.call('semOpen', lock.posixName, lock.permits);
+      const taken = step === 'foreign_entry_lost' ? lock.permits! : 0;
+      for (let each = 0; each < taken; each++) await other.call('semTryWait', handle);
+      await victim.dieAt(step, () => victim.tryAcquire(lock));
+      await holder.release(lock, grant);
+      for (let each = 0; each < taken; each++) await other.call('semPost', handle);
+    },
+  },
+  {
+    role: 'newcomer',
     title: 'gives a lock that the dead have left other permits',
     steps: [...FREE, ...CREATE, SECRET],
     onlyIf: ({ foreign }) => !foreign,
