@@ -159,6 +159,21 @@ describe('requests for a name', () => {
     holder.end();
   });
 
+  it.each([
+    ['in the turn of the requests', (end: () => void) => end()],
+    ['in a later turn', (end: () => void) => void setImmediate(end)],
+  ])(
+    'are called back in the order of the grants, also those of other names, after a release %s',
+    async (_when, then) => {
+      const [a, b, order] = [fresh(), fresh(), [] as string[]];
+      const holder = await take(a);
+      const later = [locks.request(a, () => order.push('a')), locks.request(b, () => order.push('b'))];
+      then(holder.end);
+      await Promise.all(later);
+      expect(order).toEqual(['b', 'a']);
+    },
+  );
+
   it('enter together when they are shared, but not past an exclusive one that waits', async () => {
     const name = fresh();
     const readers = [await take(name, { mode: 'shared' }), await take(name, { mode: 'shared' })];
