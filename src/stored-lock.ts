@@ -184,7 +184,7 @@ export class StoredLock {
   /**
    * Takes a permit as soon as it is this caller's turn. Those who wait are served in the order in which they came;
    * several waits of one process take one turn each among the processes. The event loop goes on, and a death of the
-   * holder is found within some 20 ms.
+   * holder is found at once as a rule.
    *
    * The lock is not reentrant: a holder that waits for its own lock waits for ever, or until `timeoutMs`.
    *
