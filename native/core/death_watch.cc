@@ -18,8 +18,9 @@
 namespace semlock {
 namespace {
 
-// Whether a descriptor is a pidfd of that process. Other code may have closed ours, and have another file there by now.
-bool IsPidfdOf(int fd, pid_t pid) {
+// Whether a descriptor is no pidfd of that process. Other code may have closed ours, and have another file there by
+// now; before Linux 6.9 fstat() does not tell a pidfd from an eventfd. False where /proc says nothing.
+bool IsAnother(int fd, pid_t pid) {
   char path[40];
   snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
   FILE* file = fopen(path, "re");
@@ -32,7 +33,7 @@ bool IsPidfdOf(int fd, pid_t pid) {
     if (sscanf(line, "Pid: %ld", &found) == 1) is_ours = found == pid || found == -1;
   }
   fclose(file);
-  return is_ours;
+  return !is_ours;
 }
 
 }  // namespace
@@ -48,25 +49,24 @@ void DeathWatch::Watch(const ProcessSlot* slot, const std::set<Tag>& tags) {
     if (watched_.count(tag) != 0 || watched_.size() >= kMost || !PreparePipe()) continue;
     Watched& watched = watched_[tag];
     watched.pid = static_cast<pid_t>(slot->PidOf(tag));
-    watched.fd = Open(*slot, tag, watched.pid);
-    heard_of_ += watched.fd >= 0;
+    heard_of_ += Open(*slot, tag, &watched);
   }
 }
 
 // The tag lives behind the call, so its pid was nobody else's at the call.
-int DeathWatch::Open(const ProcessSlot& slot, Tag tag, pid_t pid) {
-  if (!slot.KnowsPidOf(tag)) return -1;
+bool DeathWatch::Open(const ProcessSlot& slot, Tag tag, Watched* watched) {
+  if (!slot.KnowsPidOf(tag)) return false;
   // ESRCH: it has just ended; EMFILE, ENFILE; ENOSYS before Linux 5.3, EPERM by a filter of the container.
-  const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-  if (fd < 0 || slot.Check(tag) == Liveness::kAlive) return fd;
-  close(fd);
-  return -1;
+  if (!watched->pidfd.Adopt(static_cast<int>(syscall(SYS_pidfd_open, watched->pid, 0)))) return false;
+  if (slot.Check(tag) == Liveness::kAlive) return true;
+  watched->pidfd.Close();
+  return false;
 }
 
 void DeathWatch::Close(Watched* watched) {
-  if (watched->fd < 0) return;
-  if (IsPidfdOf(watched->fd, watched->pid)) close(watched->fd);
-  watched->fd = -1;
+  if (!watched->pidfd.IsOpen()) return;
+  if (IsAnother(watched->pidfd.fd(), watched->pid)) watched->pidfd.Abandon();
+  watched->pidfd.Close();
   --heard_of_;
 }
 
@@ -92,9 +92,9 @@ bool DeathWatch::Sleep(int64_t timeout_ns) {
   Watched* whose[kMost + 1];
   nfds_t count = 1;
   for (auto& [tag, watched] : watched_) {
-    if (watched.fd < 0) continue;
+    if (!watched.pidfd.IsOpen()) continue;
     whose[count] = &watched;
-    polled[count++] = {watched.fd, POLLIN, 0};
+    polled[count++] = {watched.pidfd.fd(), POLLIN, 0};
   }
   const int64_t timeout_ms = std::min<int64_t>((timeout_ns + 999999) / 1000000, INT_MAX);
   if (poll(polled, count, static_cast<int>(timeout_ms)) <= 0) return false;  // EINTR, ENOMEM

@@ -37,12 +37,12 @@ class DeathWatch {
 
  private:
   struct Watched {
-    int fd = -1;  // of the pidfd; negative where none can be had, or its death was heard of
+    OwnFile pidfd;  // not open where none can be had, or its death was heard of
     pid_t pid = 0;
   };
 
   bool PreparePipe();
-  static int Open(const ProcessSlot& slot, Tag tag, pid_t pid);
+  bool Open(const ProcessSlot& slot, Tag tag, Watched* watched);
   void Close(Watched* watched);
 
   std::map<Tag, Watched> watched_;

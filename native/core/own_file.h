@@ -24,6 +24,8 @@ class OwnFile {
   // And whether the file still has a name.
   bool IsLinked() const;
   void Close();
+  // Another's by now: it is left alone.
+  void Abandon() { fd_ = -1; }
 
  private:
   bool Ask(struct stat* info) const;

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -131,4 +132,21 @@ TEST("a pidfd that other code closes is not listened for, and its number is left
   struct stat info;
   CHECK(fstat(taken, &info) == 0 && S_ISREG(info.st_mode));
   CHECK(unlink(path) == 0 && close(taken) == 0);
+}
+
+TEST("a pidfd is closed also where /proc cannot be asked whose it is, as without a descriptor left") {
+  Process member("member");
+  const Tag tag = TagOf(member);
+  DeathWatch deaths;
+  deaths.Watch(Slot(), {tag});
+  const int number = Pidfd();
+  CHECK(number >= 0);
+  rlimit limit;
+  CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  rlimit none = limit;
+  none.rlim_cur = 3;
+  CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  deaths.Watch(Slot(), {});
+  CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  CHECK(Pidfd() < 0);
 }
