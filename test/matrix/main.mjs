@@ -22,7 +22,12 @@ const runtimes = runtimesIn(modules).filter(({ name, system }) =>
 const workshop = mkdtempSync(join(tmpdir(), 'semlock-matrix-'));
 try {
   const app = installPackage(workshop);
-  for (const [at, runtime] of runtimes.entries()) runtime.results = await run(runtime, app, join(workshop, `${at}`));
+  // Two at a time, the emulated one first: it takes as long as all the others.
+  const waiting = [...runtimes.entries()].reverse().values();
+  const lane = async () => {
+    for (const [at, runtime] of waiting) runtime.results = await run(runtime, app, join(workshop, `${at}`));
+  };
+  await Promise.all([lane(), lane()]);
 } finally {
   rmSync(workshop, { recursive: true });
 }
