@@ -1,8 +1,6 @@
 // The answer to a request whose lock is held elsewhere. It is made once, in the factory: a server that is busy must not
 // work hard to say so.
 
-import { STATUS_CODES } from 'node:http';
-
 import Negotiator from 'negotiator';
 
 /** What the options say of it. */
@@ -25,6 +23,8 @@ export interface Answer {
  */
 export function busyAnswers({ status, retryAfterS, message }: BusyOptions): (accept: string | undefined) => Answer {
   const text = answer('text/plain; charset=utf-8', message);
+  // Not imported: a program that only has locks need not load all of HTTP.
+  const { STATUS_CODES } = process.getBuiltinModule('node:http');
   // Without a type of its own, a problem's title is the phrase of its status (RFC 9457, section 4.2.1).
   const problem = { type: 'about:blank', title: STATUS_CODES[status] ?? 'Busy', status, detail: message };
   const json = answer('application/problem+json', JSON.stringify(problem));
