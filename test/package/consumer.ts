@@ -23,10 +23,10 @@ export class Consumer {
   readonly #env: NodeJS.ProcessEnv;
 
   /** Copies the folder `project` and installs what its package.json names, and the package. */
-  constructor(project: string, env = process.env) {
+  constructor(project: string, env = process.env, semlock = inject('tarball')) {
     this.#env = env;
     cpSync(fileURLToPath(new URL(project, import.meta.url)), this.folder, { recursive: true });
-    this.install(inject('tarball'));
+    this.install(semlock);
   }
 
   install(...packages: string[]): void {

@@ -34,9 +34,7 @@ const sources = [
 export function setup(project: TestProject): () => void {
   const workshop = mkdtempSync(join(tmpdir(), 'semlock-package-test-'));
   const copy = join(workshop, 'semlock');
-  for (const source of sources) {
-    if (existsSync(join(root, source))) cpSync(join(root, source), join(copy, source), { recursive: true });
-  }
+  copySources(copy);
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
 
   const run = (...args: string[]): string => execFileSync('npm', args, { cwd: copy, encoding: 'utf8' });
@@ -59,4 +57,11 @@ function installTools(): void {
     return;
   const args = ['ci', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
   execFileSync('npm', args, { cwd: tools, stdio: 'pipe' });
+}
+
+/** Copies all that the package is made of. */
+export function copySources(folder: string): void {
+  for (const source of sources) {
+    if (existsSync(join(root, source))) cpSync(join(root, source), join(folder, source), { recursive: true });
+  }
 }

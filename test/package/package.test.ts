@@ -1,10 +1,12 @@
-import { readFileSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 
 import { Consumer } from './consumer.js';
+import { copySources } from './pack.js';
 
 /** The binary of the addon for the machine that the tests run on. */
 function hostBinary(): string {
@@ -95,6 +97,60 @@ describe('the packed package', () => {
     expect(typed.run(process.execPath, 'dist/main.js')).toBe('typescript function ledger true true\n');
   });
 });
+
+describe('the import', () => {
+  let app: Consumer;
+  beforeAll(() => {
+    app = new Consumer('javascript');
+  });
+
+  it('takes less of the processor than that of Express, and loads neither HTTP nor the addon', () => {
+    const timeOf = (name: string) =>
+      Math.min(...Array.from({ length: 7 }, () => Number(app.run(process.execPath, 'import-time.cjs', name))));
+    expect(timeOf('semlock')).toBeLessThan(0.75 * timeOf('express'));
+    const loaded = app.run(process.execPath, 'import-time.cjs', 'semlock', 'show');
+    expect(loaded).toContain('NativeModule events');
+    expect(loaded).not.toMatch(/NativeModule _http_server|semlock\.\w+\.node/);
+  });
+
+  it.each(['darwin', 'win32'])('works on %s, where locks of the machine say what to take instead', (platform) => {
+    expect(app.run(process.execPath, 'elsewhere.mjs', platform).split('\n')).toEqual([
+      'memory true',
+      expect.stringMatching(
+        `^ERR_SEMLOCK_PLATFORM .* this is ${platform} .*memoryStore\\(\\), .*any store on a server`,
+      ),
+      '',
+    ]);
+  });
+});
+
+it('is built when it is installed from a git repository', { timeout: 300_000 }, () => {
+  const folder = mkdtempSync(join(inject('workshop'), 'repository-'));
+  const git = (...args: string[]) => {
+    execFileSync('git', ['-c', 'user.name=test', '-c', 'user.email=test@localhost', ...args], {
+      cwd: folder,
+      stdio: 'pipe',
+    });
+  };
+  copySources(folder);
+  // What only tests and checks need would take minutes to install.
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest;
+  const needed = /^(@types\/|typescript$|node-|@ryoppippi\/|fastify$|hono$|koa$|express$)/;
+  manifest.devDependencies = Object.fromEntries(
+    Object.entries(manifest.devDependencies).filter(([name]) => needed.test(name)),
+  );
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
+  git('init', '--quiet');
+  git('add', '--all');
+  git('commit', '--quiet', '--message', 'A release');
+
+  const app = new Consumer('javascript', process.env, `git+file://${folder}`);
+  expect(app.run(process.execPath, 'main.mjs')).toBe('import function ledger true true\n');
+});
+
+interface Manifest {
+  devDependencies: Record<string, string>;
+}
 
 function packagesWithScripts(consumer: Consumer): string[] {
   const { packages } = consumer.readJson('package-lock.json') as {
