@@ -76,6 +76,7 @@ const allowed = {
   'primitives/': [...locks, 'native.ts', 'primitives/'],
   'web-locks/': [...locks, 'web-locks/'],
   'tus/': [...locks, 'web-locks/', 'tus/'],
+  'testing/': [],
   'conformance/': [...locks, 'web-locks/', 'conformance/'],
   'http/': [...locks, 'http/'],
   'decorators/': [...locks, 'http/', 'decorators/'],
