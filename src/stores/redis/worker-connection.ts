@@ -25,73 +25,70 @@ export function connectWorker({ addresses, script, sha, prefix }: WorkerOptions,
   type Reply = string | number | null | Error | Reply[];
   type Waiting = { resolve: (reply: Reply) => void; reject: (error: Error) => void };
 
-  let turn = 0;
-  let socket: Net.Socket | undefined;
-  let waiting: Waiting[] = [];
-  let received = Buffer.alloc(0);
-  let moved: { host: string; port: number } | undefined;
-
-  const end = (error: Error): void => {
-    const failed = waiting;
-    waiting = [];
-    socket?.destroy();
-    socket = undefined;
-    for (const { reject } of failed) reject(error);
-  };
-
-  /** The value at `at` and where it ends; `undefined` when it is not there in full. */
-  const parse = (at: number): { value: Reply; next: number } | undefined => {
-    const stop = received.indexOf('\r\n', at);
-    if (stop < 0) return undefined;
-    const line = received.toString('utf8', at + 1, stop);
-    const next = stop + 2;
-    const kind = String.fromCharCode(received[at]!);
-    if (kind === '+') return { value: line, next };
-    if (kind === '-') return { value: new Error(line), next };
-    if (kind === ':') return { value: Number(line), next };
-    const size = Number(line);
-    if (size < 0) return { value: null, next };
-    if (kind === '$') {
-      if (received.length < next + size + 2) return undefined;
-      return { value: received.toString('utf8', next, next + size), next: next + size + 2 };
-    }
-    if (kind !== '*') throw new Error(`an answer of a kind that is not known: ${kind}`);
-    const values: Reply[] = [];
-    let from = next;
-    for (let left = size; left > 0; left -= 1) {
-      const item = parse(from);
-      if (item === undefined) return undefined;
-      values.push(item.value);
-      from = item.next;
-    }
-    return { value: values, next: from };
-  };
-
-  const connect = (): void => {
-    const {
-      host = '127.0.0.1',
-      port = 6379,
-      path,
-      family,
-      username,
-      password,
-      db,
-      tls: secure,
-    } = addresses[turn % addresses.length]!;
-    const where = { host, port, ...(family === undefined ? {} : { family }), ...moved };
-    const target = path === undefined || moved !== undefined ? where : { path };
-    const mine =
+  /** A connection to one server. In a cluster the keys of namespaces are on several. */
+  const open = (address: Address) => {
+    let waiting: Waiting[] = [];
+    let received = Buffer.alloc(0);
+    const { host = '127.0.0.1', port = 6379, path, family, username, password, db, tls: secure } = address;
+    const target = path === undefined ? { host, port, ...(family === undefined ? {} : { family }) } : { path };
+    const socket =
       secure === undefined
         ? net.connect(target)
-        : tls.connect({ ...(net.isIP(where.host) ? {} : { servername: where.host }), ...target, ...secure });
-    socket = mine;
-    received = Buffer.alloc(0);
-    mine.setNoDelay(true);
-    mine.unref();
-    mine.on('error', (error: Error) => socket === mine && end(error));
-    mine.on('close', () => socket === mine && end(new Error('the connection was closed')));
-    mine.on('data', (data) => {
-      if (socket !== mine) return;
+        : tls.connect({ ...(net.isIP(host) ? {} : { servername: host }), ...target, ...secure });
+
+    const connection = {
+      isOver: false,
+      end(error: Error): void {
+        connection.isOver = true;
+        socket.destroy();
+        const failed = waiting;
+        waiting = [];
+        for (const { reject } of failed) reject(error);
+      },
+      async send(parts: readonly string[]): Promise<Reply> {
+        const text = parts.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`).join('');
+        const reply = await new Promise<Reply>((resolve, reject) => {
+          waiting.push({ resolve, reject });
+          socket.write(`*${parts.length}\r\n${text}`);
+        });
+        if (reply instanceof Error) throw reply;
+        return reply;
+      },
+    };
+
+    /** The value at `at` and where it ends; `undefined` when it is not there in full. */
+    const parse = (at: number): { value: Reply; next: number } | undefined => {
+      const stop = received.indexOf('\r\n', at);
+      if (stop < 0) return undefined;
+      const line = received.toString('utf8', at + 1, stop);
+      const next = stop + 2;
+      const kind = String.fromCharCode(received[at]!);
+      if (kind === '+') return { value: line, next };
+      if (kind === '-') return { value: new Error(line), next };
+      if (kind === ':') return { value: Number(line), next };
+      const size = Number(line);
+      if (size < 0) return { value: null, next };
+      if (kind === '$') {
+        if (received.length < next + size + 2) return undefined;
+        return { value: received.toString('utf8', next, next + size), next: next + size + 2 };
+      }
+      if (kind !== '*') throw new Error(`an answer of a kind that is not known: ${kind}`);
+      const values: Reply[] = [];
+      let from = next;
+      for (let left = size; left > 0; left -= 1) {
+        const item = parse(from);
+        if (item === undefined) return undefined;
+        values.push(item.value);
+        from = item.next;
+      }
+      return { value: values, next: from };
+    };
+
+    socket.setNoDelay(true);
+    socket.unref();
+    socket.on('error', (error: Error) => connection.end(error));
+    socket.on('close', () => connection.end(new Error('the connection was closed')));
+    socket.on('data', (data: Buffer) => {
       received = Buffer.concat([received, data]);
       try {
         for (let reply = parse(0); reply !== undefined; reply = parse(0)) {
@@ -99,43 +96,46 @@ export function connectWorker({ addresses, script, sha, prefix }: WorkerOptions,
           waiting.shift()?.resolve(reply.value);
         }
       } catch (error) {
-        end(error as Error);
+        connection.end(error as Error);
       }
     });
-    const refused = (error: Error): void => {
-      if (socket === mine) end(error);
-    };
-    if (password !== undefined)
-      send(username === undefined ? ['AUTH', password] : ['AUTH', username, password]).catch(refused);
-    if (db !== undefined && db !== 0) send(['SELECT', String(db)]).catch(refused);
+    const refused = (error: Error): void => connection.end(error);
+    const credentials = username === undefined ? [] : [username];
+    if (password !== undefined) connection.send(['AUTH', ...credentials, password]).catch(refused);
+    if (db !== undefined && db !== 0) connection.send(['SELECT', String(db)]).catch(refused);
+    return connection;
   };
 
-  const send = async (parts: readonly string[]): Promise<Reply> => {
-    const text = parts.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`).join('');
-    const reply = await new Promise<Reply>((resolve, reject) => {
-      waiting.push({ resolve, reject });
-      socket?.write(`*${parts.length}\r\n${text}`);
-    });
-    if (reply instanceof Error) throw reply;
-    return reply;
+  const connections = new Map<string, ReturnType<typeof open>>();
+  /** Where keys are that are not where they were asked for first. */
+  const moved = new Map<string, { host: string; port: number }>();
+  let turn = 0;
+
+  const connectionFor = (key: string) => {
+    const address = { ...addresses[turn % addresses.length]!, ...moved.get(key) };
+    const name = `${address.path ?? address.host ?? ''}:${address.port ?? ''}`;
+    const known = connections.get(name);
+    if (known !== undefined && !known.isOver) return known;
+    const connection = open(address);
+    connections.set(name, connection);
+    return connection;
   };
 
   const call = async (key: string, args: readonly string[]): Promise<Reply> => {
     for (let tries = 0; ; tries += 1) {
-      if (socket === undefined) connect();
+      const connection = connectionFor(key);
       try {
         try {
-          return await send(['EVALSHA', sha, '1', key, ...args]);
+          return await connection.send(['EVALSHA', sha, '1', key, ...args]);
         } catch (error) {
           if (!(error as Error).message.startsWith('NOSCRIPT')) throw error;
-          return await send(['EVAL', script, '1', key, ...args]);
+          return await connection.send(['EVAL', script, '1', key, ...args]);
         }
       } catch (error) {
         const elsewhere = /^MOVED \d+ (.*):(\d+)$/.exec((error as Error).message);
         if (elsewhere === null || tries > 4) throw error;
         const { host = '127.0.0.1' } = addresses[turn % addresses.length]!;
-        moved = { host: elsewhere[1] === '' ? host : elsewhere[1]!, port: Number(elsewhere[2]) };
-        end(error as Error);
+        moved.set(key, { host: elsewhere[1] === '' ? host : elsewhere[1]!, port: Number(elsewhere[2]) });
       }
     }
   };
@@ -159,16 +159,17 @@ export function connectWorker({ addresses, script, sha, prefix }: WorkerOptions,
           stolen: (reply[3] as number[]).map(Number),
         };
       } catch (error) {
-        moved = undefined;
+        // Whatever it answers now belongs to nothing that is waited for.
+        connectionFor(key).end(error as Error);
+        moved.delete(key);
         turn += 1;
-        end(error as Error); // whatever comes now belongs to nothing that is waited for
         throw error;
       } finally {
         clearTimeout(timer);
       }
     },
     close(): Promise<void> {
-      end(new Error('it was closed'));
+      for (const connection of connections.values()) connection.end(new Error('it was closed'));
       return Promise.resolve();
     },
   };

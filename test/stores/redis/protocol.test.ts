@@ -1,0 +1,179 @@
+// What the script makes of requests that come twice, late or in the wrong order, and of a server that has lost something. Each
+// of these is rare, so runs of processes hardly ever meet it.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { Redis } from 'ioredis';
+import { afterAll, describe, expect, it } from 'vitest';
+
+import { connectionOf } from '../../../src/stores/redis/clients.js';
+import { keyOf } from '../../../src/stores/redis/keys.js';
+import { RedisBackend } from '../../../src/stores/redis/redis-backend.js';
+import type { SessionId } from '../../../src/stores/remote/backend.js';
+import { RedisServer } from '../../support/redis/server.js';
+
+const leaseMs = 1_000;
+const server = await RedisServer.start();
+await server.isOlderThan(leaseMs);
+const client = new Redis(server.port);
+const backend = new RedisBackend(() => Promise.resolve(connectionOf(client, false)), {
+  prefix: 'semlock',
+  replicas: 0,
+});
+afterAll(async () => {
+  client.disconnect();
+  await backend.close();
+  await server.stop();
+});
+
+let made = 0;
+/** Two sessions of a namespace of their own, and what each asks. */
+async function two() {
+  made += 1;
+  const namespace = `protocol ${made}`;
+  const lock = { namespace, name: 'file', permits: 1, keyed: false };
+  const begin = async (sid: string, suspect = false) => {
+    const session: SessionId = { namespace, sid };
+    await backend.begin(session, leaseMs, suspect);
+    const ask = (request: number, wait = false) => {
+      return backend.acquire(session, { lock, request, mode: 'exclusive', wait, steal: false });
+    };
+    const release = (request: number, token: number) => {
+      return backend.release(session, lock, { name: 'file', request, token }, false);
+    };
+    return { session, ask, release, cancel: (request: number) => backend.cancel(session, lock, request) };
+  };
+  return { namespace, begin, a: await begin(`1-0-a${made}`), b: await begin(`2-0-b${made}`) };
+}
+
+async function granted(answer: ReturnType<Awaited<ReturnType<typeof two>>['a']['ask']>): Promise<number> {
+  const found = await answer;
+  if (found.is !== 'granted') throw new Error(`it was ${found.is}`);
+  return found.token;
+}
+
+describe('A request', () => {
+  it('that comes twice is granted once', async () => {
+    const { a, b } = await two();
+    const token = await granted(a.ask(1));
+    expect(await granted(a.ask(1))).toBe(token);
+    expect(await a.release(1, token)).toBe(true);
+    await granted(b.ask(1));
+  });
+
+  it('that comes late, after it was released, is over', async () => {
+    const { a, b } = await two();
+    await a.release(1, await granted(a.ask(1)));
+    expect(await a.ask(1)).toEqual({ is: 'over' });
+    await granted(b.ask(1));
+  });
+
+  it('that comes after it was given up is over', async () => {
+    const { a, b } = await two();
+    await a.cancel(1);
+    expect(await a.ask(1, true)).toEqual({ is: 'over' });
+    await granted(b.ask(1));
+  });
+
+  it('that was granted as it was given up leaves the lock free', async () => {
+    const { a, b } = await two();
+    const token = await granted(a.ask(1));
+    expect((await b.ask(1, true)).is).toBe('queued');
+    await a.release(1, token);
+    await b.cancel(1);
+    await granted(a.ask(2));
+  });
+
+  it('to release that comes twice counts as done, and touches nobody else', async () => {
+    const { a, b } = await two();
+    const token = await granted(a.ask(1));
+    expect(await a.release(1, token)).toBe(true);
+    await granted(b.ask(1));
+    expect(await a.release(1, token)).toBe(true);
+    expect(await a.ask(2)).toEqual({ is: 'busy' });
+  });
+
+  it('to release what was stolen says so', async () => {
+    const { a, b, namespace } = await two();
+    const token = await granted(a.ask(1));
+    const lock = { namespace, name: 'file', permits: 1, keyed: false };
+    await granted(backend.acquire(b.session, { lock, request: 1, mode: 'exclusive', wait: false, steal: true }));
+    expect(await a.release(1, token)).toBe(false);
+    expect(await backend.renew(a.session, leaseMs, [])).toMatchObject({ alive: true, held: 0, stolen: [token] });
+    expect(await backend.renew(a.session, leaseMs, [token])).toMatchObject({ stolen: [] });
+  });
+});
+
+describe('A session', () => {
+  it('that has expired gets nothing, and does not come back', async () => {
+    const { a, b } = await two();
+    await granted(a.ask(1));
+    const keep = setInterval(() => void backend.renew(b.session, leaseMs, []), leaseMs / 4);
+    await sleep(leaseMs + 50);
+    clearInterval(keep);
+    expect(await backend.renew(a.session, leaseMs, [])).toEqual({ alive: false });
+    expect(await a.ask(2)).toEqual({ is: 'expired' });
+    expect(await b.ask(1)).toMatchObject({ is: 'granted', abandoned: true });
+  });
+
+  it('in line that is dead is passed over', async () => {
+    const { a, b, begin } = await two();
+    const token = await granted(a.ask(1));
+    await b.ask(1, true);
+    const c = await begin(`3-0-c${made}`);
+    await c.ask(1, true);
+    await backend.end(b.session);
+    await a.release(1, token);
+    expect((await c.ask(1, true)).is).toBe('granted');
+  });
+});
+
+describe('When the data is gone', () => {
+  it('nothing is granted for a lease to one that is new, since somebody listens', async () => {
+    const { a, begin } = await two();
+    const stop = await backend.listen(a.session, () => undefined);
+    const token = await granted(a.ask(1));
+    await server.command('FLUSHALL');
+    // As of another process, which does not listen yet.
+    const other = new RedisBackend(() => Promise.resolve(connectionOf(client, false)), {
+      prefix: 'semlock',
+      replicas: 0,
+    });
+    const session = { namespace: a.session.namespace, sid: `9-0-new${made}` };
+    await other.begin(session, leaseMs, false);
+    const lock = { namespace: session.namespace, name: 'file', permits: 1, keyed: false };
+    const ask = (request: number) =>
+      other.acquire(session, { lock, request, mode: 'exclusive', wait: false, steal: false });
+    expect(await ask(1)).toEqual({ is: 'busy' });
+    expect(await a.ask(2)).toEqual({ is: 'expired' });
+    stop();
+    for (let left = leaseMs + 100; left > 0; left -= 250) {
+      await sleep(250);
+      await other.renew(session, leaseMs, []);
+    }
+    const later = await ask(2);
+    expect(later.is === 'granted' && later.token > token).toBe(true);
+    await begin(`8-0-d${made}`);
+  });
+
+  it('nothing is granted for a lease when one that was alive says so', async () => {
+    const { begin } = await two();
+    await server.command('FLUSHALL');
+    const again = await begin(`7-0-e${made}`, true);
+    expect(await again.ask(1)).toEqual({ is: 'busy' });
+    const answer = await again.ask(2, true);
+    expect(answer.is === 'queued' && answer.againMs > 0 && answer.againMs <= leaseMs + 1).toBe(true);
+  });
+
+  it('nor when the server is another run of itself', async () => {
+    const { a, namespace } = await two();
+    await client.eval(
+      `local m = cmsgpack.unpack(redis.call('HGET', KEYS[1], 'm'))
+       m[1] = 'another'
+       return redis.call('HSET', KEYS[1], 'm', cmsgpack.pack(m))`,
+      1,
+      keyOf('semlock', namespace),
+    );
+    expect(await a.ask(1)).toEqual({ is: 'busy' });
+  });
+});
