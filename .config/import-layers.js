@@ -81,7 +81,7 @@ const allowed = {
   'http/': [...locks, 'http/'],
   'decorators/': [...locks, 'http/', 'decorators/'],
   'nest/': [...locks, 'web-locks/', 'http/', 'decorators/', 'nest/'],
-  'cli/': [...locks, 'stores/redis/', 'web-locks/', 'cli/'],
+  'cli/': [...locks, 'stores/postgres/', 'stores/redis/', 'web-locks/', 'cli/'],
 };
 
 /** Every file and folder (with a slash) of `src`. */

@@ -9,7 +9,7 @@ import { EXIT, HELP, parseArguments, UsageError } from './usage.js';
 type Command = (args: string[]) => number | Promise<number>;
 
 /** Each in a file of its name. */
-const COMMANDS = ['completion', 'ls', 'namespace', 'prune', 'run'];
+const COMMANDS = ['completion', 'ls', 'migrate', 'namespace', 'prune', 'run'];
 const NAMES = COMMANDS.join(', ');
 
 // Who reads our output may stop reading, as head(1) does. That is no error.

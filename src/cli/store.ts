@@ -3,6 +3,7 @@
 
 import type { LockManagerSnapshot, LockStore, QueryTarget } from '../store.js';
 import { processStore } from '../stores/process/process-store.js';
+import type { postgresStore } from '../stores/postgres/postgres-store.js';
 import type { redisStore } from '../stores/redis/redis-store.js';
 import type { createLocks } from '../web-locks/lock-manager.js';
 import { printable } from './text.js';
@@ -10,12 +11,16 @@ import { UsageError } from './usage.js';
 
 /* eslint-disable @typescript-eslint/no-require-imports -- see above */
 const loadRedis = () => require('../stores/redis/redis-store.js') as { redisStore: typeof redisStore };
+const loadPostgres = () => require('../stores/postgres/postgres-store.js') as { postgresStore: typeof postgresStore };
 const loadManager = () => require('../web-locks/lock-manager.js') as { createLocks: typeof createLocks };
 /* eslint-enable @typescript-eslint/no-require-imports */
 
+const postgres = (url: string): LockStore => loadPostgres().postgresStore({ connectionString: url });
 const redis = (url: string): LockStore => loadRedis().redisStore({ client: { url } });
 
 const BY_SCHEME: Record<string, (url: string) => LockStore> = {
+  postgres,
+  postgresql: postgres,
   process: () => processStore,
   redis,
   rediss: redis,

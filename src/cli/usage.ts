@@ -18,6 +18,7 @@ Usage: semlock run [OPTION ...] NAME COMMAND [ARGUMENT ...]
        semlock prune [--all] [--user USER | --group GROUP] [--json]
        semlock namespace
        semlock completion bash|zsh|fish
+       semlock migrate --store postgres://USER@HOST/DATABASE [--schema NAME]
 `;
 
 export const HELP = `\
@@ -27,6 +28,7 @@ semlock ls shows who holds which lock, and who waits for it.
 semlock prune removes what the dead have left in the system and nobody uses.
 semlock namespace prints which locks an app in this folder has, and why.
 semlock completion prints what a shell needs to complete all this.
+semlock migrate makes the schema of locks in a PostgreSQL database, or brings it up to date.
 
 Options:
   -n, --nonblock       (run) do not wait when the lock is held elsewhere; the default
@@ -44,7 +46,8 @@ Options:
                        then, whatever its NAME and namespace
   --user USER          the locks of another user, for root
   --group GROUP        the locks of a group, whose members have them together
-  --store URL          where the locks live: redis://HOST:PORT. Default: process:, this machine
+  --store URL          where the locks live: redis://HOST:PORT or postgres://USER@HOST/DATABASE.
+                       Default: process:, this machine
   --namespace NS       the namespace of the locks. Default: SEMLOCK_NAMESPACE, or the folder of the package
                        that the working folder is in
   --all                (ls) show all namespaces of this user: who uses them, and how much memory they take

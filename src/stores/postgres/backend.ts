@@ -6,7 +6,7 @@ import type { LockId, LockInfo, LockManagerSnapshot } from '../../store.js';
 import { setTimeout } from '../../timers.js';
 import type { Answer, Ask, Backend, Holding, Notice, Renewal, SessionId, WorkerConnection } from '../remote/backend.js';
 import type { Client } from './client.js';
-import { explained, isTransient, wrongVersion } from './errors.js';
+import { explained, isTransient, sqlState, wrongVersion } from './errors.js';
 import { escaped, keyOf, literal, spaceOf, unescaped } from './names.js';
 import { Polling } from './polling.js';
 import { connectRenewer, type RenewerOptions } from './renewer.js';
@@ -22,6 +22,9 @@ const MOST_TRIES = 20;
 
 /** The server is asked to tidy up after so many requests, with at most so many locks at a time. */
 const [TIDY_AFTER, TIDY_AT_MOST] = [500, 2_000];
+
+/** How long a close waits for the end of notices. */
+const CLOSE_MS = 1_000;
 
 /** How many locks of a session that ends are looked after in one transaction. */
 const SWEEP_AT_MOST = 64;
@@ -146,6 +149,14 @@ export class PostgresBackend implements Backend {
     };
   }
 
+  /** Not an error of a connection, of a server that stops or starts, or of statements that had no time or were in each other's way. */
+  isRefusal(error: unknown): boolean {
+    const state = sqlState(error) ?? sqlState((error as { cause?: unknown } | undefined)?.cause);
+    return (
+      state !== undefined && /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(state) && !/^(08|40|53300|55P03|57|25P03)/.test(state)
+    );
+  }
+
   listen({ sid }: SessionId, tell: (notice: Notice) => void): Promise<() => void> {
     this.#tells.set(sid, tell);
     return Promise.resolve(() => this.#tells.delete(sid));
@@ -153,8 +164,8 @@ export class PostgresBackend implements Backend {
 
   async close(): Promise<void> {
     this.#polling.close();
-    await this.#hearing?.catch(() => undefined);
-    await this.#stopHearing?.();
+    await atMost(CLOSE_MS, this.#hearing);
+    await atMost(CLOSE_MS, this.#stopHearing?.());
     const client = await this.#client?.catch(() => undefined);
     this.#client = undefined;
     await client?.close();
@@ -252,6 +263,12 @@ class Turns {
     mine.then(done, done);
     return mine;
   }
+}
+
+/** Whatever comes of it, and for so long: where the server has gone, some clients wait for it to come back. */
+async function atMost(ms: number, done: Promise<unknown> | undefined): Promise<void> {
+  const end = new Promise((resolve) => setTimeout(resolve, ms).unref());
+  await Promise.race([done?.catch(() => undefined), end]);
 }
 
 /** One statement that calls a function of the schema, and gives what it answers as text of JSON. */

@@ -39,8 +39,8 @@ describe('semlock', () => {
   });
 
   it.each([
-    [[], 'a command is missing: completion, ls, namespace, prune, run'],
-    [['unlock'], "there is no command 'unlock', only completion, ls, namespace, prune, run"],
+    [[], 'a command is missing: completion, ls, migrate, namespace, prune, run'],
+    [['unlock'], "there is no command 'unlock', only completion, ls, migrate, namespace, prune, run"],
     [['--json'], "Unknown option '--json'"],
     [['ls', 'report'], "Unexpected argument 'report'"],
     [['ls', '--wait'], "Unknown option '--wait'"],
@@ -59,7 +59,7 @@ describe('semlock', () => {
     ],
     [
       ['run', 'report', '--store', 'ftp://host', '--', 'true'],
-      "--store must be a URL of one of these kinds: process:, redis:, rediss:; not 'ftp://host'",
+      "--store must be a URL of one of these kinds: postgres:, postgresql:, process:, redis:, rediss:; not 'ftp://host'",
     ],
     [['run', 'report', '--store', '', '--', 'true'], /^semlock: --store must be a URL of one of these kinds/],
     [['run', 'report'], 'run: the command is missing; it follows the name'],

@@ -48,6 +48,15 @@ describe('migrate()', () => {
     expect(await contents(schema)).toEqual(before);
   });
 
+  it('is a command, too', async () => {
+    const schema = someSchema();
+    const run = (...args: string[]) => promisify(execFile)(process.execPath, ['dist/cli/main.js', ...args]);
+    const { stdout } = await run('migrate', '--store', server.url(), '--schema', schema);
+    expect(stdout).toBe(`The schema ${schema} is up to date\n`);
+    await new Lock('a', { store: stores.store({ pool: admin, schema }), namespace: 'ns' }).run(() => undefined);
+    await expect(run('migrate', '--store', 'redis://x')).rejects.toMatchObject({ code: 64 });
+  });
+
   it('brings a schema of the version before to this one, while its locks are held', async () => {
     const [old, fresh] = [someSchema(), someSchema()];
     await admin.query(migration(old, SCHEMA_VERSION - 1));
