@@ -14,6 +14,7 @@ export {
   type LockName,
   type Middleware,
   type Next,
+  type OnBusy,
 } from './http/node/types.js';
 export { locked, type LockedHandler } from './http/node/locked.js';
 export { acquireAll, type LockOrMode } from './acquire-all.js';

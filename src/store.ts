@@ -45,7 +45,17 @@ export interface StoreAbilities {
 }
 
 /** What a look is at: a namespace; or the lock of a semaphore, in stores that can `foreign`. */
-export type QueryTarget = LockOwners & ({ readonly namespace: string } | { readonly posixName: string });
+export type QueryTarget = LockOwners &
+  (
+    | {
+        /** The namespace. */
+        readonly namespace: string;
+      }
+    | {
+        /** The POSIX name of the semaphore. */
+        readonly posixName: string;
+      }
+  );
 
 /** A place where locks live: this machine, the memory of one thread, a server. */
 export interface LockStore {
