@@ -271,7 +271,8 @@ const MEANING: Partial<Record<SemlockErrorCode, string>> = {
   ERR_SEMLOCK_GATE:
     'another process has been joining or leaving the namespace for 5 s (stopped?), so it cannot be joined:',
   ERR_SEMLOCK_LAYOUT:
-    'processes with another version of semlock, or with another libc (glibc, musl), use this namespace; stop them first:',
+    'processes with another version of semlock, or another libc (glibc, musl), use this namespace; when the last of them ' +
+    'has ended, this one can:',
   ERR_SEMLOCK_MISMATCH: 'others use this lock with other permits:',
   ERR_SEMLOCK_SLOT_LOST: 'a process that is alive has closed the file that proves it; restart it:',
   ERR_SEMLOCK_TABLE_LOST: 'the lock table was removed while processes use it; restart them:',
