@@ -67,6 +67,7 @@ function errorsOf(blocks: readonly CodeBlock[], flavour: ts.CompilerOptions): st
 function asModule({ code, language }: CodeBlock): string {
   const complete = code.replaceAll('{ … }', '{ }');
   if (language === 'cjs' || code.includes("from 'semlock")) return complete;
-  const used = Object.keys(semlock).filter((name) => new RegExp(String.raw`\b${name}\b`).test(code));
+  const names = Object.keys(semlock).filter((name) => name !== 'default');
+  const used = names.filter((name) => new RegExp(String.raw`\b${name}\b`).test(code));
   return `import { ${used.join(', ')} } from 'semlock'; ${complete}`;
 }
