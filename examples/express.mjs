@@ -1,12 +1,12 @@
 // Express: one request at a time for each file, in all processes together; the others wait up to 5 seconds for their turn.
 import { readFile, writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 
 import express from 'express';
 import { fileLock } from 'semlock';
 
 const app = express();
-const path = (req) => resolve('data', req.params.name);
+const path = (req) => resolve('data', basename(req.params.name));
 
 app.post('/files/:name', fileLock({ file: path, waitMs: 5_000 }), async (req, res) => {
   const count = Number(await readFile(path(req), 'utf8').catch(() => '0')) + 1;

@@ -48,7 +48,7 @@ describe('the documents', () => {
     expect(blocks.filter(({ language }) => !checked.includes(language)).map(({ place }) => place)).toEqual([]);
   });
 
-  it('have TypeScript and JavaScript that compile', { timeout: 120_000 }, () => {
+  it('have TypeScript and JavaScript that compile', { timeout: 300_000 }, () => {
     expect(inLanguage(...compiled).length).toBeGreaterThan(20);
     expect(typeErrors(inLanguage(...compiled))).toEqual([]);
   });
@@ -82,7 +82,7 @@ describe('documentation comments', () => {
     expect(comments.length).toBeGreaterThan(2);
   });
 
-  it('have examples that compile', { timeout: 60_000 }, () => {
+  it('have examples that compile', { timeout: 300_000 }, () => {
     expect(typeErrors(comments)).toEqual([]);
   });
 });
@@ -90,7 +90,7 @@ describe('documentation comments', () => {
 describe('the checks themselves', () => {
   const block = (language: string, code: string): CodeBlock => ({ language, code, line: 10, place: 'page.md:10' });
 
-  it('find a wrong option, and the line it is on', { timeout: 60_000 }, () => {
+  it('find a wrong option, and the line it is on', { timeout: 300_000 }, () => {
     const errors = typeErrors([
       block('ts', `const lock = new Lock('x');\nnew Lock('y', { permits: 2 });\nlock.take();\n`),
     ]);
