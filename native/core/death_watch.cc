@@ -18,22 +18,18 @@
 namespace semlock {
 namespace {
 
-// Whether a descriptor is no pidfd of that process. Other code may have closed ours, and have another file there by
-// now; before Linux 6.9 fstat() does not tell a pidfd from an eventfd. False where /proc says nothing.
-bool IsAnother(int fd, pid_t pid) {
+// The pid that /proc shows for a pidfd, which may be in another pid namespace's numbers than ours. -1 once that process
+// was waited for; 0 for what is no pidfd. False where /proc says nothing.
+bool ReadShownPid(int fd, long* shown) {
   char path[40];
   snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
   FILE* file = fopen(path, "re");
   if (file == nullptr) return false;
   char line[64];
-  bool is_ours = false;
-  long found = 0;
-  while (fgets(line, sizeof(line), file) != nullptr) {
-    // -1 once the process was waited for.
-    if (sscanf(line, "Pid: %ld", &found) == 1) is_ours = found == pid || found == -1;
-  }
+  *shown = 0;
+  while (fgets(line, sizeof(line), file) != nullptr) sscanf(line, "Pid: %ld", shown);
   fclose(file);
-  return !is_ours;
+  return true;
 }
 
 }  // namespace
@@ -46,10 +42,8 @@ void DeathWatch::Watch(const ProcessSlot* slot, const std::set<Tag>& tags) {
     watched_.erase(at);
   }
   for (const Tag tag : tags) {
-    if (watched_.count(tag) != 0 || watched_.size() >= kMost || !PreparePipe()) continue;
-    Watched& watched = watched_[tag];
-    watched.pid = static_cast<pid_t>(slot->PidOf(tag));
-    heard_of_ += Open(*slot, tag, &watched);
+    if (!PreparePipe() || watched_.count(tag) != 0 || watched_.size() >= kMost) continue;
+    heard_of_ += Open(*slot, tag, &watched_[tag]);
   }
 }
 
@@ -57,21 +51,26 @@ void DeathWatch::Watch(const ProcessSlot* slot, const std::set<Tag>& tags) {
 bool DeathWatch::Open(const ProcessSlot& slot, Tag tag, Watched* watched) {
   if (!slot.KnowsPidOf(tag)) return false;
   // ESRCH: it has just ended; EMFILE, ENFILE; ENOSYS before Linux 5.3, EPERM by a filter of the container.
-  if (!watched->pidfd.Adopt(static_cast<int>(syscall(SYS_pidfd_open, watched->pid, 0)))) return false;
+  if (!watched->pidfd.Adopt(static_cast<int>(syscall(SYS_pidfd_open, slot.PidOf(tag), 0)))) return false;
+  ReadShownPid(watched->pidfd.fd(), &watched->shown);
   if (slot.Check(tag) == Liveness::kAlive) return true;
   watched->pidfd.Close();
   return false;
 }
 
+// Other code may have closed ours, and have another file there by now; before Linux 6.9 fstat() does not tell a pidfd
+// from an eventfd.
 void DeathWatch::Close(Watched* watched) {
   if (!watched->pidfd.IsOpen()) return;
-  if (IsAnother(watched->pidfd.fd(), watched->pid)) watched->pidfd.Abandon();
+  long shown = 0;
+  const bool is_known = watched->shown != 0 && ReadShownPid(watched->pidfd.fd(), &shown);
+  if (is_known && shown != watched->shown && shown != -1) watched->pidfd.Abandon();
   watched->pidfd.Close();
   --heard_of_;
 }
 
 bool DeathWatch::PreparePipe() {
-  if (interrupt_.IsIntact() && interrupted_.IsIntact()) return true;
+  if (CanInterrupt()) return true;
   interrupt_.Close();
   interrupted_.Close();
   int ends[2];
@@ -82,8 +81,8 @@ bool DeathWatch::PreparePipe() {
 }
 
 void DeathWatch::Interrupt() {
-  // EAGAIN: it is full of others' interruptions.
-  if (interrupt_.IsIntact()) [[maybe_unused]]
+  // EAGAIN: it is full of others' interruptions. Without its other end it would raise SIGPIPE.
+  if (CanInterrupt()) [[maybe_unused]]
     const ssize_t written = write(interrupt_.fd(), "", 1);
 }
 

@@ -28,8 +28,8 @@ class DeathWatch {
   // From now on the processes behind these tags, in place of those before. Of one whose death was heard of nothing more
   // is heard as long as it is among them.
   void Watch(const ProcessSlot* slot, const std::set<Tag>& tags);
-  // Whether there is somebody whose death can be heard of.
-  bool CanHear() const { return heard_of_ > 0; }
+  // Whether there is somebody whose death can be heard of, and who listens can be interrupted.
+  bool CanHear() const { return heard_of_ > 0 && CanInterrupt(); }
   // Sleeps until one of them dies, Interrupt() is called or the time is over; only where CanHear(). True: one has died.
   bool Sleep(int64_t timeout_ns);
   // By another thread, while no Watch() is under way.
@@ -38,9 +38,11 @@ class DeathWatch {
  private:
   struct Watched {
     OwnFile pidfd;  // not open where none can be had, or its death was heard of
-    pid_t pid = 0;
+    long shown = 0;  // the pid that /proc shows for it
   };
 
+  // Not when other code has closed one of its ends, or both.
+  bool CanInterrupt() const { return interrupt_.IsIntact() && interrupted_.IsIntact(); }
   bool PreparePipe();
   bool Open(const ProcessSlot& slot, Tag tag, Watched* watched);
   void Close(Watched* watched);

@@ -2,6 +2,7 @@
 
 #include "../../native/core/death_watch.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -149,4 +150,48 @@ TEST("a pidfd is closed also where /proc cannot be asked whose it is, as without
   deaths.Watch(Slot(), {});
   CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
   CHECK(Pidfd() < 0);
+}
+
+TEST("without its pipe, which other code may have closed, nothing is listened for, and the next time with another one") {
+  Process member("member");
+  const Tag tag = TagOf(member);
+  Table();
+  for (const int end : {0, 1}) {
+    const int next = NextDescriptor();
+    DeathWatch deaths;
+    deaths.Watch(Slot(), {tag});
+    CHECK(deaths.CanHear());
+    CHECK(close(next + end) == 0);
+    CHECK(!deaths.CanHear());
+    deaths.Interrupt();  // which ends nobody by SIGPIPE
+    deaths.Watch(Slot(), {tag});
+    CHECK(deaths.CanHear());
+    const int64_t start = semlock::MonotonicNs();
+    CHECK(!deaths.Sleep(kMomentNs));
+    CHECK(semlock::MonotonicNs() - start >= kMomentNs);
+  }
+}
+
+PROGRAM(listens) {
+  Process member("member");
+  const Tag tag = TagOf(member);
+  DeathWatch deaths;
+  deaths.Watch(Slot(), {tag});
+  CHECK(deaths.CanHear() && Pidfd() >= 0);
+  deaths.Watch(Slot(), {});
+  CHECK(Pidfd() < 0);
+  return 0;
+}
+
+// Runs `listens` as process 1 of a pid namespace, with the /proc of another one.
+PROGRAM(listens_elsewhere) {
+  CHECK(unshare(CLONE_NEWPID) == 0);
+  Process listener("listens");
+  return listener.Wait();
+}
+
+TEST("no pidfd is left where /proc is that of another pid namespace") {
+  if (geteuid() != 0) return;
+  Process elsewhere("listens_elsewhere");
+  CHECK(elsewhere.Wait() == 0);
 }
