@@ -37,7 +37,7 @@ class DeathWatch {
 
  private:
   struct Watched {
-    OwnFile pidfd;  // not open where none can be had, or its death was heard of
+    OwnFile pidfd;   // not open where none can be had, or its death was heard of
     long shown = 0;  // the pid that /proc shows for it
   };
 

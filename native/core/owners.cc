@@ -1,6 +1,7 @@
 #include "owners.h"
 
 #include <errno.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,11 +34,27 @@ bool IsInGroup(gid_t group) {
 // Of the calling thread alone, unlike all other ids. Gives what it was before, and says nothing of a failure.
 uid_t SetFileUser(uid_t user) { return static_cast<uid_t>(syscall(SYS_setfsuid, user)); }
 
+// Whoever changes it loses the process's core dumps, and its own signal at its parent's death. Here is how many threads
+// have changed theirs, times two, and in the last bit whether the process had its core dumps before.
+constexpr uint32_t kHadDumps = 1;
+constexpr uint32_t kOneActs = 2;
+std::atomic<uint32_t> acting{0};
+
+void KeepDumps() {
+  acting.fetch_add(kOneActs);
+  if (prctl(PR_GET_DUMPABLE) == 1) acting.fetch_or(kHadDumps);
+}
+
+void RestoreDumps() {
+  uint32_t word = acting.load();
+  if ((word & kHadDumps) != 0) prctl(PR_SET_DUMPABLE, 1);
+  while (!acting.compare_exchange_weak(word, word - kOneActs < kOneActs ? 0 : word - kOneActs)) continue;
+}
+
 // Root without CAP_SETUID, as in some containers, may not.
 bool CanActAs(uid_t user) {
-  const uid_t before = SetFileUser(user);
-  const bool can = SetFileUser(before) == user;
-  return can;
+  const ActAs them({Owners::kUser, user});
+  return SetFileUser(user) == user;
 }
 
 }  // namespace
@@ -74,12 +91,22 @@ void NoteChangeOfUser() { changed.store(settled.load() >= 0 && settled.load() !=
 
 ActAs::ActAs(const Owners& owners) {
   if (owners.kind != Owners::kUser || owners.id == geteuid()) return;
-  SetFileUser(owners.id);
   acts_ = true;
+  prctl(PR_GET_PDEATHSIG, &parent_death_signal_);
+  KeepDumps();
+  SetFileUser(owners.id);
 }
 
 ActAs::~ActAs() {
-  if (acts_) SetFileUser(geteuid());
+  if (!acts_) return;
+  // Not what it was before: another thread may have changed the user of all meanwhile, and may just do so.
+  uid_t user;
+  do {
+    user = geteuid();
+    SetFileUser(user);
+  } while (user != geteuid());
+  RestoreDumps();
+  if (parent_death_signal_ != 0) prctl(PR_SET_PDEATHSIG, parent_death_signal_);
 }
 
 }  // namespace semlock

@@ -40,7 +40,8 @@ bool HasChangedUser();
 void NoteChangeOfUser();
 
 // While it lives, the calling thread opens and makes files as the user whose locks they are, without root's rights: so
-// root is not led to other files by what that user has put there, and what it makes is the user's.
+// root is not led to other files by what that user has put there, and what it makes is the user's. Not one within
+// another.
 class ActAs {
  public:
   explicit ActAs(const Owners& owners);
@@ -50,6 +51,7 @@ class ActAs {
 
  private:
   bool acts_ = false;
+  int parent_death_signal_ = 0;
 };
 
 }  // namespace semlock

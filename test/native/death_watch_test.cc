@@ -152,7 +152,8 @@ TEST("a pidfd is closed also where /proc cannot be asked whose it is, as without
   CHECK(Pidfd() < 0);
 }
 
-TEST("without its pipe, which other code may have closed, nothing is listened for, and the next time with another one") {
+TEST(
+    "without its pipe, which other code may have closed, nothing is listened for, and the next time with another one") {
   Process member("member");
   const Tag tag = TagOf(member);
   Table();
