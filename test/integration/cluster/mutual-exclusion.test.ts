@@ -14,7 +14,7 @@ import { scratchNamespace } from '../../support/shm.js';
 
 const COUNTER = fileURLToPath(new URL('counter.mjs', import.meta.url));
 const WORKERS = 4;
-const TIMES = 500;
+const TIMES = 250;
 const namespace = scratchNamespace();
 
 describe(`${WORKERS} cluster workers that each add 1 to a file ${TIMES} times, again when they are told busy`, () => {
@@ -24,7 +24,7 @@ describe(`${WORKERS} cluster workers that each add 1 to a file ${TIMES} times, a
     expect(workers).toBe(WORKERS);
     expect(counted).toBe(WORKERS * TIMES);
     expect(busy, 'they have been in each other’s way').toBeGreaterThan(0);
-  }, 120_000);
+  }, 240_000);
 
   it('count wrongly, with a lock of each process alone', async () => {
     const { counted, busy, workers } = await countWith('thread');
@@ -32,7 +32,7 @@ describe(`${WORKERS} cluster workers that each add 1 to a file ${TIMES} times, a
     expect(workers).toBe(WORKERS);
     expect(counted).not.toBe(WORKERS * TIMES);
     expect(busy).toBe(0);
-  }, 120_000);
+  }, 240_000);
 });
 
 async function countWith(kind: 'process' | 'thread') {
