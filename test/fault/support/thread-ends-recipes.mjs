@@ -98,6 +98,14 @@ export const recipes = {
     ({ addon, id }) =>
     (round) =>
       addon.lockQuery(round % 2 === 0 ? id : '/'),
+  lockNamespaces:
+    ({ addon }) =>
+    (round) =>
+      addon.lockNamespaces(round % 2, 0),
+  lockClear:
+    ({ addon, id }) =>
+    (round) =>
+      addon.lockClear(round % 2 === 0 ? id : '/', false, 0, 0),
   ownersId:
     ({ addon }) =>
     (round) =>
