@@ -14,19 +14,21 @@ namespace {
 constexpr int kSpins = 40;
 
 // A latch that was found stuck: its owner stayed inside for the whole bound. As long as that very process is found
-// there, nobody of this thread waits for it again. Otherwise all that a server does for many names at once would wait
-// for the same one, each for the whole bound.
+// there, nobody of this thread waits for it much longer than an operation takes. Otherwise all that a server does for
+// many names at once would wait for the same one, each for the whole bound.
 struct Stuck {
   const std::atomic<uint64_t>* latch;
   Tag owner;
   int64_t until;
 };
 constexpr int64_t kStuckNs = 20000000;
+// A process that works is inside again and again, and cannot be told from one that stays: so many microseconds do.
+constexpr int kRoundsIfStuck = 5;
 // A process is inside two at most, and few are stopped.
-thread_local Stuck stuck[8];
+thread_local Stuck stuck_latches[8];
 
 Stuck& StuckAt(const std::atomic<uint64_t>& latch) {
-  return stuck[reinterpret_cast<uintptr_t>(&latch) / sizeof(Record) % std::size(stuck)];
+  return stuck_latches[reinterpret_cast<uintptr_t>(&latch) / sizeof(Record) % std::size(stuck_latches)];
 }
 
 }  // namespace
@@ -35,10 +37,11 @@ Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, 
   const int64_t deadline = MonotonicNs() + kLatchBoundNs;
   Stuck& known = StuckAt(latch);
   Tag first = 0;
-  for (;;) {
+  for (int round = 1;; ++round) {
     for (int spin = 0; spin < kSpins; ++spin) {
       uint64_t expected = 0;
       if (latch.load(std::memory_order_relaxed) == 0 && latch.compare_exchange_strong(expected, tag)) {
+        if (known.latch == &latch) known = {};
         return Latched::kTaken;
       }
       SpinPause();
@@ -58,7 +61,8 @@ Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, 
         break;
     }
     const int64_t now = MonotonicNs();
-    if (known.latch == &latch && known.owner == owner && now < known.until) return Latched::kTimeout;
+    const bool stuck = known.latch == &latch && known.owner == owner && now < known.until;
+    if (stuck && round >= kRoundsIfStuck) return Latched::kTimeout;
     if (first == 0) first = owner;
     if (now >= deadline) {
       if (owner == first) known = {&latch, owner, now + kStuckNs};

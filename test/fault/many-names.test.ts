@@ -41,8 +41,9 @@ describe('locks with computed names', () => {
     const busy = await Promise.all(
       workers.map((worker, index) => worker.call<number>('useEach', lock, `worker ${index} file `, 0, 25_000)),
     );
-    // A worker that loses the processor in the table's latch makes others answer busy: seldom.
-    expect(busy.reduce((sum, each) => sum + each)).toBeLessThan(1000);
+    // A worker that loses the processor in the table's latch makes the tries of others answer busy until it goes on, and
+    // these workers try again and again without a pause.
+    expect(busy.reduce((sum, each) => sum + each)).toBeLessThan(5000);
 
     expect(statSync(shm.tableOf(lock.namespace)).blocks * 512).toBeLessThan(2 * 1024 * 1024);
     const after = await Promise.all(workers.map((worker) => worker.call<number>('memory')));
