@@ -1,5 +1,6 @@
 // The stores that test processes can be told to use, and what closes the client behind them.
 
+import { postgresStore } from 'semlock/postgres';
 import { redisStore } from 'semlock/redis';
 
 export async function makeStore({ kind, ...options }) {
@@ -20,6 +21,24 @@ const makers = {
     await client.connect();
     return { store: redisStore({ client, leaseMs, ...more }), close: () => client.destroy() };
   },
+  async pg({ url, leaseMs, ...more }) {
+    const { Pool } = (await import('pg')).default;
+    const pool = new Pool({ connectionString: url, max: 3, connectionTimeoutMillis: 1_000 });
+    pool.on('error', () => undefined);
+    return { store: postgresStore({ pool, leaseMs, ...more }), close: () => pool.end() };
+  },
+  async 'postgres.js'({ url, leaseMs, ...more }) {
+    const { default: postgres } = await import('postgres');
+    const sql = postgres(url, { max: 3, onnotice: () => undefined, connect_timeout: 1 });
+    return { store: postgresStore({ sql, leaseMs, ...more }), close: () => sql.end({ timeout: 1 }) };
+  },
+  /** What many write by themselves: a lock of a connection, which ends with that and tells nobody. */
+  async advisory({ url }) {
+    const { Pool } = (await import('pg')).default;
+    const pool = new Pool({ connectionString: url });
+    pool.on('error', () => undefined);
+    return { store: advisoryStore(pool), close: () => pool.end() };
+  },
   /** What many write by themselves: a key with a time to live, which nobody renews. */
   async 'set-nx'({ url, leaseMs }) {
     const { Redis } = await import('ioredis');
@@ -27,6 +46,37 @@ const makers = {
     return { store: setNxStore(client, leaseMs), close: () => client.disconnect() };
   },
 };
+
+/** To show that the checks find it at fault. */
+function advisoryStore(pool) {
+  return {
+    name: 'advisory',
+    can: { sync: false, wait: true, share: false, steal: false, permits: false },
+    open: ({ namespace, name }) => ({
+      async acquire({ waitMs = Infinity, signal }) {
+        for (const end = Date.now() + waitMs; ;) {
+          const client = await pool.connect();
+          client.on('error', () => undefined);
+          const key = `hashtext('${namespace}.${name}')`;
+          const answer = await client.query(`SELECT pg_try_advisory_lock(${key}) AS had`).catch(() => undefined);
+          const token = Number(process.hrtime.bigint() / 1000n);
+          if (answer?.rows[0].had === true) return { token, abandoned: false, id: { client, key } };
+          client.release(answer === undefined);
+          signal?.throwIfAborted();
+          if (Date.now() >= end) return null;
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      },
+      async release({ id: { client, key } }) {
+        const answer = await client.query(`SELECT pg_advisory_unlock(${key})`).catch(() => undefined);
+        client.release(answer === undefined);
+        return true;
+      },
+      onLost: () => undefined,
+    }),
+    close: () => Promise.resolve(),
+  };
+}
 
 /** To show that the checks find it at fault; redlock does the same on each of its servers. */
 function setNxStore(client, leaseMs) {
