@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 
+import { SemlockError } from '../../errors.js';
 import type { LockId, LockInfo, LockManagerSnapshot } from '../../store.js';
 import { setTimeout } from '../../timers.js';
 import type { Answer, Ask, Backend, Holding, Notice, Renewal, SessionId, WorkerConnection } from '../remote/backend.js';
@@ -149,12 +150,12 @@ export class PostgresBackend implements Backend {
     };
   }
 
-  /** Not an error of a connection, of a server that stops or starts, or of statements that had no time or were in each other's way. */
   isRefusal(error: unknown): boolean {
-    const state = sqlState(error) ?? sqlState((error as { cause?: unknown } | undefined)?.cause);
-    return (
-      state !== undefined && /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(state) && !/^(08|40|53300|55P03|57|25P03)/.test(state)
-    );
+    const ours = error instanceof SemlockError;
+    const state = sqlState(ours ? error.cause : error);
+    if (state === undefined) return ours;
+    // The connection ended, the server stops, starts or has none left, or transactions were in each other's way.
+    return !/^(08|25P03|40|53300|57P0[1235])/.test(state);
   }
 
   listen({ sid }: SessionId, tell: (notice: Notice) => void): Promise<() => void> {

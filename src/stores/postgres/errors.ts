@@ -6,7 +6,7 @@ import { migration, SCHEMA_VERSION } from './schema.js';
 /** The SQLSTATE of an error of either client, as in https://www.postgresql.org/docs/15/errcodes-appendix.html. */
 export function sqlState(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null | undefined)?.code;
-  return typeof code === 'string' ? code : undefined;
+  return typeof code === 'string' && /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code) ? code : undefined; // not EPIPE
 }
 
 /** Transactions that stood in each other's way: the same again may succeed, and it was as if this one had not been. */
