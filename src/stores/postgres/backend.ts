@@ -5,10 +5,13 @@ import { randomBytes } from 'node:crypto';
 import { SemlockError } from '../../errors.js';
 import type { LockId, LockInfo, LockManagerSnapshot } from '../../store.js';
 import { setTimeout } from '../../timers.js';
+import { atMost } from '../remote/at-most.js';
 import type { Answer, Ask, Backend, Holding, Notice, Renewal, SessionId, WorkerConnection } from '../remote/backend.js';
+import { closedStore } from '../remote/failure.js';
 import type { Client } from './client.js';
 import { explained, isTransient, sqlState, wrongVersion } from './errors.js';
 import { escaped, keyOf, literal, spaceOf, unescaped } from './names.js';
+import { keepListening } from './notices.js';
 import { Polling } from './polling.js';
 import { connectRenewer, type RenewerOptions } from './renewer.js';
 import { quoted, SCHEMA_VERSION } from './schema.js';
@@ -24,7 +27,7 @@ const MOST_TRIES = 20;
 /** The server is asked to tidy up after so many requests, with at most so many locks at a time. */
 const [TIDY_AFTER, TIDY_AT_MOST] = [500, 2_000];
 
-/** How long a close waits for the end of notices. */
+/** How long a close waits for what is being connected. */
 const CLOSE_MS = 1_000;
 
 /** How many locks of a session that ends are looked after in one transaction. */
@@ -47,7 +50,9 @@ export class PostgresBackend implements Backend {
   #client: Promise<Client> | undefined;
   #opened: Client | undefined;
   #hearing: Promise<string | null> | undefined;
-  #stopHearing: (() => Promise<void>) | undefined;
+  #stopHearing: (() => void) | undefined;
+  #isClosed = false;
+  #where = '';
   #requests = 0;
 
   constructor(schema: string, connect: () => Promise<Client>, listens: boolean) {
@@ -58,6 +63,11 @@ export class PostgresBackend implements Backend {
       (sids, requests) => this.call<Told[]>('granted', `{${sids.join(',')}}`, `{${requests.join(',')}}`),
       ({ sid, ...notice }) => this.#tells.get(sid)?.(notice),
     );
+  }
+
+  /** Known when the first session begins. The same by whatever way the server is reached. */
+  get place(): string {
+    return this.#where;
   }
 
   get worker(): WorkerConnection | undefined {
@@ -164,12 +174,13 @@ export class PostgresBackend implements Backend {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#polling.close();
     await atMost(CLOSE_MS, this.#hearing);
-    await atMost(CLOSE_MS, this.#stopHearing?.());
-    const client = await this.#client?.catch(() => undefined);
+    this.#stopHearing?.();
+    await atMost(CLOSE_MS, this.#client);
     this.#client = undefined;
-    await client?.close();
+    await this.#opened?.close();
   }
 
   /** Runs statements of the caller's own. */
@@ -179,6 +190,7 @@ export class PostgresBackend implements Backend {
 
   client(): Promise<Client> {
     if (this.#client === undefined) {
+      if (this.#isClosed) return Promise.reject(closedStore());
       this.#client = this.#connect();
       this.#client.then(
         (client) => (this.#opened = client),
@@ -206,8 +218,13 @@ export class PostgresBackend implements Backend {
   /** Before the first session, as errors say more then. */
   async #ready(): Promise<void> {
     try {
-      const [rows] = await this.run(`SELECT version FROM ${quoted(this.schema)}.state`);
-      const found = Number(rows![0]!['version']);
+      const [rows] = await this.run(
+        `SELECT version, pg_catalog.current_database()::text AS database, c.system_identifier::text AS system
+          FROM ${quoted(this.schema)}.state, pg_catalog.pg_control_system() c`,
+      );
+      const { version, database, system } = rows![0]!;
+      this.#where = `${String(system)} ${escaped(String(database))} ${escaped(this.schema)}`;
+      const found = Number(version);
       if (found !== SCHEMA_VERSION) throw wrongVersion(this.schema, found);
     } catch (error) {
       throw explained(error, this.schema);
@@ -224,8 +241,8 @@ export class PostgresBackend implements Backend {
   }
 
   async #startHearing(): Promise<string | null> {
-    const client = await this.client();
-    if (!this.#listens || client.listen === undefined) return null;
+    const { ear } = await this.client();
+    if (!this.#listens || ear === undefined) return null;
     const heard = (works: boolean): void => {
       this.#polling.on = !works;
       if (works) for (const tell of this.#tells.values()) tell({ is: 'look' }); // what came meanwhile is lost
@@ -235,7 +252,8 @@ export class PostgresBackend implements Backend {
       if (notice.is === 'granted') this.#polling.delete(sid, notice.request);
       this.#tells.get(sid)?.(notice);
     };
-    this.#stopHearing = await client.listen(this.#channel, tell, heard);
+    this.#stopHearing = await keepListening(ear, this.#channel, tell, heard);
+    if (this.#isClosed) this.#stopHearing(); // it came too late for close()
     return this.#channel;
   }
 
@@ -264,12 +282,6 @@ class Turns {
     mine.then(done, done);
     return mine;
   }
-}
-
-/** Whatever comes of it, and for so long: where the server has gone, some clients wait for it to come back. */
-async function atMost(ms: number, done: Promise<unknown> | undefined): Promise<void> {
-  const end = new Promise((resolve) => setTimeout(resolve, ms).unref());
-  await Promise.race([done?.catch(() => undefined), end]);
 }
 
 /** One statement that calls a function of the schema, and gives what it answers as text of JSON. */

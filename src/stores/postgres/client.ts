@@ -6,7 +6,16 @@ import { join, resolve } from 'node:path';
 
 import { describe, SemlockError } from '../../errors.js';
 import { mainScript } from '../../main-script.js';
-import { clearTimeout, setTimeout } from '../../timers.js';
+import { atMost } from '../remote/at-most.js';
+import {
+  earOfPg,
+  earOfPostgresJs,
+  type MakeEar,
+  type PgClientClass,
+  type PgDriverClient,
+  type Postgres,
+} from './notices.js';
+import { Sockets, type PostgresJsOptions } from './sockets.js';
 
 /** A pool of `pg`, as far as it is used here. */
 export interface PgPool {
@@ -29,17 +38,8 @@ export interface PostgresJsSql {
 export interface Client {
   /** Runs statements; gives the rows of each, or of the only one. */
   run(statements: string): Promise<Rows[]>;
-  /**
-   * Has the payloads of a channel told, by a connection of its own that is made again when it breaks. `heard` is called
-   * with whether it works, each time that changes. Gives what ends it.
-   *
-   * @throws rejects where notices cannot be had by that way.
-   */
-  listen?(
-    channel: string,
-    tell: (payload: string) => void,
-    heard: (works: boolean) => void,
-  ): Promise<() => Promise<void>>;
+  /** What hears notices; absent where that cannot be. */
+  readonly ear?: MakeEar;
   /** For the thread that renews: what it connects with, where that can be cloned. */
   readonly worker?: WorkerOptions | undefined;
   close(): Promise<void>;
@@ -54,9 +54,6 @@ export interface WorkerOptions {
   /** Files from which the driver may be found. */
   readonly from: readonly string[];
 }
-
-/** How soon a connection for notices is made again. */
-const [FIRST_RETRY_MS, LAST_RETRY_MS] = [100, 5_000];
 
 export function isPgPool(value: unknown): value is PgPool {
   const pool = value as Partial<PgPool> | null | undefined;
@@ -91,177 +88,113 @@ async function runPostgresJs(sql: PostgresJsSql, statements: string): Promise<Ro
   return answer.length > 0 && Array.isArray(answer[0]) ? (answer as Rows[]) : [answer as Rows];
 }
 
-interface PgDriverClient extends PgClient {
-  connect(): Promise<unknown>;
-  end(): Promise<unknown>;
-  on(event: string, listener: (argument: never) => void): unknown;
-  readonly processID: number | null;
-}
-
-type PgClientClass = new (config: object) => PgDriverClient;
-
 /** By a pool of `pg`. Notices come by a client of the same kind that is not in the pool. */
-export function pgClient(pool: PgPool, listenTo: string | undefined, owned: boolean): Client {
+export function pgClient(pool: PgPool, listenTo: string | undefined, end?: () => Promise<void>): Client {
   const { options = {}, Client: ClientClass } = pool as { options?: object; Client?: PgClientClass };
   const listening = listenTo === undefined ? options : { connectionString: listenTo };
   return {
     run: (statements) => runPg(pool, statements),
-    ...(ClientClass === undefined
-      ? {}
-      : { listen: (channel, tell, heard) => listenByPg(() => new ClientClass(listening), channel, tell, heard) }),
+    ...(ClientClass === undefined ? {} : { ear: earOfPg(ClientClass, listening) }),
     worker: workerOptions('pg', configOf(options, PG_OPTIONS)),
-    close: async () => {
-      if (owned) await (pool as unknown as { end(): Promise<void> }).end();
-    },
+    close: () => end?.() ?? Promise.resolve(),
   };
 }
-
-async function listenByPg(
-  make: () => PgDriverClient,
-  channel: string,
-  tell: (payload: string) => void,
-  heard: (works: boolean) => void,
-): Promise<() => Promise<void>> {
-  let client: PgDriverClient | undefined;
-  let ended = false;
-  let timer: NodeJS.Timeout | undefined;
-
-  const connect = async (): Promise<void> => {
-    const mine = make();
-    client = mine;
-    const lost = (): void => {
-      if (client !== mine) return;
-      client = undefined;
-      heard(false);
-      again(FIRST_RETRY_MS);
-    };
-    mine.on('error', lost);
-    mine.on('notification', ({ payload = '' }: { payload?: string }) => tell(payload));
-    try {
-      await mine.connect();
-      mine.on('end', lost);
-      (mine as { connection?: { stream?: { unref?(): void } } }).connection?.stream?.unref?.();
-      const answer = (await mine.query('SELECT pg_backend_pid() AS pid')) as { rows: { pid: number }[] };
-      // A pooler tells its clients another number. What it is asked to listen to, it forgets.
-      if (answer.rows[0]?.pid !== mine.processID) throw new SemlockError('ERR_SEMLOCK_STORE', BEHIND_POOLER);
-      await mine.query(`LISTEN "${channel}"`);
-    } catch (error) {
-      if (client === mine) client = undefined;
-      void mine.end().catch(() => undefined);
-      throw error;
-    }
-    heard(true);
-  };
-  const again = (ms: number): void => {
-    if (ended) return;
-    timer = setTimeout(() => {
-      connect().catch(() => again(Math.min(ms * 2, LAST_RETRY_MS)));
-    }, ms).unref();
-  };
-  await connect();
-  return async () => {
-    ended = true;
-    clearTimeout(timer);
-    const last = client;
-    client = undefined;
-    await last?.end().catch(() => undefined);
-  };
-}
-
-const BEHIND_POOLER = 'notices do not come through a pooler of transactions';
 
 /** What postgres.js can do beside {@link PostgresJsSql}. */
 interface PostgresJs extends PostgresJsSql {
-  listen?: (
-    channel: string,
-    tell: (payload: string) => void,
-    listening: () => void,
-  ) => Promise<{ unlisten: () => Promise<void> }>;
   end(options?: object): Promise<void>;
-  readonly options?: object;
+  readonly options?: PostgresJsOptions;
 }
 
-/** How long a notice to ourselves may take. */
-const PROBE_MS = 2_000;
-
-/** By postgres.js, which makes its connection for notices, and makes that again, by itself. */
+/** By postgres.js. Notices come by one of its kind, where that is installed and was not bundled. */
 export function postgresJsClient(
   given: PostgresJsSql,
   listening: PostgresJsSql,
-  owned: readonly PostgresJsSql[],
+  end: () => Promise<void> = () => Promise.resolve(),
 ): Client {
-  const sql = listening as PostgresJs;
-  const { listen } = sql;
+  const { options } = listening as PostgresJs;
+  const postgres = options === undefined ? undefined : (installed('postgres') as Postgres | undefined);
   return {
     run: (statements) => runPostgresJs(given, statements),
-    ...(listen === undefined
-      ? {}
-      : {
-          listen: async (channel, tell, heard) => {
-            let probed: (() => void) | undefined;
-            const probe = new Promise<void>((resolve) => (probed = resolve));
-            const { unlisten } = await listen(
-              channel,
-              (payload) => (payload === '' ? probed?.() : tell(payload)),
-              () => heard(true),
-            );
-            await sql.unsafe(`SELECT pg_notify('${channel}', '')`).simple();
-            let timer: NodeJS.Timeout | undefined;
-            const late = new Promise((_, reject) => {
-              timer = setTimeout(() => reject(new SemlockError('ERR_SEMLOCK_STORE', BEHIND_POOLER)), PROBE_MS);
-            });
-            try {
-              await Promise.race([probe, late]);
-            } catch (error) {
-              void unlisten().catch(() => undefined);
-              throw error;
-            } finally {
-              clearTimeout(timer);
-            }
-            return unlisten;
-          },
-        }),
+    ...(postgres === undefined ? {} : { ear: earOfPostgresJs(postgres, options!) }),
     worker: workerOptions('postgres', configOf((given as PostgresJs).options ?? {}, POSTGRES_JS_OPTIONS)),
-    close: async () => {
-      for (const each of owned) await (each as PostgresJs).end({ timeout: 5 });
-    },
+    close: end,
   };
 }
 
 /** By a client of our own, of whichever kind the app has installed. */
 export function ownClient(connectionString: string, listenTo: string | undefined): Client {
-  const pg = installed('pg') as {
-    Pool: new (config: object) => PgPool & { on(event: 'error', listener: () => void): void };
-  };
-  // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- It may not be installed.
+  const pg = installed('pg') as Pg | undefined;
   if (pg !== undefined) {
-    const config = { connectionString, max: OWN_CONNECTIONS, application_name: 'semlock', allowExitOnIdle: true };
-    const pool = new pg.Pool(config);
-    pool.on('error', () => undefined); // of a connection that is idle: the next statement has another
-    return pgClient(pool, listenTo, true);
+    const { pool, end } = ownPg(pg, connectionString);
+    return pgClient(pool, listenTo, end);
   }
-  const sql = ownPostgresJs(connectionString);
-  const listening = listenTo === undefined ? sql : ownPostgresJs(listenTo);
-  return postgresJsClient(sql, listening, listening === sql ? [sql] : [sql, listening]);
+  const { sql, end } = ownPostgresJs(connectionString);
+  if (listenTo === undefined) return postgresJsClient(sql, sql, end);
+  return postgresJsClient(sql, ownPostgresJs(listenTo).sql, end);
 }
 
-/** For notices that a given `sql` cannot have, another one. */
+/** For notices that a given `sql` cannot have, the way to have them. */
 export function listeningPostgresJs(sql: PostgresJsSql, listenTo: string): Client {
-  const listening = ownPostgresJs(listenTo);
-  return postgresJsClient(sql, listening, [listening]);
+  return postgresJsClient(sql, ownPostgresJs(listenTo).sql);
 }
 
-const OWN_CONNECTIONS = 4;
+/** How many connections one of our own has, and how long it is given to end. */
+const [OWN_CONNECTIONS, END_MS] = [4, 1_000];
 
-function ownPostgresJs(connectionString: string): PostgresJsSql {
-  const postgres = installed('postgres') as ((url: string, options: object) => PostgresJsSql) | undefined;
-  if (postgres !== undefined) {
-    const connection = { application_name: 'semlock' };
-    return postgres(connectionString, { max: OWN_CONNECTIONS, onnotice: () => undefined, connection });
+interface Pg {
+  readonly Pool: new (config: object) => PgPool & {
+    on(event: 'error', listener: () => void): void;
+    end(): Promise<void>;
+  };
+  readonly Client: PgClientClass;
+}
+
+function ownPg({ Pool, Client: ClientClass }: Pg, connectionString: string) {
+  const clients = new Set<PgDriverClient>();
+  class OwnClient extends ClientClass {
+    constructor(config: object) {
+      super(config);
+      clients.add(this);
+      this.on('end', () => clients.delete(this));
+    }
   }
-  const message =
-    'postgresStore(): a connectionString needs the package "pg" or "postgres" to be installed; or pass a pool or sql of one';
-  throw new SemlockError('ERR_SEMLOCK_STORE', message);
+  const pool = new Pool({
+    connectionString,
+    max: OWN_CONNECTIONS,
+    application_name: 'semlock',
+    allowExitOnIdle: true,
+    Client: OwnClient,
+  });
+  pool.on('error', () => undefined); // of a connection that is idle: the next statement has another
+  const end = async (): Promise<void> => {
+    await atMost(END_MS, pool.end());
+    for (const { connection } of clients) connection?.stream?.destroy();
+  };
+  return { pool, end };
+}
+
+function ownPostgresJs(connectionString: string) {
+  const postgres = installed('postgres') as ((url: string, options: object) => PostgresJs) | undefined;
+  if (postgres === undefined) {
+    const message =
+      'postgresStore(): a connectionString needs the package "pg" or "postgres" to be installed; or pass a pool or sql of one';
+    throw new SemlockError('ERR_SEMLOCK_STORE', message);
+  }
+  const sockets = new Sockets();
+  const connection = { application_name: 'semlock' };
+  const sql = postgres(connectionString, {
+    max: OWN_CONNECTIONS,
+    onnotice: () => undefined,
+    fetch_types: false, // where the connection ends meanwhile, nothing catches that
+    connection,
+    socket: sockets.socket,
+  });
+  const end = async (): Promise<void> => {
+    await sql.end({ timeout: END_MS / 1000 });
+    sockets.end();
+  };
+  return { sql, end };
 }
 
 /** Where a driver may be installed. */

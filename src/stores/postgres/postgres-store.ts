@@ -152,10 +152,10 @@ function connector(
     throw new SemlockError('ERR_SEMLOCK_OPTION', message);
   }
   const listenTo = listen ? listen.connectionString : undefined;
-  if (pool !== undefined) return () => Promise.resolve(pgClient(pool, listenTo, false));
+  if (pool !== undefined) return () => Promise.resolve(pgClient(pool, listenTo));
   if (connectionString !== undefined) return () => promised(() => ownClient(connectionString, listenTo));
   if (listenTo !== undefined) return () => promised(() => listeningPostgresJs(sql!, listenTo));
-  return () => Promise.resolve(postgresJsClient(sql!, sql!, []));
+  return () => Promise.resolve(postgresJsClient(sql!, sql!));
 }
 
 function promised<T>(make: () => T): Promise<T> {

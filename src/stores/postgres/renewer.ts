@@ -49,6 +49,7 @@ export function connectRenewer(options: RenewerOptions, require: NodeJS.Require)
       ...(options.config as object),
       max: 1,
       onnotice: () => undefined,
+      fetch_types: false, // where the connection ends meanwhile, nothing catches that
       connection: { application_name: 'semlock renewal' },
     });
     return { run: (statement) => sql.unsafe(statement).simple(), close: () => sql.end() };

@@ -19,6 +19,7 @@ export class Renewals {
   readonly #kept = new Map<string, Kept>();
   #order: ((order: LoopOrder) => void) | undefined;
   #worker: Worker | undefined;
+  #isClosed = false;
 
   constructor(backend: Backend) {
     this.#backend = backend;
@@ -26,6 +27,7 @@ export class Renewals {
 
   /** Renews the session until it is not alive, or to be forgotten; `report` is called after each try. */
   keep(kept: Kept): void {
+    if (this.#isClosed) return;
     this.#kept.set(kept.session.sid, kept);
     this.#order ??= this.#startWorker() ?? this.#startHere();
     this.#order({ do: 'keep', session: kept.session, leaseMs: kept.leaseMs, times: kept.times });
@@ -44,6 +46,7 @@ export class Renewals {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     const worker = this.#worker;
     this.#worker = undefined;
     this.#kept.clear();

@@ -9,6 +9,7 @@ import { threadId } from 'node:worker_threads';
 
 import type { LockId } from '../../store.js';
 import { clearTimeout, setTimeout } from '../../timers.js';
+import { atMost } from './at-most.js';
 import type { Backend, Notice, Renewal, SessionId } from './backend.js';
 import type { Neighbours } from './neighbours.js';
 import type { Renewals } from './renewal.js';
@@ -53,6 +54,9 @@ const marginOf = (leaseMs: number): number => leaseMs / 10;
 
 /** How soon what has to be done at the server is tried again. */
 const [FIRST_RETRY_MS, LAST_RETRY_MS] = [50, 2_000];
+
+/** How long a close waits for the server, which may not answer any more. */
+export const CLOSE_MS = 3_000;
 
 export class Session {
   readonly id: SessionId;
@@ -172,16 +176,15 @@ export class Session {
     this.end('its session is not known to the server any more', this.#failure, this.#msLeft() > 0);
   }
 
-  /** Gives back all that it has, and ends. */
+  /** Gives back all that it has, as far as the server answers soon, and ends. */
   async close(): Promise<void> {
     if (this.#over) return;
     const permits = [...this.permits.values()];
     for (const permit of permits) this.#lose(permit, { why: 'the store was closed' });
-    await Promise.all(
+    const released = Promise.all(
       permits.map((permit) => this.#options.backend.release(this.id, permit.lock, holdingOf(permit), false)),
-    )
-      .then(() => this.#options.backend.end(this.id, false))
-      .catch(() => undefined); // then it expires
+    ).then(() => this.#options.backend.end(this.id, false));
+    await atMost(CLOSE_MS, released); // otherwise it expires
     this.end('the store was closed', undefined, false);
   }
 

@@ -1,7 +1,8 @@
 // The sessions of this process: one for each namespace, made when it is first needed, and anew when it is over.
 
+import { atMost } from './at-most.js';
 import { closedStore } from './failure.js';
-import { Session, type SessionOptions } from './session.js';
+import { CLOSE_MS, Session, type SessionOptions } from './session.js';
 
 export class Sessions {
   readonly #options: Omit<SessionOptions, 'ended'>;
@@ -42,7 +43,7 @@ export class Sessions {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.allSettled(this.#beginning.values());
+    await atMost(CLOSE_MS, Promise.allSettled(this.#beginning.values()));
     await Promise.all([...this.#current.values()].map((session) => session.close()));
   }
 
@@ -55,6 +56,7 @@ export class Sessions {
         if (isSuspect) this.#suspect.add(namespace);
       },
     });
+    if (this.#closed) await session.close(); // it is over at once where close() did not wait for it any more
     this.#suspect.delete(namespace);
     this.#current.set(namespace, session);
     return session;

@@ -12,7 +12,12 @@ export async function startHolder(
   store: object,
   namespace: string,
   name: string,
-): Promise<{ token: number; kill: () => Promise<void> }> {
+): Promise<{
+  token: number;
+  kill: () => Promise<void>;
+  /** Has it close its store and client; resolves when it has ended by itself. */
+  close: () => Promise<void>;
+}> {
   const child = fork(HOLDER, [JSON.stringify(store), namespace, name]);
   const exited = once(child, 'exit');
   const kill = async (): Promise<void> => {
@@ -23,5 +28,9 @@ export async function startHolder(
   const failed = exited.then(() => Promise.reject(new Error('the holder ended before it had the lock')));
   failed.catch(() => undefined);
   const [{ token }] = (await Promise.race([once(child, 'message'), failed])) as [{ token: number }];
-  return { token, kill };
+  const close = async (): Promise<void> => {
+    child.send('close');
+    await exited;
+  };
+  return { token, kill, close };
 }

@@ -29,9 +29,15 @@ const makers = {
   },
   async 'postgres.js'({ url, leaseMs, ...more }) {
     const { default: postgres } = await import('postgres');
-    const sql = postgres(url, { max: 3, onnotice: () => undefined, connect_timeout: 1 });
+    // A connection that ends while postgres.js asks for types would end the process: nothing catches that.
+    const sql = postgres(url, { max: 3, onnotice: () => undefined, connect_timeout: 1, fetch_types: false });
     return { store: postgresStore({ sql, leaseMs, ...more }), close: () => sql.end({ timeout: 1 }) };
   },
+  /** By a client of the store's own. */
+  connectionString: ({ url, ...more }) => ({
+    store: postgresStore({ connectionString: url, ...more }),
+    close: () => undefined,
+  }),
   /** What many write by themselves: a lock of a connection, which ends with that and tells nobody. */
   async advisory({ url }) {
     const { Pool } = (await import('pg')).default;

@@ -1,0 +1,87 @@
+// A store that is closed ends within seconds, and keeps no process alive, whatever the server does.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { Lock } from '../../../src/lock.js';
+import { postgresStore, type PostgresStoreOptions } from '../../../src/stores/postgres/index.js';
+import { PostgresServer } from '../../support/postgres/server.js';
+import { Stores } from '../../support/postgres/stores.js';
+import { startHolder } from '../../support/remote/holder.js';
+import { Proxy } from '../../support/remote/proxy.js';
+
+const MOST_MS = 8_000;
+const leaseMs = 20_000;
+const stores = new Stores();
+const ends: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+async function started(): Promise<PostgresServer> {
+  const server = await PostgresServer.start();
+  ends.push(() => server.remove());
+  const store = postgresStore({ connectionString: server.url() });
+  await store.migrate();
+  await store.close!();
+  return server;
+}
+
+async function proxyTo(server: PostgresServer): Promise<{ proxy: Proxy; url: string }> {
+  const proxy = await Proxy.start(server.port);
+  ends.push(
+    () => stores.close(),
+    () => proxy.stop(),
+  );
+  return { proxy, url: server.url('postgres', Number(new URL(proxy.url).port)) };
+}
+
+const inTime = (done: Promise<void>): Promise<string> =>
+  Promise.race([done.then(() => 'ended'), sleep(MOST_MS, 'did not end', { ref: false })]);
+
+describe('A process ends when its store is closed', () => {
+  it.each(['pg', 'postgres.js', 'connectionString'])('by %s, after the server was away', async (kind) => {
+    const server = await started();
+    const holder = await startHolder({ kind, url: server.url(), leaseMs }, 'ns', 'a');
+    await server.stop('immediate');
+    await sleep(2_000); // by then clients wait for longer and longer before they connect again
+    await server.resume();
+    expect(await inTime(holder.close())).toBe('ended');
+  });
+
+  it('by a client of its own, while the server does not answer', async () => {
+    const { proxy, url } = await proxyTo(await started());
+    const holder = await startHolder({ kind: 'connectionString', url, leaseMs }, 'ns', 'a');
+    proxy.way = 'mute';
+    expect(await inTime(holder.close())).toBe('ended');
+  });
+});
+
+describe('close() ends while the server does not answer', () => {
+  const ways: Record<string, (url: string) => PostgresStoreOptions> = {
+    'a pool': (url) => ({ pool: stores.pool(url) }),
+    'a sql': (url) => ({ sql: stores.sql(url) }),
+    'a connection string': (url) => ({ connectionString: url }),
+  };
+
+  it.each(Object.entries(ways))('by %s, with a lock in hand', async (_way, options) => {
+    const { proxy, url } = await proxyTo(await started());
+    const store = postgresStore({ ...options(url), leaseMs });
+    const hold = await new Lock('a', { store, namespace: 'ns' }).acquire();
+    proxy.way = 'mute';
+    expect(await inTime(store.close!())).toBe('ended');
+    expect(hold.signal.reason).toMatchObject({ code: 'ERR_SEMLOCK_LOST' });
+  });
+
+  it.each(Object.entries(ways))('by %s, before it has begun', async (_way, options) => {
+    const { proxy, url } = await proxyTo(await started());
+    const store = postgresStore({ ...options(url), leaseMs });
+    proxy.way = 'mute';
+    const asked = new Lock('a', { store, namespace: 'ns' }).acquire();
+    asked.catch(() => undefined);
+    expect(await inTime(store.close!())).toBe('ended');
+    await expect(asked).rejects.toMatchObject({ code: 'ERR_SEMLOCK_CLOSED' });
+  });
+});
