@@ -4,7 +4,7 @@
 import { LS_OPTIONS } from './ls.js';
 import { PRUNE_OPTIONS } from './prune.js';
 import { RUN_OPTIONS } from './run-arguments.js';
-import { HELP, parseArguments, UsageError } from './usage.js';
+import { HELP, MIGRATE_OPTIONS, parseArguments, UsageError } from './usage.js';
 
 type Options = Record<string, { readonly type: 'string' | 'boolean'; readonly short?: string }>;
 
@@ -13,6 +13,7 @@ const HELP_OPTION: Options = { help: { type: 'boolean', short: 'h' } };
 const COMMANDS: Record<string, Options> = {
   completion: HELP_OPTION,
   ls: LS_OPTIONS,
+  migrate: MIGRATE_OPTIONS,
   namespace: HELP_OPTION,
   prune: PRUNE_OPTIONS,
   run: RUN_OPTIONS,

@@ -2,13 +2,10 @@
 
 import { postgresStore } from '../stores/postgres/postgres-store.js';
 import { printable } from './text.js';
-import { HELP, parseArguments, UsageError } from './usage.js';
+import { HELP, MIGRATE_OPTIONS, parseArguments, UsageError } from './usage.js';
 
 export async function migrate(args: string[]): Promise<number> {
-  const { values } = parseArguments({
-    args,
-    options: { store: { type: 'string' }, schema: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
-  });
+  const { values } = parseArguments({ args, options: MIGRATE_OPTIONS });
   if (values.help === true) {
     process.stdout.write(HELP);
     return 0;

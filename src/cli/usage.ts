@@ -48,6 +48,7 @@ Options:
   --group GROUP        the locks of a group, whose members have them together
   --store URL          where the locks live: redis://HOST:PORT or postgres://USER@HOST/DATABASE.
                        Default: process:, this machine
+  --schema NAME        (migrate) the schema that is made. Default: semlock
   --namespace NS       the namespace of the locks. Default: SEMLOCK_NAMESPACE, or the folder of the package
                        that the working folder is in
   --all                (ls) show all namespaces of this user: who uses them, and how much memory they take
@@ -87,6 +88,13 @@ export const COMMON_OPTIONS = { namespace: { type: 'string' }, help: { type: 'bo
 
 /** Options that say whose the locks are. */
 export const OWNERS_OPTIONS = { user: { type: 'string' }, group: { type: 'string' } } as const;
+
+/** Those of `semlock migrate`, whose file loads the store. */
+export const MIGRATE_OPTIONS = {
+  store: { type: 'string' },
+  schema: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
 
 /** @throws {@link UsageError} for an empty one, which is most often a shell variable that is not set. */
 export function ownersFrom({ user, group }: { user?: string; group?: string }): LockOwners {

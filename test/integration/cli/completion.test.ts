@@ -21,11 +21,19 @@ function offered(...words: string[]): string[] {
 
 describe('the completion of bash', () => {
   it('offers the commands, and the options of each', () => {
-    expect(offered('semlock', '')).toEqual(
-      expect.arrayContaining(['completion', 'ls', 'namespace', 'prune', 'run', '--help', '--version']),
-    );
+    expect(offered('semlock', '')).toEqual([
+      'completion',
+      'ls',
+      'migrate',
+      'namespace',
+      'prune',
+      'run',
+      '--help',
+      '--version',
+    ]);
     expect(offered('semlock', 'ls', '--p')).toEqual(['--posix-name']);
     expect(offered('semlock', 'prune', '--')).toEqual(['--all', '--json', '--user', '--group', '--help']);
+    expect(offered('semlock', 'migrate', '--')).toEqual(['--store', '--schema', '--help']);
     expect(offered('semlock', 'completion', '')).toEqual(['bash', 'zsh', 'fish']);
   });
 

@@ -17,7 +17,7 @@ const subjects = (text: string) => ({
   options: new Set(text.match(/(?<![\w-])--[a-z][\w-]*/g)),
   letters: new Set(text.match(/(?<![\w-])-[A-Za-z](?![\w-])/g)),
   codes: new Set(text.match(/\b(64|69|75|126|127)\b/g)),
-  commands: new Set(text.match(/semlock (run|ls|prune|namespace|completion)\b/g)),
+  commands: new Set(text.match(/semlock (run|ls|prune|namespace|completion|migrate)\b/g)),
 });
 
 describe('the manual page', () => {
