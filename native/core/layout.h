@@ -174,7 +174,8 @@ struct alignas(64) Record {
 static_assert(sizeof(sem_t) <= 32);
 
 // Of a record with kForeign, whose own semaphore nobody uses: the inode of the file that the permits of its entries
-// were taken from. Another program may unlink it and make another one. 0 until somebody has opened it.
+// were taken from, or of the one that is being made without them. Another program may unlink it and make another one. 0
+// until somebody has opened it.
 inline std::atomic<uint64_t>& ForeignFileOf(Record& record) {
   static_assert(sizeof(std::atomic<uint64_t>) <= sizeof(sem_t) && offsetof(Record, semaphore) % 8 == 0);
   return reinterpret_cast<std::atomic<uint64_t>&>(record.semaphore);

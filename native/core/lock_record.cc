@@ -265,7 +265,11 @@ Outcome LockRecord::OpenForeign(LatchedRecord* under, bool repaired, SysError* e
   CRASH_POINT(foreign_latched);
   const uint32_t held = r.held.load();
   const uint32_t value = held < r.permits ? r.permits - held : 0;
-  *error = named_.Open(identity_->posix_name.c_str(), Create::kIfMissing, table_->owners(), value);
+  std::atomic<uint64_t>& file = ForeignFileOf(r);
+  const uint64_t before = file.load();
+  // One that is made has the permits of the entries taken already. So the record says whose it is before it has its
+  // name: who comes after a kill in between would take them once more, from holders that live.
+  *error = named_.Open(identity_->posix_name.c_str(), Create::kIfMissing, table_->owners(), value, &file);
   CRASH_POINT(foreign_opened);
   if (*error) {
     if (error->code == ENOSPC) error->kind = "CAPACITY";
@@ -274,9 +278,11 @@ Outcome LockRecord::OpenForeign(LatchedRecord* under, bool repaired, SysError* e
   }
   semaphore_ = named_.get();
   under->set_semaphore(semaphore_);
-  std::atomic<uint64_t>& file = ForeignFileOf(r);
-  if (file.load() == named_.file()) return Outcome::kDone;
-  if (file.load() != 0 && !named_.was_made()) under->MovePermits();
+  if (before == named_.file()) {
+    file.store(before);
+    return Outcome::kDone;
+  }
+  if (before != 0 && !named_.was_made()) under->MovePermits();
   file.store(named_.file());
   CRASH_POINT(foreign_moved);
   return Outcome::kDone;

@@ -142,23 +142,25 @@ int TryWait(sem_t* sem) {
 }
 
 SysError NamedSemaphore::Open(const char* name, Create create, unsigned mode, unsigned value) {
-  return OpenAs(name, create, {geteuid(), getegid(), (mode & 070) != 0, false, mode}, value);
+  return OpenAs(name, create, {geteuid(), getegid(), (mode & 070) != 0, false, mode}, value, nullptr);
 }
 
-SysError NamedSemaphore::Open(const char* name, Create create, const Owners& owners, unsigned value) {
+SysError NamedSemaphore::Open(const char* name, Create create, const Owners& owners, unsigned value,
+                              std::atomic<uint64_t>* making) {
   const ActAs them(owners);
-  return OpenAs(name, create, Access::Of(owners), value);
+  return OpenAs(name, create, Access::Of(owners), value, making);
 }
 
-SysError NamedSemaphore::OpenAs(const char* name, Create create, const Access& access, unsigned value) {
+SysError NamedSemaphore::OpenAs(const char* name, Create create, const Access& access, unsigned value,
+                                std::atomic<uint64_t>* making) {
   Close();
   if (!IsName(name)) return {kCall, EINVAL};
   const std::string path = PathOf(name);
-  if (create == Create::kExclusive) return CreateExclusive(path, access, value);
+  if (create == Create::kExclusive) return CreateExclusive(path, access, value, making);
   for (int tries = 0;; ++tries) {
     SysError error = OpenExisting(path, access);
     if (error.code != ENOENT || create == Create::kNever) return error;
-    error = CreateExclusive(path, access, value);
+    error = CreateExclusive(path, access, value, making);
     // ENOENT: a process that left took the new file for one that the dead had left.
     if ((error.code != EEXIST && error.code != ENOENT) || tries == kCreateTries) return error;
   }
@@ -195,10 +197,14 @@ SysError NamedSemaphore::TryOpen(const std::string& path, const Access& access, 
   return error;
 }
 
-SysError NamedSemaphore::CreateExclusive(const std::string& path, const Access& access, unsigned value) {
+SysError NamedSemaphore::CreateExclusive(const std::string& path, const Access& access, unsigned value,
+                                         std::atomic<uint64_t>* making) {
   const std::string temporary = PathOf(kNewSemaphores + RandomLetters());
   int fd = -1;
-  const auto set_up = [&](int made, const struct stat& as) { return access.SetUp(made, as); };
+  const auto set_up = [&](int made, const struct stat& as) {
+    if (making != nullptr) making->store(as.st_ino);
+    return access.SetUp(made, as);
+  };
   if (const int failed = MakeFile(temporary, access.mode, value, set_up, &fd)) return {kCall, failed};
   CRASH_POINT(semaphore_made);
   SysError error;

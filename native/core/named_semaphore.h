@@ -12,6 +12,7 @@
 #include <semaphore.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -43,8 +44,10 @@ class NamedSemaphore {
   // owner may do. Where it gives access to a group, a semaphore of this process's group is trusted too. Kinds of error:
   // UNTRUSTED (not a private file of this user or root), NOT_A_SEMAPHORE (of this user, but of another type or size).
   SysError Open(const char* name, Create create, unsigned mode, unsigned value);
-  // That of the owners of a lock: only theirs, or root's, is trusted.
-  SysError Open(const char* name, Create create, const Owners& owners, unsigned value);
+  // That of the owners of a lock: only theirs, or root's, is trusted. Where one has to be made, `making` is told its
+  // file() before anybody can find it by its name.
+  SysError Open(const char* name, Create create, const Owners& owners, unsigned value,
+                std::atomic<uint64_t>* making = nullptr);
   void Close() { sem_.reset(); }
   // Which file it is, as long as it is open: its inode. Whether Open() made it, and whether it still has that name.
   uint64_t file() const { return file_; }
@@ -68,10 +71,11 @@ class NamedSemaphore {
 
  private:
   struct Access;
-  SysError OpenAs(const char* name, Create create, const Access& access, unsigned value);
+  SysError OpenAs(const char* name, Create create, const Access& access, unsigned value, std::atomic<uint64_t>* making);
   SysError OpenExisting(const std::string& path, const Access& access);
   SysError TryOpen(const std::string& path, const Access& access, struct stat* info);
-  SysError CreateExclusive(const std::string& path, const Access& access, unsigned value);
+  SysError CreateExclusive(const std::string& path, const Access& access, unsigned value,
+                           std::atomic<uint64_t>* making);
   SysError Map(int fd, const struct stat& info);
 
   std::shared_ptr<sem_t> sem_;

@@ -137,6 +137,22 @@ export const newcomers: readonly Scenario[] = [
   },
   {
     role: 'newcomer',
+    title: 'makes a semaphore anew that somebody has unlinked under a holder',
+    steps: MAKE_FOREIGN,
+    onlyIf: ({ foreign }) => foreign,
+    async play(stage, step) {
+      const { lock, room } = stage;
+      const [holder, victim, next] = [await stage.user(), await stage.user(), await stage.user()];
+      const grant = await holder.takeOne(lock);
+      await room.process().call('semUnlink', lock.posixName);
+      await victim.dieAt(step, () => victim.tryAcquire(lock));
+      const had = await next.count(lock);
+      if (had !== lock.permits! - 1) throw new Error(`${had} permits can be had beside the holder's`);
+      if (!(await holder.release(lock, grant))) throw new Error('the holder has lost its permit');
+    },
+  },
+  {
+    role: 'newcomer',
     title: 'gives a lock that the dead have left other permits',
     steps: [...FREE, ...CREATE, SECRET],
     onlyIf: ({ foreign }) => !foreign,
