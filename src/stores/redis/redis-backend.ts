@@ -18,6 +18,7 @@ export class RedisBackend implements Backend {
   readonly #prefix: string;
   readonly #replicas: number;
   readonly #listening = new Map<string, number>(); // sessions that listen, by namespace
+  readonly #keys = new Map<string, string>(); // by namespace
   #connecting: Promise<RedisConnection> | undefined;
   #connection: RedisConnection | undefined;
 
@@ -129,7 +130,7 @@ export class RedisBackend implements Backend {
 
   async listen({ namespace, sid }: SessionId, tell: (notice: Notice) => void): Promise<() => void> {
     const connection = await this.#connected();
-    const channel = connection.keyPrefix + keyOf(this.#prefix, namespace);
+    const channel = connection.keyPrefix + this.#key(namespace);
     const stops = [
       await connection.subscribe(`${channel}:${sid}`, (message) => {
         const notice = noticeOf(message);
@@ -178,10 +179,18 @@ export class RedisBackend implements Backend {
     }
   }
 
-  async #run({ namespace, sid }: SessionId, op: string, ...args: (string | number | boolean)[]): Promise<unknown> {
-    const connection = this.#connection ?? (await this.#connected());
-    const words = args.map((arg) => (typeof arg === 'boolean' ? (arg ? '1' : '0') : String(arg)));
-    return connection.run(keyOf(this.#prefix, namespace), [op, sid, ...words]);
+  /** The key of a namespace costs a hash, which is as much as a tenth of a request. */
+  #key(namespace: string): string {
+    let key = this.#keys.get(namespace);
+    if (key === undefined) this.#keys.set(namespace, (key = keyOf(this.#prefix, namespace)));
+    return key;
+  }
+
+  #run({ namespace, sid }: SessionId, op: string, ...args: (string | number | boolean)[]): Promise<unknown> {
+    const words = [op, sid];
+    for (const arg of args) words.push(typeof arg === 'boolean' ? (arg ? '1' : '0') : String(arg));
+    const run = (connection: RedisConnection) => connection.run(this.#key(namespace), words);
+    return this.#connection === undefined ? this.#connected().then(run) : run(this.#connection);
   }
 }
 

@@ -16,6 +16,11 @@
 // Everything is read before anything is written, so an operation that the server refuses (-OOM, -NOPERM, WRONGTYPE) has
 // changed nothing. What frees something must not fail for want of memory: its first write is HDEL, and once a script has
 // written, Redis lets it go on.
+//
+// All clients of a server wait while it runs, so what a lock costs that nobody else wants counts most. INFO alone takes as
+// long as all that is read and written here: it is asked just before something is granted, and by those who renew. Nothing
+// else has to know at once that the server is another. The expiry of the key is moved by renewals alone, without which
+// nothing lives there.
 
 import { createHash } from 'node:crypto';
 
@@ -25,8 +30,6 @@ local DAY = 86400000
 local time = redis.call('TIME')
 local us = time[1] * 1000000 + time[2]
 local now = math.floor(us / 1000)
-local info = redis.call('INFO', 'server')
-local run = string.match(info, 'run_id:(%w+)') or ''
 
 local sessions, changed, gone = {}, {}, {}
 local function session(id)
@@ -49,16 +52,25 @@ end
 
 local raw = redis.call('HGET', key, 'm')
 local meta = raw and cmsgpack.unpack(raw)
-if meta and meta[1] ~= run then -- another server, or the same from what it had saved: some of it may be lost
-  meta[1] = run
+local isNew = false -- whether meta has to be written
+
+local asked = false
+local function checkServer()
+  if asked then return end
+  asked = true
+  local info = redis.call('INFO', 'server')
+  if string.find(info, 'run_id:' .. meta[1], 1, true) then return end
+  -- Another server, or the same from what it had saved: some of it may be lost.
+  meta[1] = string.match(info, 'run_id:(%w+)') or ''
   meta[3] = math.max(meta[3], now + meta[4])
+  isNew = true
 end
 
-local field, lock
+local field, lock, found
 local function open(name)
   field = 'l' .. name
-  local packed = redis.call('HGET', key, field)
-  lock = packed and cmsgpack.unpack(packed) or {0, {}, {}, 0, 0}
+  found = redis.call('HGET', key, field)
+  lock = found and cmsgpack.unpack(found) or {0, {}, {}, 0, 0}
 end
 
 local notices = {}
@@ -71,24 +83,30 @@ local function look()
 end
 
 local function save(frees)
-  if frees then redis.call('HDEL', key, 'm') end
-  meta[5] = now
-  local values = {'m', cmsgpack.pack(meta)}
+  local isFree = lock and #lock[2] + #lock[3] + lock[4] == 0
+  if lock and (frees or isFree and found) then
+    redis.call('HDEL', key, field)
+  elseif frees then
+    redis.call('HDEL', key, 'm')
+    isNew = true
+  end
+  local values = {}
+  if isNew then
+    meta[5] = now
+    values[1], values[2] = 'm', cmsgpack.pack(meta)
+  end
   for id in pairs(changed) do
     if sessions[id] then
       values[#values + 1] = 's' .. id
       values[#values + 1] = cmsgpack.pack(sessions[id])
     end
   end
-  local free = lock and #lock[2] + #lock[3] + lock[4] == 0
-  if lock and not free then
+  if lock and not isFree then
     values[#values + 1] = field
     values[#values + 1] = cmsgpack.pack(lock)
   end
-  redis.call('HSET', key, unpack(values))
-  if free then redis.call('HDEL', key, field) end
+  if #values > 0 then redis.call('HSET', key, unpack(values)) end
   for id in pairs(gone) do redis.call('HDEL', key, 's' .. id) end
-  redis.call('PEXPIRE', key, DAY + meta[4])
   for _, notice in ipairs(notices) do redis.call('PUBLISH', notice[1], notice[2]) end
 end
 
@@ -109,6 +127,7 @@ end
 local function grant(id, request, shared)
   local token = math.max(meta[2] + 1, us)
   meta[2] = token
+  isNew = true
   local abandoned = 0
   if lock[4] > 0 then
     abandoned = 1
@@ -137,6 +156,11 @@ local function leave(dead)
   end
 end
 
+local function mayGrant()
+  checkServer()
+  return now >= meta[3]
+end
+
 -- Takes the permits of the dead, and hands what is free to those whose turn it is.
 local function serve()
   local living, dead = {}, 0
@@ -148,13 +172,100 @@ local function serve()
   while lock[3][1] do
     local id, request, shared = unpack(lock[3][1])
     local alive = session(id)
-    if alive and (now < meta[3] or not isFree(shared)) then break end
+    if alive and not (isFree(shared) and mayGrant()) then break end
     table.remove(lock[3], 1)
     if alive then
       local holder = grant(id, request, shared)
       tell(id, 'granted ' .. request .. ' ' .. string.format('%.0f', holder[4]) .. ' ' .. holder[6])
     end
   end
+end
+
+local me = meta and session(sid)
+if not me and op ~= 'begin' and op ~= 'query' then
+  if gone[sid] then redis.call('HDEL', key, 's' .. sid) end
+  return op == 'end' and 0 or {'expired'}
+end
+
+local request
+if op == 'acquire' or op == 'release' or op == 'cancel' then
+  open(ARGV[3])
+  request = tonumber(ARGV[4])
+end
+
+if op == 'acquire' then
+  local shared, wait, steal, permits = tonumber(ARGV[5]), ARGV[6] == '1', ARGV[7] == '1', tonumber(ARGV[8])
+  serve()
+  local held = indexOf(lock[2], sid, request)
+  local queued = indexOf(lock[3], sid, request)
+  local answer
+  if not held and not queued then
+    if request <= me[3] then
+      answer = {'over'}
+    elseif #lock[2] + #lock[3] > 0 and lock[1] ~= permits then
+      answer = {'mismatch', lock[1]}
+    else
+      lock[1] = permits
+      me[3] = request
+      changed[sid] = true
+      if steal then
+        for _, holder in ipairs(lock[2]) do
+          local victim = session(holder[1])
+          victim[4] = victim[4] - 1
+          table.insert(victim[5], holder[4])
+          changed[holder[1]] = true
+          tell(holder[1], 'stolen ' .. string.format('%.0f', holder[4]))
+        end
+        lock[2] = {}
+        grant(sid, request, shared)
+        held = #lock[2]
+      elseif #lock[3] == 0 and isFree(shared) and mayGrant() then
+        grant(sid, request, shared)
+        held = #lock[2]
+      elseif wait then
+        table.insert(lock[3], {sid, request, shared, now})
+        queued = true
+      else
+        answer = {'busy'}
+      end
+    end
+  end
+  if held then
+    answer = {'granted', lock[2][held][4], lock[2][held][6]}
+  elseif queued then
+    local again = meta[3] > now and meta[3] or math.huge
+    for _, holder in ipairs(lock[2]) do again = math.min(again, session(holder[1])[1]) end
+    answer = {'queued', again == math.huge and -1 or again - now + 1}
+  end
+  save(false)
+  return answer
+end
+
+if op == 'release' then
+  local token = tonumber(ARGV[5])
+  local at = indexOf(lock[2], sid, request)
+  local had = 1
+  if at then
+    drop(at, ARGV[6] == '1')
+    serve()
+    save(true)
+  else
+    for _, stolen in ipairs(me[5]) do
+      if stolen == token then had = 0 end
+    end
+  end
+  return had
+end
+
+if op == 'cancel' then
+  me[3] = math.max(me[3], request)
+  changed[sid] = true
+  local held, queued = indexOf(lock[2], sid, request), indexOf(lock[3], sid, request)
+  if held then drop(held, true) end
+  if queued then table.remove(lock[3], queued) end
+  serve()
+  save(true)
+  return 1
 end
 
 -- Some of the fields at each renewal: sessions that expired, and locks that only the dead have had, for a day.
@@ -203,6 +314,7 @@ local function keep(id, lease, acknowledged)
   end
   local over, news = sweep()
   save(true)
+  redis.call('PEXPIRE', key, DAY + meta[4])
   for _, name in ipairs(over) do redis.call('HDEL', key, name) end
   if #news > 0 then redis.call('HSET', key, unpack(news)) end
   return s
@@ -211,9 +323,11 @@ end
 if op == 'begin' then
   local lease, suspect, listening = tonumber(ARGV[3]), ARGV[4] == '1', tonumber(ARGV[5])
   local others = redis.call('PUBLISH', key, 'begin') - listening
+  local info = redis.call('INFO', 'server')
   local first = not meta
   local silent = first or now - meta[5] > meta[4]
-  meta = meta or {run, 0, 0, lease, now, '0'}
+  if first then meta = {string.match(info, 'run_id:(%w+)') or '', 0, 0, lease, now, '0'} end
+  checkServer()
   if suspect or (silent and others > 0) then
     meta[3] = math.max(meta[3], now + lease)
     look()
@@ -247,25 +361,19 @@ if op == 'query' then
   return found
 end
 
-local me = meta and session(sid)
 if op == 'end' then
-  if not me then return 0 end
   gone[sid] = true
   sessions[sid] = false
   look()
   save(true)
   return 1
 end
-if not me then
-  if gone[sid] then redis.call('HDEL', key, 's' .. sid) end
-  return {'expired'}
-end
-
 if op == 'renew' then
   local acknowledged = {}
   for at = 4, #ARGV do acknowledged[tonumber(ARGV[at])] = true end
+  checkServer()
   local s = keep(sid, tonumber(ARGV[3]), acknowledged)
-  return {'alive', s[4], run, s[5]}
+  return {'alive', s[4], meta[1], s[5]}
 end
 
 if op == 'holdings' then
@@ -281,83 +389,6 @@ if op == 'holdings' then
   return found
 end
 
-open(ARGV[3])
-local request = tonumber(ARGV[4])
-
-if op == 'acquire' then
-  local shared, wait, steal, permits = tonumber(ARGV[5]), ARGV[6] == '1', ARGV[7] == '1', tonumber(ARGV[8])
-  serve()
-  local held = indexOf(lock[2], sid, request)
-  local queued = indexOf(lock[3], sid, request)
-  local answer
-  if not held and not queued then
-    if request <= me[3] then
-      answer = {'over'}
-    elseif #lock[2] + #lock[3] > 0 and lock[1] ~= permits then
-      answer = {'mismatch', lock[1]}
-    else
-      lock[1] = permits
-      me[3] = request
-      changed[sid] = true
-      if steal then
-        for _, holder in ipairs(lock[2]) do
-          local victim = session(holder[1])
-          victim[4] = victim[4] - 1
-          table.insert(victim[5], holder[4])
-          changed[holder[1]] = true
-          tell(holder[1], 'stolen ' .. string.format('%.0f', holder[4]))
-        end
-        lock[2] = {}
-        grant(sid, request, shared)
-        held = #lock[2]
-      elseif #lock[3] == 0 and now >= meta[3] and isFree(shared) then
-        grant(sid, request, shared)
-        held = #lock[2]
-      elseif wait then
-        table.insert(lock[3], {sid, request, shared, now})
-        queued = true
-      else
-        answer = {'busy'}
-      end
-    end
-  end
-  if held then
-    answer = {'granted', lock[2][held][4], lock[2][held][6]}
-  elseif queued then
-    local again = meta[3] > now and meta[3] or math.huge
-    for _, holder in ipairs(lock[2]) do again = math.min(again, session(holder[1])[1]) end
-    answer = {'queued', again == math.huge and -1 or again - now + 1}
-  end
-  save(false)
-  return answer
-end
-
-if op == 'release' then
-  local token = tonumber(ARGV[5])
-  local at = indexOf(lock[2], sid, request)
-  local had = 1
-  if at then
-    drop(at, ARGV[6] == '1')
-    serve()
-  else
-    for _, stolen in ipairs(me[5]) do
-      if stolen == token then had = 0 end
-    end
-  end
-  save(true)
-  return had
-end
-
-if op == 'cancel' then
-  me[3] = math.max(me[3], request)
-  changed[sid] = true
-  local held, queued = indexOf(lock[2], sid, request), indexOf(lock[3], sid, request)
-  if held then drop(held, true) end
-  if queued then table.remove(lock[3], queued) end
-  serve()
-  save(true)
-  return 1
-end
 `;
 
 export const SHA = createHash('sha1').update(SCRIPT).digest('hex');
