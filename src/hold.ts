@@ -9,7 +9,7 @@ import { now } from './timers.js';
 /** The lock of a hold. */
 export interface HoldSubject extends LockSubject {
   /** Where it is released. */
-  readonly opened: Pick<StoreLock, 'release' | 'onLost'>;
+  readonly opened: Pick<StoreLock, 'release' | 'onLost' | 'checkTime'>;
 }
 
 /** Who has to know when a hold ends, whoever releases it. */
@@ -75,7 +75,10 @@ export class Hold {
    * once somebody asks for it.
    */
   get signal(): AbortSignal {
-    if (!this.#released) this.watch();
+    if (!this.#released) {
+      this.watch();
+      this.checkTime();
+    }
     const more = (this.#more ??= {});
     if (more.controller === undefined) {
       more.controller = new AbortController();
@@ -86,6 +89,7 @@ export class Hold {
 
   /** Why this permit was lost, as far as is known: see {@link signal}. */
   get lost(): SemlockError | undefined {
+    this.checkTime();
     return this.#more?.lost;
   }
 
@@ -115,6 +119,18 @@ export class Hold {
    */
   decline(): void {
     if (!this.#released) void this.end(true);
+  }
+
+  /**
+   * Finds at once that its time is over, where its store gives it one.
+   *
+   * @internal
+   */
+  checkTime(): void {
+    const { opened } = this.#lock;
+    if (opened.checkTime === undefined || this.#released || this.#more?.lost !== undefined) return;
+    this.watch();
+    opened.checkTime(this);
   }
 
   /**

@@ -84,6 +84,10 @@ export class Ownership {
     else signal.addEventListener('abort', lost, { once: true });
   }
 
+  checkTime(): void {
+    this.hold.checkTime();
+  }
+
   /** @throws {@link SemlockError} `ERR_SEMLOCK_NOT_OWNER` in another async context than the owner. */
   #checkOwner(): void {
     if (this.#owner !== 'context' || contexts.getStore()?.get(this.#key) === this) return;

@@ -130,6 +130,11 @@ export interface StoreLock {
    */
   onLost(grant: Grant, tell: (why: string, cause?: unknown) => void): void;
   /**
+   * Looks whether the time of this grant is over, and tells so before it returns, if {@link onLost} was asked. Asks nobody.
+   * Of stores whose grants have a time: after a process was stopped, the timer that tells of its end comes late.
+   */
+  checkTime?(grant: Grant): void;
+  /**
    * A new descriptor for a program to inherit: as long as it has that open, what this process holds stays held, also when
    * the process was killed. Its taker closes it. Of stores on this machine.
    */

@@ -82,4 +82,8 @@ class RemoteLock implements StoreLock {
     if (permit.lost === undefined) permit.tell = tell;
     else tell(permit.lost.why, permit.lost.cause);
   }
+
+  checkTime({ id }: Grant): void {
+    (id as RemotePermit).session.checkTime();
+  }
 }

@@ -106,8 +106,12 @@ export class Session {
 
   /** Whether it can be counted on no more. When its time has just run out, whoever holds something is told now. */
   get isOver(): boolean {
-    if (!this.#over && this.#msLeft() <= 0) this.#tooLate();
+    this.checkTime();
     return this.#over;
+  }
+
+  checkTime(): void {
+    if (!this.#over && this.#msLeft() <= 0) this.#tooLate();
   }
 
   /** A number for a request, larger than all before. */
