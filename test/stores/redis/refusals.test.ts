@@ -1,7 +1,7 @@
 // What becomes of requests that the server refuses or does not get: a clear error, nothing lost, and nothing left locked.
 
 import { Redis } from 'ioredis';
-import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { readFileSync } from 'node:fs';
 
@@ -118,6 +118,21 @@ describe('A request is refused', () => {
     await takeAndGiveBack(lock);
   });
 
+  it.each([
+    ['keys of a script are not in one slot', "CROSSSLOT Keys in request don't hash to the same slot"],
+    ['its script is killed', 'ERR Error running script: Script killed by user with SCRIPT KILL...'],
+  ])('when %s, and the lock is left free', async (_what, message) => {
+    const client = connect();
+    const lock = lockBy(client, 'refused');
+    await takeAndGiveBack(lock);
+    vi.spyOn(client, 'evalsha').mockRejectedValueOnce(new Error(message));
+    await expect(lock.acquire()).rejects.toMatchObject({
+      code: 'ERR_SEMLOCK_STORE',
+      message: expect.stringContaining(message) as string,
+    });
+    await takeAndGiveBack(lockBy(connect(), 'refused'));
+  });
+
   it('when too few replicas have the grant, which is given back', async () => {
     const lock = lockBy(connect(), 'replicas', { syncReplicas: 1 });
     await expect(lock.acquire()).rejects.toMatchObject({
@@ -129,6 +144,30 @@ describe('A request is refused', () => {
 });
 
 describe('A request is granted', () => {
+  it('as soon as the server has loaded its data', async () => {
+    const client = connect();
+    const lock = lockBy(client, 'loading');
+    await takeAndGiveBack(lock);
+    const loading = new Error('LOADING Redis is loading the dataset in memory');
+    const asks = vi.spyOn(client, 'evalsha').mockRejectedValueOnce(loading).mockRejectedValueOnce(loading);
+    await takeAndGiveBack(lock);
+    expect(asks.mock.calls.length).toBeGreaterThan(2);
+  });
+
+  it('as soon as a script of somebody else that does not end was killed', async () => {
+    const lock = lockBy(connect(), 'busy server');
+    await takeAndGiveBack(lock);
+    await server.command('CONFIG', 'SET', 'lua-time-limit', '20');
+    const endless = server.command('EVAL', 'while true do end', '0');
+    await expect.poll(() => server.command('PING')).toMatch(/^-BUSY/);
+    const waiting = takeAndGiveBack(lock);
+    await new Promise((resolve) => setTimeout(resolve, 100)); // it is told that the server is busy
+    expect(await server.command('SCRIPT', 'KILL')).toMatch(/^\+OK/);
+    await waiting;
+    expect(await endless).toContain('Script killed');
+    await server.command('CONFIG', 'SET', 'lua-time-limit', '5000');
+  });
+
   it('to a user with the rights of the document', async () => {
     const page = readFileSync(new URL('../../../docs/stores/redis.md', import.meta.url), 'utf8');
     const rule = /^ACL SETUSER .*$/m.exec(page)![0];
