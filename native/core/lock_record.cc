@@ -58,7 +58,7 @@ void LockRecord::Leave(LatchedRecord* under) {
 
 // Inside the latch, though perhaps of what is another lock's record by now.
 void LockRecord::LeaveSettled() {
-  if (!IsSameRecord() || !HasItsSemaphore(kNoLook)) return LeaveToNext(record().latch, table_->slot(), true);
+  if (!IsSameRecord() || !HasItsSemaphore(kLook)) return LeaveToNext(record().latch, table_->slot(), true);
   LatchedRecord under(*table_, record(), semaphore_);
   under.FreeAllCancelled();  // of those who asked
   under.Settle();

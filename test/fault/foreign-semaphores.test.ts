@@ -6,6 +6,7 @@ import { afterAll, expect, it } from 'vitest';
 
 import type { LockDescription, LockProcess } from './support/lock-process.js';
 import { endSpareProcesses, Room } from './support/room.js';
+import { LONG_MS } from './steps/scenario.js';
 
 afterAll(endSpareProcesses);
 
@@ -13,7 +14,9 @@ interface Scene {
   readonly lock: LockDescription;
   readonly one: LockProcess;
   readonly other: LockProcess;
-  /** Unlinks the semaphore and makes a new one, of which it takes so many permits; gives them back one by one. */
+  /** One more process that knows the lock. */
+  join(): Promise<LockProcess>;
+  /** Unlinks the semaphore and makes a new one without so many of its permits; gives them back one by one. */
   replace(taken: number): Promise<() => Promise<unknown>>;
 }
 
@@ -27,10 +30,13 @@ async function scene(permits = 1): Promise<Scene> {
     lock,
     one,
     other,
+    async join() {
+      const another = room.process();
+      expect(await another.call('open', lock)).toBeUndefined();
+      return another;
+    },
     async replace(taken) {
-      await foreign.call('semUnlink', posixName);
-      const handle = await foreign.call<number>('semOpen', posixName, permits);
-      for (let each = 0; each < taken; each++) expect(await foreign.call('semTryWait', handle)).toBe(true);
+      const handle = await foreign.call<number>('semReplace', posixName, permits - taken);
       return () => foreign.call('semPost', handle);
     },
   };
@@ -72,6 +78,24 @@ it('a holder whose permit another program has by now has lost it, and nobody els
   expect(await one.tryAcquire(lock)).toBeNull();
   await giveBack();
   for (const each of [one, other]) expect(await each.count(lock)).toBe(1);
+});
+
+it('what is given back late, after the semaphore was replaced, goes to nobody by the old one', async () => {
+  const { lock, one, other, replace, join } = await scene(2);
+  const [ones, others] = [await one.takeOne(lock), await other.takeOne(lock)];
+  const [first, second] = [await join(), await join()];
+  const firstGrant = first.wait(lock, LONG_MS);
+  await first.isWaiting();
+  const secondGrant = second.wait(lock, 1000);
+  await second.isWaiting();
+  // Inside the latch, so that the other one can only leave word that its permit is back.
+  const { result } = await one.stopAt('hand_on_granted', () => one.release(lock, ones));
+  expect(await other.release(lock, others)).toBe(true);
+  await replace(2);
+  one.continue();
+  expect(await result).toBe(true);
+  expect(await firstGrant, 'before it was replaced').not.toBeNull();
+  expect(await secondGrant).toBeNull();
 });
 
 it('a holder is told of the loss although nobody asks for the lock', async () => {

@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readlinkSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
@@ -234,6 +235,17 @@ const calls = {
   semTryWait: (handle) => addon.semTryWait(handle) === 0,
   semPost: (handle) => addon.semPost(handle) === 0,
   semUnlink: (name) => addon.semUnlink(name),
+  /** At once, and again where somebody of ours has made it anew in between. */
+  semReplace(name, value) {
+    for (;;) {
+      addon.semUnlink(name);
+      try {
+        return addon.semOpen(name, 2, 0o600, value);
+      } catch (error) {
+        if (error.errno !== constants.errno.EEXIST) throw error;
+      }
+    }
+  },
   semValue(name) {
     const handle = addon.semOpen(name, 0, 0, 0);
     const value = addon.semValue(handle);
