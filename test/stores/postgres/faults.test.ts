@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 
 import { Lock } from '../../../src/lock.js';
 import { guard, type PostgresStore } from '../../../src/stores/postgres/index.js';
@@ -155,23 +155,60 @@ describe('When the server', () => {
     await lock.run(() => undefined);
   });
 
-  it('cancels statements after their time, a request is refused, and a release is made again', async () => {
+  it.each([
+    ['statement_timeout', '57014'],
+    ['lock_timeout', '55P03'],
+  ])('cancels statements by its %s, a request is refused, and a release is made again', async (setting, code) => {
     const server = await started();
     const admin = stores.pool(server.url());
     await (
       await storeOf(server, admin, 10_000)
     ).close!();
-    const hasty = stores.store({ pool: stores.pool(server.url(), { statement_timeout: 100, lock_timeout: 0 }) });
+    const hasty = stores.store({ pool: stores.pool(server.url(), { [setting]: 100 }) });
     const lock = new Lock('a', { store: hasty, namespace: 'ns' });
     const hold = await lock.acquire();
     const blocker = await admin.connect();
     await blocker.query('BEGIN; SELECT FROM semlock.locks FOR UPDATE');
-    await expect(lock.acquire()).rejects.toMatchObject({ code: 'ERR_SEMLOCK_STORE', cause: { code: '57014' } });
+    await expect(lock.acquire()).rejects.toMatchObject({
+      code: 'ERR_SEMLOCK_STORE',
+      message: expect.stringContaining(setting) as string,
+      cause: { code },
+    });
     const released = hold[Symbol.asyncDispose]();
     await blocker.query('SELECT pg_sleep(0.3)');
     await blocker.query('ROLLBACK');
     blocker.release();
     await released;
+    await lock.run(() => undefined);
+  });
+
+  it('ends connections that are idle in a transaction, the lock of that is free and other holds stay held', async () => {
+    const server = await started({ idle_in_transaction_session_timeout: '300' });
+    const pool = stores.pool(server.url());
+    const store = await storeOf(server, pool, 10_000);
+    const lock = new Lock('a', { store, namespace: 'ns' });
+    const kept = await new Lock('b', { store, namespace: 'ns' }).acquire();
+    const begin = async (): Promise<PoolClient> => {
+      const client = await pool.connect();
+      client.on('error', () => undefined);
+      await client.query('BEGIN');
+      return client;
+    };
+    const idle = await begin();
+    await store.lockInTransaction(idle, 'a', { namespace: 'ns' });
+    expect(await lock.acquire({ ifAvailable: true })).toBeNull();
+    await (await lock.acquire({ timeoutMs: 10_000 }))[Symbol.asyncDispose]();
+    await expect(idle.query('COMMIT')).rejects.toThrow();
+    idle.release(true);
+    expect(kept.signal.aborted).toBe(false);
+    await kept[Symbol.asyncDispose]();
+    // Control: where that is off, the transaction keeps it.
+    const patient = await begin();
+    await patient.query('SET LOCAL idle_in_transaction_session_timeout = 0');
+    await store.lockInTransaction(patient, 'a', { namespace: 'ns' });
+    await expect(lock.acquire({ timeoutMs: 1_000 })).rejects.toMatchObject({ code: 'ERR_SEMLOCK_TIMEOUT' });
+    await patient.query('COMMIT');
+    patient.release();
     await lock.run(() => undefined);
   });
 

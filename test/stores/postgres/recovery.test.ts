@@ -1,0 +1,94 @@
+// How soon the lock of a process that was killed is had by the next one, and one whose message was lost.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { Lock } from '../../../src/lock.js';
+import { PostgresServer } from '../../support/postgres/server.js';
+import { someSchema, Stores } from '../../support/postgres/stores.js';
+import { startHolder } from '../../support/remote/holder.js';
+
+const leaseMs = 15_000;
+const stores = new Stores();
+const servers: PostgresServer[] = [];
+
+afterEach(async () => {
+  await stores.close();
+  for (const server of servers.splice(0)) await server.remove();
+});
+
+async function started(): Promise<PostgresServer> {
+  const server = await PostgresServer.start();
+  servers.push(server);
+  return server;
+}
+
+async function storeOf(server: PostgresServer, options: object = {}) {
+  const store = stores.store({ pool: stores.pool(server.url()), leaseMs, ...options });
+  await store.migrate();
+  return store;
+}
+
+describe('A holder that is killed', () => {
+  it('leaves its lock at once to who waits on the same host, with a lease of 15 s', async () => {
+    const server = await started();
+    const store = await storeOf(server);
+    const times: number[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const name = `killed ${round}`;
+      const holder = await startHolder({ kind: 'pg', url: server.url(), leaseMs }, 'recovery', name);
+      const waiting = new Lock(name, { namespace: 'recovery', store }).acquire();
+      await expect.poll(async () => (await store.query!({ namespace: 'recovery' })).pending.length).toBe(1);
+      const killed = performance.now();
+      await holder.kill();
+      const hold = await waiting;
+      times.push(performance.now() - killed);
+      expect(hold.abandoned).toBe(true);
+      await hold[Symbol.asyncDispose]();
+    }
+    times.sort((a, b) => a - b);
+    expect(times[1]).toBeLessThan(1_000); // the median, on a machine that may be busy
+  });
+
+  it('is no concern of those who have another schema, and still leaves its lock at once', async () => {
+    const server = await started();
+    const elsewhere = await storeOf(server, { schema: someSchema() });
+    const store = await storeOf(server);
+    const holder = await startHolder({ kind: 'pg', url: server.url(), leaseMs }, 'recovery', 'a');
+    const other = await new Lock('a', { namespace: 'recovery', store: elsewhere }).acquire();
+    await holder.kill();
+    await sleep(1_500); // those who live look for the dead twice a second
+    const hold = await new Lock('a', { namespace: 'recovery', store }).acquire({ timeoutMs: leaseMs / 3 });
+    expect(hold.abandoned).toBe(true);
+    await hold[Symbol.asyncDispose]();
+    await other[Symbol.asyncDispose]();
+  });
+});
+
+describe('A message that is lost', () => {
+  it('delays who waits by a few seconds at most', async () => {
+    const server = await started();
+    const longLease = { leaseMs: 60_000 }; // a renewal finds it, too
+    const store = await storeOf(server, longLease);
+    const admin = stores.pool(server.url());
+    // In place of the server's own, which the functions of the schema call by its full name.
+    const { rows } = await admin.query<{ make: string }>(`SELECT pg_get_functiondef(oid) AS make FROM pg_proc
+      WHERE pronamespace = 'semlock'::regnamespace AND prosrc LIKE '%pg_catalog.pg_notify%'`);
+    await admin.query(`CREATE TABLE lost (payload text);
+      CREATE FUNCTION lose(text, text) RETURNS void LANGUAGE sql AS $$ INSERT INTO public.lost VALUES ($2) $$`);
+    for (const { make } of rows) await admin.query(make.replaceAll('pg_catalog.pg_notify', 'public.lose'));
+    const holding = await new Lock('a', { namespace: 'ns', store: await storeOf(server, longLease) }).acquire();
+    const waiting = new Lock('a', { namespace: 'ns', store }).acquire();
+    await expect.poll(async () => (await store.query!({ namespace: 'ns' })).pending.length).toBe(1);
+    const released = performance.now();
+    await holding[Symbol.asyncDispose]();
+    const hold = await waiting;
+    expect(performance.now() - released).toBeLessThan(10_000);
+    const lost = await admin.query<{ payload: string }>('SELECT payload FROM lost');
+    expect(lost.rows.map(({ payload }) => JSON.parse(payload) as unknown)).toContainEqual(
+      expect.objectContaining({ is: 'granted', token: hold.token }),
+    );
+    await hold[Symbol.asyncDispose]();
+  });
+});
