@@ -31,9 +31,10 @@ uint64_t MsOf(const timespec& time) {
 
 uint64_t BytesOf(const struct stat& info) { return static_cast<uint64_t>(info.st_blocks) * 512; }
 
+// Empty for a file of none: by a shorter id, the semaphores of others would be cleared.
 std::string NamespaceOf(const char* name) {
   const char* end = strchr(name, '.');
-  return end == nullptr ? std::string() : std::string(name, end);
+  return end == nullptr || end < name + kSemaphorePrefix ? std::string() : std::string(name, end);
 }
 
 // What lies in the folder of tables: memory, and when somebody came last. What has no table is what a builder has

@@ -2,7 +2,11 @@
 
 #include "../../native/core/leftovers.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "locks.h"
 
@@ -95,4 +99,19 @@ TEST("a table that nobody can read goes when nobody uses it") {
   CHECK(Info().users == 0 && Info().label.empty());
   CHECK(ClearNamespace(NamespaceId(), Own(), false) == Cleared::kDone);
   CHECK(FilesLeft().empty());
+}
+
+TEST("an old file of no namespace stays, and no semaphore goes that is called as it is") {
+  Process user("user_of_a", {"release"});
+  CHECK(user.Read() == "ready");
+  const std::string stray =
+      "/dev/shm/semlock-" + std::to_string(geteuid()) + "/" + NamespaceId().substr(0, 4) + ".stray";
+  const int fd = open(stray.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  const timespec long_ago[2] = {};
+  CHECK(fd >= 0 && futimens(fd, long_ago) == 0 && close(fd) == 0);
+  Table();  // joins, and clears what the dead have left
+  const std::vector<std::string> files = FilesLeft();
+  CHECK(std::any_of(files.begin(), files.end(),
+                    [](const std::string& each) { return each.find("semlock.") != std::string::npos; }));
+  CHECK(unlink(stray.c_str()) == 0);
 }
