@@ -2,10 +2,10 @@
 //
 // A namespace is one hash. So its keys are in one slot of a cluster, and whatever takes data from a server (FLUSHALL,
 // eviction, an old snapshot) takes all of it or nothing: sessions that vanish while the locks stay would give away what is
-// held. Its fields, packed:
+// held. Its fields, packed (by struct, which is quicker, or by cmsgpack, which knows lists):
 //
-//   m          {run id of the server, last token, end of quarantine, longest lease, last seen, cursor of the sweep}
-//   s<sid>     {expiry, lease, last request, number of permits, {tokens that were stolen}}
+//   m          last token, end of quarantine, longest lease, last seen, cursor of the sweep, run id of the server
+//   s<sid>     expiry, lease, last request, number of permits, and the tokens that were stolen
 //   l<name>    {permits, {{sid, request, mode, token, since, abandoned} …}, {{sid, request, mode, since} …},
 //               number of permits that the dead have left, since when nobody has it}
 //
@@ -20,7 +20,8 @@
 // All clients of a server wait while it runs, so what a lock costs that nobody else wants counts most. INFO alone takes as
 // long as all that is read and written here: it is asked just before something is granted, and by those who renew. Nothing
 // else has to know at once that the server is another. The expiry of the key is moved by renewals alone, without which
-// nothing lives there.
+// nothing lives there. A lock that is free, or has one holder and nobody who waits, is done with first, before the functions
+// that all else needs are made: that is the same with fewer steps, and whatever is not as usual goes on to them.
 
 import { createHash } from 'node:crypto';
 
@@ -30,28 +31,70 @@ local DAY = 86400000
 local time = redis.call('TIME')
 local us = time[1] * 1000000 + time[2]
 local now = math.floor(us / 1000)
+local META, SESSION, TOKENS = '<ddddss', '<dddd', 33
+local raw = redis.call('HGET', key, 'm')
+local mine = redis.call('HGET', key, 's' .. sid)
+
+if raw and mine and (op == 'acquire' or op == 'release') then
+  local field, request = 'l' .. ARGV[3], tonumber(ARGV[4])
+  local packed = redis.call('HGET', key, field)
+  local expiry, lease, last, count = struct.unpack(SESSION, mine)
+  local stolen = string.sub(mine, TOKENS)
+  local isAlive = expiry > now and expiry <= now + lease
+  if op == 'acquire' and isAlive and not packed and request > last then
+    local token, quarantine, longest, _, cursor, run = struct.unpack(META, raw)
+    if now >= quarantine and string.find(redis.call('INFO', 'server'), 'run_id:' .. run, 1, true) then
+      token = math.max(token + 1, us)
+      local holder = {sid, request, tonumber(ARGV[5]), token, now, 0}
+      redis.call(
+        'HSET', key,
+        'm', struct.pack(META, token, quarantine, longest, now, cursor, run),
+        's' .. sid, struct.pack(SESSION, expiry, lease, request, count + 1) .. stolen,
+        field, cmsgpack.pack({tonumber(ARGV[8]), {holder}, {}, 0, 0})
+      )
+      return {'granted', token, 0}
+    end
+  elseif op == 'release' and isAlive and packed then
+    local lock = cmsgpack.unpack(packed)
+    local holder, another = lock[2][1], lock[2][2] or lock[3][1]
+    local isMine = holder and holder[1] == sid and holder[2] == request
+    if isMine and not another and holder[6] == 0 and lock[4] == 0 then
+      redis.call('HDEL', key, field)
+      redis.call('HSET', key, 's' .. sid, struct.pack(SESSION, expiry, lease, last, count - 1) .. stolen)
+      return 1
+    end
+  end
+end
 
 local sessions, changed, gone = {}, {}, {}
 local function session(id)
   local s = sessions[id]
   if s == nil then
-    local raw = redis.call('HGET', key, 's' .. id)
-    s = raw and cmsgpack.unpack(raw)
+    local packed = id == sid and mine or redis.call('HGET', key, 's' .. id)
+    if packed then
+      s = {struct.unpack(SESSION, packed)}
+      s[5] = {}
+      for at = TOKENS, #packed, 8 do s[5][#s[5] + 1] = struct.unpack('<d', packed, at) end
+    end
     if s and s[1] > now + s[2] then -- the clock was set back
       s[1] = now + s[2]
       changed[id] = true
     end
     if s and s[1] <= now then
       gone[id] = true
-      s = false
+      s = nil
     end
+    s = s or false
     sessions[id] = s
   end
   return s
 end
 
-local raw = redis.call('HGET', key, 'm')
-local meta = raw and cmsgpack.unpack(raw)
+local meta
+if raw then
+  local last, quarantine, longest, seen, cursor, run = struct.unpack(META, raw)
+  meta = {run, last, quarantine, longest, seen, cursor}
+end
 local isNew = false -- whether meta has to be written
 
 local asked = false
@@ -82,6 +125,12 @@ local function look()
   notices[#notices + 1] = {key, 'look'}
 end
 
+local function packSession(s)
+  local parts = {struct.pack(SESSION, s[1], s[2], s[3], s[4])}
+  for _, token in ipairs(s[5]) do parts[#parts + 1] = struct.pack('<d', token) end
+  return table.concat(parts)
+end
+
 local function save(frees)
   local isFree = lock and #lock[2] + #lock[3] + lock[4] == 0
   if lock and (frees or isFree and found) then
@@ -93,12 +142,12 @@ local function save(frees)
   local values = {}
   if isNew then
     meta[5] = now
-    values[1], values[2] = 'm', cmsgpack.pack(meta)
+    values[1], values[2] = 'm', struct.pack(META, meta[2], meta[3], meta[4], meta[5], meta[6], meta[1])
   end
   for id in pairs(changed) do
     if sessions[id] then
       values[#values + 1] = 's' .. id
-      values[#values + 1] = cmsgpack.pack(sessions[id])
+      values[#values + 1] = packSession(sessions[id])
     end
   end
   if lock and not isFree then

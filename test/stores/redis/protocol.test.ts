@@ -167,13 +167,28 @@ describe('When the data is gone', () => {
 
   it('nor when the server is another run of itself', async () => {
     const { a, namespace } = await two();
-    await client.eval(
-      `local m = cmsgpack.unpack(redis.call('HGET', KEYS[1], 'm'))
-       m[1] = 'another'
-       return redis.call('HSET', KEYS[1], 'm', cmsgpack.pack(m))`,
-      1,
-      keyOf('semlock', namespace),
-    );
+    await becomeAnother(namespace);
     expect(await a.ask(1)).toEqual({ is: 'busy' });
   });
+
+  it('nor is anything handed on then', async () => {
+    const { a, b, namespace } = await two();
+    const token = await granted(a.ask(1));
+    await b.ask(1, true);
+    await becomeAnother(namespace);
+    expect(await a.release(1, token)).toBe(true);
+    const answer = await b.ask(1, true);
+    expect(answer.is === 'queued' && answer.againMs > 0 && answer.againMs <= leaseMs + 1).toBe(true);
+  });
 });
+
+/** As if what is there had been written by another server. */
+async function becomeAnother(namespace: string): Promise<void> {
+  await client.eval(
+    `local last, quarantine, longest, seen, cursor = struct.unpack('<ddddss', redis.call('HGET', KEYS[1], 'm'))
+     local other = struct.pack('<ddddss', last, quarantine, longest, seen, cursor, 'another')
+     return redis.call('HSET', KEYS[1], 'm', other)`,
+    1,
+    keyOf('semlock', namespace),
+  );
+}
