@@ -4,7 +4,8 @@ import { contended } from './contended.mjs';
 import { handOver } from './hand-over.mjs';
 import { http } from './http.mjs';
 import { recovery } from './recovery.mjs';
+import { remote } from './remote.mjs';
 import { scale } from './scale.mjs';
 import { uncontended } from './uncontended.mjs';
 
-export const questions = [uncontended, contended, handOver, recovery, http, scale];
+export const questions = [uncontended, contended, handOver, recovery, http, scale, remote];
