@@ -3,6 +3,7 @@
 #include "../../native/core/death_watch.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -154,6 +155,7 @@ TEST("a pidfd is closed also where /proc cannot be asked whose it is, as without
 
 TEST(
     "without its pipe, which other code may have closed, nothing is listened for, and the next time with another one") {
+  signal(SIGPIPE, SIG_DFL);
   Process member("member");
   const Tag tag = TagOf(member);
   Table();
