@@ -25,15 +25,15 @@ const cases = {
   'typescript-6': ['nodenext', 'bundler'],
   'typescript-7': ['node16', 'nodenext', 'bundler'],
 };
-/** Before it, Fastify's own declarations cannot be read. */
-const WITH_FASTIFY = ['typescript', 'typescript-6', 'typescript-7'];
+/** Those before cannot read the declarations of Fastify, nor those of NestJS, an ES module, from CommonJS. */
+const WITH_FRAMEWORKS = ['typescript', 'typescript-6', 'typescript-7'];
 
 describe.concurrent.each(Object.entries(cases))('the compiler %s', (compiler, resolutions) => {
   it.each(resolutions)('finds nothing wrong with moduleResolution %s', async (resolution) => {
     const both = resolution.startsWith('node') && resolution !== 'node10';
     const module = { node10: 'commonjs', bundler: 'esnext' }[resolution] ?? resolution;
     const files = both ? ['ts/types.cts', 'ts/types.mts'] : ['ts/types.ts'];
-    if (WITH_FASTIFY.includes(compiler) && resolution === 'nodenext') files.push('ts/fastify.ts');
+    if (WITH_FRAMEWORKS.includes(compiler) && resolution === 'nodenext') files.push('ts/fastify.ts', 'ts/nest.ts');
     const options = { target: 'es2022', lib: 'es2022', types: 'node', module, moduleResolution: resolution };
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
     const tsc = join(inject('workshop'), 'node_modules', compiler, 'bin/tsc');
