@@ -42,7 +42,9 @@ const checks = {
     expect('a free lock is taken', held !== null);
     expect('a held one is busy', lock.tryAcquire() === null);
     expect('it is given back', held.release() && !held.release());
-    expect('the next token is larger', lock.tryAcquire().token > held.token);
+    const next = lock.tryAcquire();
+    expect('the next token is larger', next.token > held.token);
+    next.release();
   },
   async wait() {
     const lock = new Lock('wait');
@@ -59,7 +61,9 @@ const checks = {
     const worker = await inWorker('syncHolder');
     expect('it gives up in time', new Lock('sync of worker').acquireSync({ timeoutMs: 20 }) === null);
     worker.postMessage('release');
-    expect('it is granted', new Lock('sync of worker').acquireSync({ timeoutMs: TIMEOUT_MS }) !== null);
+    const granted = new Lock('sync of worker').acquireSync({ timeoutMs: TIMEOUT_MS });
+    expect('it is granted', granted !== null);
+    granted.release();
     held.release();
     await worker.terminate();
   },
