@@ -41,8 +41,14 @@ export interface LockedOptions extends LockOptions {
 export type LockedTarget<Owner = unknown, Leading extends unknown[] = never[]> =
   | string
   | ((this: Owner, ...args: Leading) => string)
-  | { readonly file: string | ((this: Owner, ...args: Leading) => string) }
-  | { readonly files: readonly string[] | ((this: Owner, ...args: Leading) => readonly string[]) };
+  | {
+      /** The file whose lock it is. */
+      readonly file: string | ((this: Owner, ...args: Leading) => string);
+    }
+  | {
+      /** The files whose locks it takes, all of them or none. */
+      readonly files: readonly string[] | ((this: Owner, ...args: Leading) => readonly string[]);
+    };
 
 const lockedRules = {
   ...lockRules,
