@@ -163,6 +163,8 @@ describe.each([flock, semlock])('$name', (which) => {
     await next.ended();
     process.kill(pid, 'SIGCONT');
     await shell.says('late');
+    await shell.ended();
+    await here.becomesFree();
   });
 
   /** The shell says it in its first line. */
