@@ -65,7 +65,7 @@ describe.concurrent('the installed package is used by', () => {
     }
   });
 
-  it('node --watch, which kills the app and starts it again', async () => {
+  it('node --watch, which kills the app and starts it again', async ({ expect }) => {
     const { env, told } = stays('watch');
     const script = join(app.folder, 'watched.cjs');
     cpSync(join(app.folder, 'stays.cjs'), script);
