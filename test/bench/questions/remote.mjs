@@ -7,12 +7,14 @@ import { ofTrials } from '../harness/statistics.mjs';
 
 const DURATION_MS = 800;
 const WORK_MS = 2;
+/** Longer than those who poll wait until they ask again. */
+const REST_MS = 15;
 
 const ALONE = 'alone';
 const GROUPS = [
-  [ALONE, 1, 0],
-  ['2 processes', 2, WORK_MS],
-  ['8 processes', 8, WORK_MS],
+  [ALONE, 1, 0, 0],
+  ['2 processes', 2, WORK_MS, REST_MS],
+  ['8 processes', 8, WORK_MS, REST_MS],
 ];
 const CONTENDED = GROUPS.slice(1).map(([group]) => group);
 
@@ -32,7 +34,7 @@ export const remote = {
   title: 'Locks on a server',
   asks:
     'A process alone acquires and releases a lock on a Redis server, over a Unix socket: how often, and how long does one ' +
-    `pair take? And where several processes want it, and work for ${WORK_MS} ms with it: how often do they get it in total, ` +
+    `pair take? And where several processes want it, work for ${WORK_MS} ms with it and rest for ${REST_MS} ms: how often do they get it in total, ` +
     'and how long does it take from the release of one to the grant of another, which waited?',
   metrics: [
     { key: 'perSecond', title: 'acquired in total', unit: 'perSecond', of: ofTrials('perSecond') },
@@ -43,8 +45,8 @@ export const remote = {
   draw: (result) => ({ remote: dotChart(result, 'p50Ns') }),
 
   sides(scale) {
-    const sideOf = ([group, processes, workMs], [name, does, side]) => {
-      const args = { side, processes, workMs, durationMs: DURATION_MS * scale };
+    const sideOf = ([group, processes, workMs, restMs], [name, does, side]) => {
+      const args = { side, processes, workMs, restMs, durationMs: DURATION_MS * scale };
       return { name, group, does, trial: { script: 'remote', args, serve: startRedis } };
     };
     const bare = [BARE, 'two scripts that do nothing, with the arguments of those of semlock: the limit', 'roundTrips'];
@@ -60,7 +62,15 @@ export const remote = {
     }),
     ...CONTENDED.flatMap((group) =>
       POLLERS.map((poller) =>
-        atLeast(10, `${poller} ÷ ${SEMLOCK}, p50, ${group}`, figures.ratio('p50Ns', [poller, group], [SEMLOCK, group])),
+        atLeast(
+          10,
+          `${poller} ÷ ${SEMLOCK}, p50, ${group}`,
+          figures.ratio('p50Ns', [poller, group], [SEMLOCK, group]),
+          {
+            because:
+              'where many ask every 10 ms, one of them asks soon after any release; not the one that has waited longest.',
+          },
+        ),
       ),
     ),
   ],

@@ -6,7 +6,7 @@ import { asWorker, now, rest } from '../harness/in-trial.mjs';
 
 const WARM_UP_NS = 200e6;
 
-await asWorker(async ({ side, place, durationMs, workMs }, start) => {
+await asWorker(async ({ side, place, durationMs, workMs, restMs }, start) => {
   const { waiting } = await import('../contenders/remote.mjs');
   const acquire = await waiting[side](place);
   await (
@@ -24,6 +24,8 @@ await asWorker(async ({ side, place, durationMs, workMs }, start) => {
     const releasedAt = now();
     await release();
     if (askedAt >= warmAt) holds.push({ askedAt, grantedAt, releasedAt, doneAt: now() });
+    // So that another gets it: whoever asks again at once is there before those who ask now and then.
+    if (restMs > 0) await sleep(restMs);
   }
   return { holds };
 });
