@@ -11,7 +11,8 @@ import { fileLock } from '../../../src/http/node/file-lock.js';
 import { redisStore } from '../../../src/stores/redis/index.js';
 import { deferred, type Deferred } from '../../support/deferred.js';
 import { listen, RawClient } from '../../support/http-server.js';
-import { freePort, RedisServer } from '../../support/redis/server.js';
+import { freePort } from '../../support/free-port.js';
+import { RedisServer } from '../../support/redis/server.js';
 
 const leaseMs = 3_000;
 const server = await RedisServer.start();

@@ -8,7 +8,8 @@ import { readFileSync } from 'node:fs';
 import { Lock } from '../../../src/lock.js';
 import { redisStore, type RedisStoreOptions } from '../../../src/stores/redis/index.js';
 import { keyOf } from '../../../src/stores/redis/keys.js';
-import { freePort, RedisServer } from '../../support/redis/server.js';
+import { freePort } from '../../support/free-port.js';
+import { RedisServer } from '../../support/redis/server.js';
 
 const leaseMs = 1_500;
 const server = await RedisServer.start();

@@ -4,10 +4,12 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, connect, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tmpdir } from 'node:os';
+
+import { freePort } from '../free-port.js';
 
 /** How a server is stopped: as at a restart, or as by a crash. */
 export type StopMode = 'fast' | 'immediate';
@@ -29,15 +31,6 @@ function programs(): string {
   const [newest] = versions.sort((a, b) => Number(b) - Number(a));
   if (newest === undefined) throw new Error('the tests need the package "postgresql" of Debian');
   return join(all, newest, 'bin');
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 export class PostgresServer {
