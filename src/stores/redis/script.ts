@@ -32,12 +32,11 @@ local time = redis.call('TIME')
 local us = time[1] * 1000000 + time[2]
 local now = math.floor(us / 1000)
 local META, SESSION, TOKENS = '<ddddss', '<dddd', 33
-local raw = redis.call('HGET', key, 'm')
-local mine = redis.call('HGET', key, 's' .. sid)
+local field = (op == 'acquire' or op == 'release' or op == 'cancel') and 'l' .. ARGV[3]
+local raw, mine, packed = unpack(redis.call('HMGET', key, 'm', 's' .. sid, field or 'm'))
 
-if raw and mine and (op == 'acquire' or op == 'release') then
-  local field, request = 'l' .. ARGV[3], tonumber(ARGV[4])
-  local packed = redis.call('HGET', key, field)
+if raw and mine and field and op ~= 'cancel' then
+  local request = tonumber(ARGV[4])
   local expiry, lease, last, count = struct.unpack(SESSION, mine)
   local stolen = string.sub(mine, TOKENS)
   local isAlive = expiry > now and expiry <= now + lease
@@ -109,11 +108,10 @@ local function checkServer()
   isNew = true
 end
 
-local field, lock, found
-local function open(name)
-  field = 'l' .. name
-  found = redis.call('HGET', key, field)
-  lock = found and cmsgpack.unpack(found) or {0, {}, {}, 0, 0}
+local lock, request
+if field then
+  lock = packed and cmsgpack.unpack(packed) or {0, {}, {}, 0, 0}
+  request = tonumber(ARGV[4])
 end
 
 local notices = {}
@@ -133,7 +131,7 @@ end
 
 local function save(frees)
   local isFree = lock and #lock[2] + #lock[3] + lock[4] == 0
-  if lock and (frees or isFree and found) then
+  if lock and (frees or isFree and packed) then
     redis.call('HDEL', key, field)
   elseif frees then
     redis.call('HDEL', key, 'm')
@@ -234,12 +232,6 @@ local me = meta and session(sid)
 if not me and op ~= 'begin' and op ~= 'query' then
   if gone[sid] then redis.call('HDEL', key, 's' .. sid) end
   return op == 'end' and 0 or {'expired'}
-end
-
-local request
-if op == 'acquire' or op == 'release' or op == 'cancel' then
-  open(ARGV[3])
-  request = tonumber(ARGV[4])
 end
 
 if op == 'acquire' then
