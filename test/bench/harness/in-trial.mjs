@@ -52,3 +52,9 @@ const nobody = new Int32Array(new SharedArrayBuffer(4));
 export function rest(ms) {
   Atomics.wait(nobody, 0, 0, ms);
 }
+
+/** The same in an order that is drawn by lot. */
+export function shuffled(items) {
+  const left = [...items];
+  return items.map(() => left.splice(Math.floor(Math.random() * left.length), 1)[0]);
+}

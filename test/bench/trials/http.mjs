@@ -6,7 +6,7 @@
 import { Pool } from 'undici';
 
 import { Lock } from '../../../dist/index.js';
-import { inTrial } from '../harness/in-trial.mjs';
+import { inTrial, shuffled } from '../harness/in-trial.mjs';
 import { nextMessage, startWorker } from '../harness/workers.mjs';
 
 const CONNECTIONS = 8;
@@ -67,9 +67,4 @@ async function measured(worker, { pool, expected }, block) {
   };
   const [result] = await Promise.all([cost, ...Array.from({ length: CONNECTIONS }, send)]);
   return result;
-}
-
-function shuffled(items) {
-  const left = [...items];
-  return items.map(() => left.splice(Math.floor(Math.random() * left.length), 1)[0]);
 }

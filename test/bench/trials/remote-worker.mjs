@@ -20,12 +20,12 @@ await asWorker(async ({ side, place, durationMs, workMs, restMs }, start) => {
   for (let askedAt = now(); askedAt < warmAt + durationMs * 1e6; askedAt = now()) {
     const release = await acquire();
     const grantedAt = now();
-    if (workMs > 0) await sleep(workMs);
+    await sleep(workMs);
     const releasedAt = now();
     await release();
-    if (askedAt >= warmAt) holds.push({ askedAt, grantedAt, releasedAt, doneAt: now() });
+    if (askedAt >= warmAt) holds.push({ askedAt, grantedAt, releasedAt });
     // So that another gets it: whoever asks again at once is there before those who ask now and then.
-    if (restMs > 0) await sleep(restMs);
+    await sleep(restMs);
   }
   return { holds };
 });

@@ -1,5 +1,5 @@
-// Processes that want one lock on a server. Of one alone, how long a pair takes; of several, how long it takes from the release
-// of one to the grant of another, which waited already.
+// Processes that want one lock on a server: how long it takes from the release of one to the grant of another, which waited
+// already.
 
 import { inTrial } from '../harness/in-trial.mjs';
 import { percentile } from '../harness/statistics.mjs';
@@ -11,7 +11,7 @@ await inTrial(async ({ processes, durationMs, ...args }) => {
   const holds = reports
     .flatMap(({ holds }, process) => holds.map((hold) => ({ ...hold, process })))
     .sort((a, b) => a.grantedAt - b.grantedAt);
-  const times = processes === 1 ? holds.map(({ askedAt, doneAt }) => doneAt - askedAt) : handOvers(holds);
+  const times = handOvers(holds);
   if (times.length === 0) throw new Error('the lock never went from one process to another that waited');
   return {
     perSecond: (holds.length * 1000) / durationMs,
