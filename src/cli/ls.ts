@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 
+import { FILE_NAMESPACE } from '../file-name.js';
 import { checkPosixName } from '../names.js';
 import type { HeldLockInfo, LockGap, LockInfo, LockManagerSnapshot } from '../store.js';
 import { namespaces, type Namespace } from '../stores/process/namespaces.js';
@@ -59,7 +60,7 @@ export async function ls(args: string[]): Promise<number> {
   const owners = ownersFrom(values);
   const store = storeFrom(values.store);
   const query = queryOf(store);
-  const look = all ? () => allNamespaces(owners) : () => locksOf(query, where, owners);
+  const look = all ? () => allNamespaces(owners) : () => locksOf(query, where, owners, namespace !== undefined);
   if (!watch) {
     try {
       const view = await look();
@@ -91,16 +92,22 @@ function screen(view: View): string {
 
 type Where = { readonly namespace: string } | { readonly posixName: string };
 
-async function locksOf(query: ReturnType<typeof queryOf>, where: Where, owners: LockOwners): Promise<View> {
+async function locksOf(
+  query: ReturnType<typeof queryOf>,
+  where: Where,
+  owners: LockOwners,
+  named: boolean,
+): Promise<View> {
   const snapshot = await query({ ...where, ...owners });
   const held = snapshot.held.map((each) => ({ ...each, command: each.alive ? commandOf(each.pid) : undefined }));
-  return { json: { ...where, ...owners, ...snapshot, held }, table: () => lockTable(nothing(where), snapshot) };
+  return { json: { ...where, ...owners, ...snapshot, held }, table: () => lockTable(nothing(where, named), snapshot) };
 }
 
-function nothing(where: Where): string {
-  return 'posixName' in where
-    ? `The lock ${printable(where.posixName)} is not held\n`
-    : `No lock is held in the namespace ${printable(where.namespace)}\n`;
+/** Without `--namespace` it is the namespace of the app. The lock that is looked for may be that of a file, which is elsewhere. */
+function nothing(where: Where, named: boolean): string {
+  if ('posixName' in where) return `The lock ${printable(where.posixName)} is not held\n`;
+  const files = named ? '' : `The locks of files are shown by: semlock ls --namespace ${FILE_NAMESPACE}\n`;
+  return `No lock is held in the namespace ${printable(where.namespace)}\n${files}`;
 }
 
 function lockTable(nothing: string, { held, pending, gaps }: LockManagerSnapshot): string {

@@ -79,5 +79,6 @@ async function busySentence(lock: StoredLock, wanted: RunArguments): Promise<str
     .filter((each) => each.name === (posixName ?? name))
     .map(({ pid, since }) => `process ${pid} for ${duration(Date.now() - since.getTime())}`);
   const by = holders.length === 0 ? 'elsewhere' : `by ${holders.join(', ')}`;
-  return `the lock ${which(lock, wanted)} is held ${by}`;
+  const grace = holders.length === 0 && store !== undefined ? ', or its server has only just started' : '';
+  return `the lock ${which(lock, wanted)} is held ${by}${grace}`;
 }

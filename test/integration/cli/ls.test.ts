@@ -64,6 +64,12 @@ describe('semlock ls', () => {
     expect(ls(namespace)).toBe(`No lock is held in the namespace ${namespace}\n`);
   });
 
+  it('says where the locks of files are, to those who name no namespace', () => {
+    const { status, stdout } = semlock(['ls'], { env: { ...process.env, SEMLOCK_NAMESPACE: scratchNamespace() } });
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^No lock is held in the namespace .*\n.*: semlock ls --namespace file:\/\/\n$/);
+  });
+
   it('shows a holder that died, until somebody takes the lock', async () => {
     const namespace = scratchNamespace();
     const holder = await startHolder('report', { namespace });
