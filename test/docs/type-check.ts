@@ -21,13 +21,24 @@ const config = ts.getParsedCommandLineOfConfigFile(
   },
 )!;
 
-/** What the compiler finds wrong: `README.md:42: message`. Code for NestJS has decorators of the older flavour. */
+/** How blocks differ: code for NestJS has decorators of the older flavour, and JavaScript says no types. */
+const FLAVOURS = {
+  legacy: { experimentalDecorators: true },
+  script: { noImplicitAny: false },
+  typed: {},
+} satisfies Record<string, ts.CompilerOptions>;
+
+function flavourOf({ code, language }: CodeBlock): keyof typeof FLAVOURS {
+  if (language === 'js') return 'script';
+  return code.includes("from '@nestjs/") ? 'legacy' : 'typed';
+}
+
+/** What the compiler finds wrong: `README.md:42: message`. */
 export function typeErrors(blocks: readonly CodeBlock[]): string[] {
-  const isLegacy = ({ code }: CodeBlock) => code.includes("from '@nestjs/");
-  return [true, false].flatMap((legacy) =>
+  return Object.entries(FLAVOURS).flatMap(([name, options]) =>
     errorsOf(
-      blocks.filter((block) => isLegacy(block) === legacy),
-      { experimentalDecorators: legacy },
+      blocks.filter((block) => flavourOf(block) === name),
+      options,
     ),
   );
 }
@@ -61,8 +72,9 @@ function errorsOf(blocks: readonly CodeBlock[], flavour: ts.CompilerOptions): st
 }
 
 /**
- * `{ … }` is what the reader puts there. A block that does not import the package gets what it uses of it: the first example of a page shows the import, the
- * others need not. All of it stays on the first line, so that the lines of errors are right.
+ * `{ … }` is what the reader puts there. A block that does not import the package gets what it uses of it: the first
+ * example of a page shows the import, the others need not. All of it stays on the first line, so that the lines of errors
+ * are right.
  */
 function asModule({ code, language }: CodeBlock): string {
   const complete = code.replaceAll('{ … }', '{ }');
