@@ -2,15 +2,23 @@
 // The semlock command. Each of its commands is loaded when it is called, so that help needs no addon, an addon that is
 // missing is told in one sentence, and none waits for what it does not need.
 
-import { SemlockError } from '../errors.js';
 import { VERSION } from '../version.js';
 import { EXIT, HELP, parseArguments, UsageError } from './usage.js';
 
 type Command = (args: string[]) => number | Promise<number>;
 
-/** Each in a file of its name. */
-const COMMANDS = ['completion', 'ls', 'migrate', 'namespace', 'prune', 'run'];
-const NAMES = COMMANDS.join(', ');
+// import() would start the loader of ES modules, which takes some milliseconds more.
+/* eslint-disable @typescript-eslint/no-require-imports -- see above */
+const COMMANDS: Readonly<Record<string, () => unknown>> = {
+  completion: () => require('./completion.js'),
+  ls: () => require('./ls.js'),
+  migrate: () => require('./migrate.js'),
+  namespace: () => require('./namespace.js'),
+  prune: () => require('./prune.js'),
+  run: () => require('./run.js'),
+};
+/* eslint-enable @typescript-eslint/no-require-imports */
+const NAMES = Object.keys(COMMANDS).join(', ');
 
 // Who reads our output may stop reading, as head(1) does. That is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -29,11 +37,9 @@ void main(process.argv.slice(2))
 async function main([name, ...args]: string[]): Promise<number> {
   if (name === undefined) throw new UsageError(`a command is missing: ${NAMES}`);
   if (name.startsWith('-')) return about([name, ...args]);
-  if (!COMMANDS.includes(name)) throw new UsageError(`there is no command '${name}', only ${NAMES}`);
-  // import() would start the loader of ES modules, which takes some milliseconds more.
-  // eslint-disable-next-line @typescript-eslint/no-require-imports
-  const commands = require(`./${name}.js`) as Record<string, Command>;
-  return commands[name]!(args);
+  if (!Object.hasOwn(COMMANDS, name)) throw new UsageError(`there is no command '${name}', only ${NAMES}`);
+  const loaded = COMMANDS[name]!() as Record<string, Command>;
+  return loaded[name]!(args);
 }
 
 function about(args: string[]): number {
@@ -50,7 +56,8 @@ function report(error: unknown): number {
     process.stderr.write(error.report);
     return EXIT.usage;
   }
-  if (error instanceof SemlockError) {
+  // Ours, and what the system or a server says, such as ECONNREFUSED.
+  if (error instanceof Error && 'code' in error) {
     process.stderr.write(`semlock: ${error.message}\n`);
     return EXIT.unavailable;
   }

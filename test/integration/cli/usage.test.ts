@@ -18,6 +18,7 @@ describe('semlock', () => {
     ['run', '-h'],
     ['prune', '-h'],
     ['completion', '-h'],
+    ['migrate', '-h'],
     ['namespace', '-h'],
     ['run', 'report', '--help'],
   ])('prints its help when asked: %s %s', (...args) => {
