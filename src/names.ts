@@ -1,6 +1,6 @@
 // What tells a lock from all others: the identity of its namespace, its own within that, and which names are allowed.
 
-import { hash, type BinaryToTextEncoding } from 'node:crypto';
+import type { BinaryToTextEncoding, hash as Hash } from 'node:crypto';
 
 import { describe, SemlockError } from './errors.js';
 
@@ -46,8 +46,12 @@ export function digest(lockName: string): string {
   return sha256(lockName, 'binary');
 }
 
+let hash: typeof Hash | undefined;
+
 /** SHA-256 of the UTF-16 code units: distinct strings, lone surrogates included, have distinct digests. */
 function sha256(text: string, encoding: BinaryToTextEncoding): string {
+  // Not imported: it takes as long to load as half of this package, and an import needs no hash.
+  hash ??= process.getBuiltinModule('node:crypto').hash;
   return hash('sha256', Buffer.from(text, 'utf16le'), encoding);
 }
 

@@ -21,4 +21,4 @@ given=$(
   done
 )
 self=$(readlink -f "$0")
-SEMLOCK_CALLER="$ignored$given" exec node "${self%/*}/../../dist/cli/semlock.js" "$@"
+SEMLOCK_CALLER="$ignored$given" exec node "${self%/*}/../../dist/command.js" "$@"

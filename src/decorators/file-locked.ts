@@ -2,7 +2,6 @@
 // author chose, and each has its own idea of what the method's result means.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { finished } from 'node:stream';
 
 import { isThenable } from '../http/core/options.js';
 import { fileLock } from '../http/node/file-lock.js';
@@ -132,6 +131,6 @@ async function enterLate(error: unknown, res: ServerResponse, report: Report | u
 /** Gives the response when it was sent or its connection is gone. */
 function over(res: ServerResponse): Promise<ServerResponse> {
   return new Promise((resolve) => {
-    finished(res, () => resolve(res));
+    process.getBuiltinModule('node:stream').finished(res, () => resolve(res));
   });
 }

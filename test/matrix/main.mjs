@@ -89,7 +89,7 @@ async function run({ name, system, command }, app, folder) {
     });
   });
   // Bun does not tell the addon that a process ends, so its last process leaves the table of its namespace.
-  execFileSync(program, [...args, join(app, 'node_modules/semlock/dist/cli/semlock.js'), 'prune'], { cwd: app, env });
+  execFileSync(program, [...args, join(app, 'node_modules/semlock/dist/command.js'), 'prune'], { cwd: app, env });
   const passed = [...results.values()].filter((error) => error === undefined).length;
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`${name}, ${system}: ${passed} of ${results.size} passed, ${seconds} s`);

@@ -6,4 +6,7 @@ const before = process.cpuUsage();
 require(name);
 const { user, system } = process.cpuUsage(before);
 if (show === undefined) console.log((user + system) / 1000);
-else console.log(process.moduleLoadList.join('\n'), readFileSync('/proc/self/maps', 'utf8'));
+else {
+  for (const loaded of [...process.moduleLoadList, ...Object.keys(require.cache)]) console.log(loaded);
+  console.log(readFileSync('/proc/self/maps', 'utf8'));
+}

@@ -50,7 +50,7 @@ describe('migrate()', () => {
 
   it('is a command, too', async () => {
     const schema = someSchema();
-    const run = (...args: string[]) => promisify(execFile)(process.execPath, ['dist/cli/semlock.js', ...args]);
+    const run = (...args: string[]) => promisify(execFile)(process.execPath, ['dist/command.js', ...args]);
     const { stdout } = await run('migrate', '--store', server.url(), '--schema', schema);
     expect(stdout).toBe(`The schema ${schema} is up to date\n`);
     await new Lock('a', { store: stores.store({ pool: admin, schema }), namespace: 'ns' }).run(() => undefined);

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const COMMAND = fileURLToPath(new URL('../../../dist/cli/semlock.js', import.meta.url));
+const COMMAND = fileURLToPath(new URL('../../../dist/command.js', import.meta.url));
 
 export function teardown(): void {
   // Their deaths are news, too. Where people work there may be news for other apps, which stays.
