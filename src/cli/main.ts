@@ -6,16 +6,17 @@ import { VERSION } from '../version.js';
 import { EXIT, HELP, parseArguments, UsageError } from './usage.js';
 
 type Command = (args: string[]) => number | Promise<number>;
+type Loaded = Readonly<Record<string, Command>>;
 
 // import() would start the loader of ES modules, which takes some milliseconds more.
 /* eslint-disable @typescript-eslint/no-require-imports -- see above */
-const COMMANDS: Readonly<Record<string, () => unknown>> = {
-  completion: () => require('./completion.js'),
-  ls: () => require('./ls.js'),
-  migrate: () => require('./migrate.js'),
-  namespace: () => require('./namespace.js'),
-  prune: () => require('./prune.js'),
-  run: () => require('./run.js'),
+const COMMANDS: Readonly<Record<string, () => Loaded>> = {
+  completion: () => require('./completion.js') as Loaded,
+  ls: () => require('./ls.js') as Loaded,
+  migrate: () => require('./migrate.js') as Loaded,
+  namespace: () => require('./namespace.js') as Loaded,
+  prune: () => require('./prune.js') as Loaded,
+  run: () => require('./run.js') as Loaded,
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
 const NAMES = Object.keys(COMMANDS).join(', ');
@@ -38,8 +39,7 @@ async function main([name, ...args]: string[]): Promise<number> {
   if (name === undefined) throw new UsageError(`a command is missing: ${NAMES}`);
   if (name.startsWith('-')) return about([name, ...args]);
   if (!Object.hasOwn(COMMANDS, name)) throw new UsageError(`there is no command '${name}', only ${NAMES}`);
-  const loaded = COMMANDS[name]!() as Record<string, Command>;
-  return loaded[name]!(args);
+  return COMMANDS[name]!()[name]!(args);
 }
 
 function about(args: string[]): number {
