@@ -15,6 +15,8 @@ export async function startHolder(
 ): Promise<{
   token: number;
   kill: () => Promise<void>;
+  /** Blocks its main thread for so long, and has it give the lock back; says when, and whether it had lost it. */
+  block: (ms: number) => Promise<{ lost?: string; releasedAt: number }>;
   /** Has it close its store and client; resolves when it has ended by itself. */
   close: () => Promise<void>;
 }> {
@@ -29,8 +31,13 @@ export async function startHolder(
   failed.catch(() => undefined);
   const [{ token }] = (await Promise.race([once(child, 'message'), failed])) as [{ token: number }];
   const close = async (): Promise<void> => {
-    child.send('close');
+    child.send({ do: 'close' });
     await exited;
   };
-  return { token, kill, close };
+  const block = async (ms: number): Promise<{ lost?: string; releasedAt: number }> => {
+    child.send({ do: 'block', ms });
+    const [answer] = (await once(child, 'message')) as [{ lost?: string; releasedAt: number }];
+    return answer;
+  };
+  return { token, kill, block, close };
 }

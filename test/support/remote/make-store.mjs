@@ -21,9 +21,11 @@ const makers = {
     await client.connect();
     return { store: redisStore({ client, leaseMs, ...more }), close: () => client.destroy() };
   },
-  async pg({ url, leaseMs, ...more }) {
+  /** `withoutThread`: with an option that cannot be passed on to the thread that renews. */
+  async pg({ url, leaseMs, withoutThread, ...more }) {
     const { Pool } = (await import('pg')).default;
-    const pool = new Pool({ connectionString: url, max: 3, connectionTimeoutMillis: 1_000 });
+    const secret = withoutThread ? { password: () => 'secret' } : {};
+    const pool = new Pool({ connectionString: url, max: 3, connectionTimeoutMillis: 1_000, ...secret });
     pool.on('error', () => undefined);
     return { store: postgresStore({ pool, leaseMs, ...more }), close: () => pool.end() };
   },
