@@ -35,7 +35,7 @@ async function proxyTo(server: PostgresServer): Promise<{ proxy: Proxy; url: str
     () => stores.close(),
     () => proxy.stop(),
   );
-  return { proxy, url: server.url('postgres', Number(new URL(proxy.url).port)) };
+  return { proxy, url: server.url('postgres', proxy.port) };
 }
 
 const inTime = (done: Promise<void>): Promise<string> =>

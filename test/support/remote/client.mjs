@@ -38,6 +38,14 @@ const register = (request) =>
     process.send({ register: { call: calls, ...request } });
   });
 
+// A machine that is busy otherwise may not let this process run for as long as a session lasts.
+let beat = now();
+const heart = setInterval(() => {
+  const [from, to] = [beat, now()];
+  beat = to;
+  if (to - from > how.leaseMs / 4) process.send({ stall: { from, to } });
+}, 20);
+
 async function round(number) {
   const id = `${name}.${number}`;
   const mode = permits === 1 && chance(0.3) ? 'shared' : 'exclusive';
@@ -63,6 +71,7 @@ async function round(number) {
     const until = now() + blockMs;
     blockMs = 0;
     while (now() < until);
+    beat = now();
     entry.blocked = true;
   }
   if (mode === 'exclusive' && permits === 1) {
@@ -86,6 +95,7 @@ process.send({ ready: true });
 for (let [end, number] = [now() + seconds * 1000, 0]; now() < end && !over; number += 1) {
   if (!(await round(number))) await sleep(2);
 }
+clearInterval(heart);
 await store.close();
 await close();
 // A pool of postgres.js that was ended while it made a connection anew keeps that, and so the process. That a store alone keeps

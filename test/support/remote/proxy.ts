@@ -34,8 +34,8 @@ export class Proxy {
     return proxy;
   }
 
-  get url(): string {
-    return `redis://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
   }
 
   /** What is lost stays lost: when it opens again, the connections of before end. */

@@ -13,6 +13,10 @@ const CLIENT = fileURLToPath(new URL('client.mjs', import.meta.url));
 
 /** How long a run lasts, in seconds; `SEMLOCK_RUN_SECONDS=20` for a long one. */
 export const SECONDS = Number(process.env['SEMLOCK_RUN_SECONDS'] ?? 5);
+/** How much longer it goes on where there were few grants by then, because the machine or what goes wrong leaves no time. */
+const MORE_SECONDS = 40;
+/** How long a test with a run may take, in milliseconds. */
+export const timeout = (2 * SECONDS + MORE_SECONDS + 60) * 1000;
 /** How many processes take part; `SEMLOCK_RUN_CLIENTS=8` for a long run. */
 export const CLIENTS = Number(process.env['SEMLOCK_RUN_CLIENTS'] ?? 4);
 
@@ -24,6 +28,8 @@ export interface RunOptions {
   readonly store: (client: number) => { readonly kind: string; readonly leaseMs: number } & Record<string, unknown>;
   readonly permits?: number;
   readonly seconds?: number;
+  /** How many grants it takes, at least; the run goes on for them, and it is a problem where there are fewer. */
+  readonly grants?: number;
   readonly clients?: number;
   /** How long a hold lasts at most. */
   readonly holdMs?: number;
@@ -59,8 +65,8 @@ export class Run {
     try {
       const { clients = CLIENTS } = options;
       await Promise.all(Array.from({ length: clients }, () => run.startClient()));
-      const seconds = sleep((options.seconds ?? SECONDS) * 1000);
-      await Promise.race([fault(run).then(() => seconds), seconds]);
+      const enough = run.#enough();
+      await Promise.race([fault(run).then(() => enough), enough]);
       run.#over = true;
       await run.#end();
     } finally {
@@ -77,12 +83,22 @@ export class Run {
     return this.#over;
   }
 
+  /** Has something go wrong again and again, until the time of the run is over. */
+  async every(ms: number, act: () => unknown): Promise<void> {
+    for (;;) {
+      await sleep(ms);
+      if (this.#over) return;
+      await act();
+    }
+  }
+
   /** What is wrong, in sentences. */
   get problems(): string[] {
     const end = now();
-    const { permits = 1 } = this.#options;
+    const { permits = 1, grants = 1 } = this.#options;
     const history = [...this.entries.values()].map((entry) => this.#asSeenFromOutside(entry));
-    return [...this.#unexpected, ...check(history, { permits, end })];
+    const few = this.grants.length < grants ? [`there were ${this.grants.length} grants, not ${grants}`] : [];
+    return [...this.#unexpected, ...few, ...check(history, { permits, end })];
   }
 
   get grants(): Noted[] {
@@ -135,6 +151,7 @@ export class Run {
       child.on('message', (message: Message) => {
         if ('ready' in message) resolve();
         else if ('register' in message) this.#use(child, message.register);
+        else if ('stall' in message) this.#stops.push({ client: name, ...message.stall });
         else this.entries.set(message.entry.id, { ...this.entries.get(message.entry.id), ...message.entry });
       });
     });
@@ -169,9 +186,15 @@ export class Run {
     if (child.connected) child.send({ do: 'block', ms });
   }
 
+  async #enough(): Promise<void> {
+    const { seconds = SECONDS, grants = 1 } = this.#options;
+    await sleep(seconds * 1000);
+    for (const end = now() + MORE_SECONDS * 1000; this.grants.length < grants && now() < end;) await sleep(100);
+  }
+
   async #end(): Promise<void> {
     for (const { child } of this.#clients) if (child.connected) child.send({ do: 'end' });
-    const late = AbortSignal.timeout(20_000);
+    const late = AbortSignal.timeout(30_000);
     const running = this.#clients.filter(({ child }) => (child.exitCode ?? child.signalCode) === null);
     const all = Promise.all(running.map(({ child }) => once(child, 'exit', { signal: late })));
     await all.catch(() => this.#unexpected.push('a process did not end when it was told to'));
@@ -208,4 +231,9 @@ interface RegisterRequest {
   readonly write?: number;
 }
 
-type Message = { readonly ready: true } | { readonly register: RegisterRequest } | { readonly entry: Noted };
+type Message =
+  | { readonly ready: true }
+  | { readonly register: RegisterRequest }
+  | { readonly entry: Noted }
+  /** The machine did not let the process run, as if it had been stopped. */
+  | { readonly stall: { readonly from: number; readonly to: number } };
