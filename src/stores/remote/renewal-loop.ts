@@ -9,7 +9,7 @@ export type LoopOrder =
       readonly do: 'keep';
       readonly session: SessionId;
       readonly leaseMs: number;
-      /** See {@link Deadline}. */
+      /** The deadline of the session, and the limit of its oldest hold: see Session. */
       readonly times: BigInt64Array<SharedArrayBuffer>;
     }
   | { readonly do: 'acknowledge'; readonly sid: string; readonly tokens: readonly number[] }
@@ -58,7 +58,10 @@ export function renewalLoop(
       }
       const sent = process.hrtime.bigint();
       const most = Atomics.load(times, 1);
-      if (most !== 0n && sent > most) return; // a hold is over its limit, and the main thread does not see to it
+      if (most !== 0n && sent > most) {
+        later(leaseMs / THIRD / 4); // a hold is over its limit, and the main thread does not see to it
+        return;
+      }
       busy = true;
       const acknowledged = acknowledgements.get(sid) ?? [];
       try {

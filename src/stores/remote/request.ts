@@ -137,8 +137,9 @@ export class RemoteRequest implements Numbered {
       return false;
     }
     if (answer.is === 'busy' && (await neighbours.endTheDead(namespace))) {
+      if (this.#isDone()) return true;
       this.#register(session);
-      return this.#isDone();
+      return false;
     }
     this.#answered(session, answer);
     return true;
@@ -165,7 +166,7 @@ export class RemoteRequest implements Numbered {
     if (this.#isSettled) return;
     // As long as the session lasts it may have been served, or keeps its place in line; it is asked for by the same number.
     if (this.#session?.isOver === false && !this.#isRefusal(error)) {
-      this.#pollIn(this.#isQueued ? SLOW_POLL_MS : RETRY_MS);
+      this.#pollIn(this.#isQueued && !this.#askAgain ? SLOW_POLL_MS : RETRY_MS);
     } else {
       const { name } = this.#lock;
       this.fail(storeFailure(this.#context.backend.name, `give the lock "${name}"`, error, name));

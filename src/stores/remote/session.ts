@@ -25,6 +25,8 @@ export interface RemotePermit {
   lost?: Loss;
   tell?: ((why: string, cause?: unknown) => void) | undefined;
   limit?: NodeJS.Timeout | undefined;
+  /** In ns of the monotonic clock. */
+  limitAt?: bigint;
 }
 
 interface Loss {
@@ -63,7 +65,10 @@ export class Session {
   readonly permits = new Map<number, RemotePermit>(); // by token
   readonly #requests = new Map<number, Numbered>();
   readonly #options: SessionOptions;
-  /** In ns of the monotonic clock: the deadline; and until when it may be renewed, 0 for ever. The thread that renews moves the first. */
+  /**
+   * In ns of the monotonic clock: the deadline, which the thread that renews moves; and when the oldest hold reaches its limit,
+   * 0 for never, which this one sets.
+   */
   readonly #times = new BigInt64Array(new SharedArrayBuffer(16));
   #last = 0;
   #over = false;
@@ -131,7 +136,11 @@ export class Session {
     const permit: RemotePermit = { session: this, lock, request, token, abandoned };
     this.permits.set(token, permit);
     const { maxHoldMs } = this.#options;
-    if (maxHoldMs !== undefined) permit.limit = setTimeout(() => this.#overLimit(permit, maxHoldMs), maxHoldMs).unref();
+    if (maxHoldMs !== undefined) {
+      permit.limit = setTimeout(() => this.#overLimit(permit, maxHoldMs), maxHoldMs).unref();
+      permit.limitAt = process.hrtime.bigint() + BigInt(Math.round(maxHoldMs * 1e6));
+      this.#showLimit();
+    }
     return permit;
   }
 
@@ -198,15 +207,11 @@ export class Session {
   }
 
   #watch(): void {
-    const { leaseMs, maxHoldMs } = this.#options;
+    const { leaseMs } = this.#options;
     const left = this.#msLeft();
     if (left <= 0) {
       this.#tooLate();
       return;
-    }
-    // The thread goes on as long as this one shows within the limit of a hold that it is not stuck.
-    if (maxHoldMs !== undefined) {
-      Atomics.store(this.#times, 1, process.hrtime.bigint() + BigInt(Math.round(maxHoldMs * 1e6)));
     }
     this.#check = setTimeout(() => this.#watch(), Math.min(left, leaseMs / 3)).unref();
   }
@@ -316,7 +321,15 @@ export class Session {
 
   #remove(permit: RemotePermit): void {
     this.permits.delete(permit.token);
+    if (permit.limit === undefined) return;
     clearTimeout(permit.limit);
+    this.#showLimit();
+  }
+
+  /** The thread that renews does not go on for a hold that is over its limit: then this one is stuck, and ends it too late. */
+  #showLimit(): void {
+    const [oldest] = this.permits.values();
+    Atomics.store(this.#times, 1, oldest?.limitAt ?? 0n);
   }
 }
 
