@@ -1,5 +1,6 @@
-// Has the sessions of this thread renewed: by a worker thread with a connection of its own, or here, where a worker cannot be
-// had (no address that can be cloned, no permission, a bundler that changed the source so that it does not run).
+// Has the sessions of this thread renewed: by a worker thread with a connection of its own; and here, as long as that has not
+// started or does not reach the server, and where it cannot be had (no address that can be cloned, no permission, a bundler
+// that changed the source so that it does not run).
 
 import { Worker } from 'node:worker_threads';
 
@@ -17,8 +18,9 @@ interface Kept {
 export class Renewals {
   readonly #backend: Backend;
   readonly #kept = new Map<string, Kept>();
-  #order: ((order: LoopOrder) => void) | undefined;
   #worker: Worker | undefined;
+  #here: ((order: LoopOrder) => void) | undefined;
+  #isStarted = false;
   #isClosed = false;
 
   constructor(backend: Backend) {
@@ -28,66 +30,88 @@ export class Renewals {
   /** Renews the session until it is not alive, or to be forgotten; `report` is called after each try. */
   keep(kept: Kept): void {
     if (this.#isClosed) return;
+    this.#start();
     this.#kept.set(kept.session.sid, kept);
-    this.#order ??= this.#startWorker() ?? this.#startHere();
     this.#order({ do: 'keep', session: kept.session, leaseMs: kept.leaseMs, times: kept.times });
   }
 
   renewNow(sid: string): void {
-    this.#order?.({ do: 'renew', sid });
+    this.#order({ do: 'renew', sid });
   }
 
   acknowledge(sid: string, tokens: readonly number[]): void {
-    this.#order?.({ do: 'acknowledge', sid, tokens });
+    this.#order({ do: 'acknowledge', sid, tokens });
   }
 
   forget(sid: string): void {
-    if (this.#kept.delete(sid)) this.#order?.({ do: 'forget', sid });
+    if (this.#kept.delete(sid)) this.#order({ do: 'forget', sid });
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     const worker = this.#worker;
     this.#worker = undefined;
+    this.#stopHere();
     this.#kept.clear();
-    if (worker !== undefined) await worker.terminate();
-    this.#order = undefined;
+    await worker?.terminate();
   }
 
-  #startWorker(): ((order: LoopOrder) => void) | undefined {
+  #order(order: LoopOrder): void {
+    this.#worker?.postMessage(order);
+    this.#here?.(order);
+  }
+
+  #start(): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    this.#startWorker();
+    this.#startHere();
+  }
+
+  #startWorker(): void {
     const how = this.#backend.worker;
-    if (how === undefined) return undefined;
+    if (how === undefined) return;
     try {
       // The options of this process (loaders, inspectors) are not the thread's: it runs nothing but this.
       const worker = new Worker(sourceOf(how.source), { eval: true, workerData: how.options, execArgv: [] });
       worker.unref();
-      worker.on('message', (report: LoopReport) => this.#tell(report));
-      worker.on('error', () => this.#moveHere(worker));
-      worker.on('exit', () => this.#moveHere(worker));
+      worker.on('message', (report: LoopReport) => {
+        if (this.#worker !== worker) return;
+        if (report.failed === undefined) this.#stopHere();
+        else this.#startHere();
+        this.#tell(report);
+      });
+      const ended = (): void => {
+        if (this.#worker !== worker) return;
+        this.#worker = undefined;
+        this.#startHere();
+      };
+      worker.on('error', ended);
+      worker.on('exit', ended);
       this.#worker = worker;
-      return (order) => worker.postMessage(order);
     } catch {
-      return undefined;
+      // Then it is done here.
     }
   }
 
-  #startHere(): (order: LoopOrder) => void {
+  #startHere(): void {
+    if (this.#here !== undefined) return;
     const backend = this.#backend;
     const connection: Pick<Backend, 'renew' | 'close'> = {
       renew: (...args) => backend.renew(...args),
       close: () => Promise.resolve(),
     };
-    return renewalLoop(connection, (report) => this.#tell(report), { setTimeout, clearTimeout });
+    const here = renewalLoop(connection, (report) => this.#tell(report), { setTimeout, clearTimeout });
+    for (const { session, leaseMs, times } of this.#kept.values()) {
+      here({ do: 'keep', session, leaseMs, times });
+      here({ do: 'renew', sid: session.sid });
+    }
+    this.#here = here;
   }
 
-  #moveHere(worker: Worker): void {
-    if (this.#worker !== worker) return;
-    this.#worker = undefined;
-    this.#order = this.#startHere();
-    for (const { session, leaseMs, times } of this.#kept.values()) {
-      this.#order({ do: 'keep', session, leaseMs, times });
-      this.#order({ do: 'renew', sid: session.sid });
-    }
+  #stopHere(): void {
+    this.#here?.({ do: 'close' });
+    this.#here = undefined;
   }
 
   #tell(report: LoopReport): void {
