@@ -1,0 +1,87 @@
+// The ways to reach a server beside a client of ioredis and of node-redis, which the conformance suite uses.
+
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+import { Redis } from 'ioredis';
+import { Redis as Valkey } from 'iovalkey';
+import ts from 'typescript';
+import { afterAll, expect, it, onTestFinished } from 'vitest';
+
+import { Lock } from '../../../src/lock.js';
+import type { LockStore } from '../../../src/store.js';
+import { redisStore } from '../../../src/stores/redis/index.js';
+import { codeBlocks } from '../../docs/code-blocks.js';
+import { RedisServer } from '../../support/redis/server.js';
+
+const leaseMs = 1_500;
+const server = await RedisServer.start();
+await server.isOlderThan(leaseMs);
+afterAll(() => server.stop());
+
+function ending<T extends { disconnect(): void }>(client: T): T {
+  onTestFinished(() => client.disconnect());
+  return client;
+}
+
+/** Two stores of one kind exclude each other, keep what they have for longer than a lease, and hand over by a message. */
+async function worksIn(namespace: string, stores: readonly LockStore[]): Promise<void> {
+  onTestFinished(async () => {
+    for (const store of stores) await store.close?.();
+  });
+  const [one, two] = stores.map((store) => new Lock('file', { namespace, store })) as [Lock, Lock];
+  const hold = await one.acquire();
+  expect(await two.acquire({ ifAvailable: true })).toBeNull();
+  const waiting = two.acquire();
+  await new Promise((resolve) => setTimeout(resolve, 1.5 * leaseMs));
+  expect(hold.lost).toBeUndefined();
+  const asked = performance.now();
+  await hold[Symbol.asyncDispose]();
+  const next = await waiting;
+  expect(performance.now() - asked).toBeLessThan(1_000); // it was told, and did not find it by asking again
+  expect([next.token > hold.token, next.abandoned]).toEqual([true, false]);
+  await next[Symbol.asyncDispose]();
+}
+
+it('a client of iovalkey', () =>
+  worksIn(
+    'iovalkey',
+    [0, 1].map(() => redisStore({ client: ending(new Valkey(server.port)), leaseMs })),
+  ));
+
+it('a client that puts a prefix before keys', () =>
+  worksIn(
+    'prefix',
+    [0, 1].map(() => redisStore({ client: ending(new Redis(server.port, { keyPrefix: 'app:' })), leaseMs })),
+  ));
+
+it('an address, by the client that is installed', () =>
+  worksIn(
+    'url',
+    [0, 1].map(() => redisStore({ client: { url: server.url }, leaseMs })),
+  ));
+
+it('an adapter to GLIDE, as the document shows it', async () => {
+  const page = readFileSync(new URL('../../../docs/stores/redis.md', import.meta.url), 'utf8');
+  const shown = codeBlocks('redis.md', page).find(({ code }) => code.includes('customCommand'))!;
+  const code = shown.code.replace('redisStore({', `redisStore({ leaseMs: ${leaseMs},`);
+  const { outputText } = ts.transpileModule(code, {
+    compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 },
+  });
+  const stores = [];
+  for (let count = 0; count < 2; count += 1) {
+    const exported = {} as {
+      storeOf(client: { customCommand(command: string[]): Promise<unknown> }): LockStore;
+      callback(message: { channel: string; message: string; pattern: string }): void;
+    };
+    // eslint-disable-next-line @typescript-eslint/no-implied-eval -- The code of our own document.
+    new Function('require', 'exports', outputText)(createRequire(import.meta.url), exported);
+    const [client, subscriber] = [ending(new Redis(server.port)), ending(new Redis(server.port))];
+    subscriber.on('pmessage', (pattern: string, channel: string, message: string) => {
+      exported.callback({ channel, message, pattern });
+    });
+    await subscriber.psubscribe('semlock:*');
+    stores.push(exported.storeOf({ customCommand: ([command, ...args]) => client.call(command!, ...args) }));
+  }
+  await worksIn('glide', stores);
+});
