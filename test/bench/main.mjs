@@ -1,4 +1,5 @@
-// npm run bench [-- <question> …] [--reps N] [--scale X]: measures, and writes what it finds into results/ and RESULTS.md.
+// npm run bench [-- <question> …] [--reps N] [--scale X]: measures, and writes the figures into results/, RESULTS.md, README.md
+// and docs/performance.md.
 
 import { parseArgs } from 'node:util';
 

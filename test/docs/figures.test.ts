@@ -1,9 +1,12 @@
 // Figures that were measured stand in the results of the benchmarks, word for word: when those are made anew, the documents
 // follow or this fails.
 
+import { readdirSync } from 'node:fs';
+
 import { describe, expect, it } from 'vitest';
 
-import { prose, readPage } from './documents.js';
+import { runProgram } from '../support/run-program.js';
+import { prose, readPage, root } from './documents.js';
 
 const results = readPage('test/bench/RESULTS.md').text;
 
@@ -37,6 +40,22 @@ describe('the figures of the documents', () => {
     const text = prose(readPage('docs/performance.md'));
     expect(figures(text).length).toBeGreaterThan(15);
     expect(unfounded(text)).toEqual([]);
+  });
+});
+
+describe('npm run bench', () => {
+  it('would write the figures that the documents have', () => {
+    const harness = `${root}test/bench/harness`;
+    const files = readdirSync(`${root}test/bench/results`);
+    const measured = files.filter((file) => file.endsWith('.json')).map((file) => file.replace('.json', ''));
+    const script = `
+      const { documentsWith } = await import('${harness}/documents.mjs');
+      const { readResult } = await import('${harness}/results.mjs');
+      console.log(JSON.stringify(documentsWith(${JSON.stringify(measured)}.map(readResult))));`;
+    const { stdout } = runProgram(process.execPath, ['--input-type=module', '--eval', script]);
+    const documents = JSON.parse(stdout) as { path: string; text: string }[];
+    expect(documents.map(({ path }) => path)).toEqual(['README.md', 'docs/performance.md']);
+    for (const { path, text } of documents) expect(text, path).toBe(readPage(path).text);
   });
 });
 

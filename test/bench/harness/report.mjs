@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { writeDocuments } from './documents.mjs';
 import { readResult, writeChart } from './results.mjs';
 import { summary, summaryChart } from './summary.mjs';
 import { forMarkdown, reachTable, tableOf } from './table.mjs';
@@ -22,7 +23,7 @@ const TARGETS = `## What was to be reached
 
 Targets of this project, as ratios within one run, and why some of them were not reached.`;
 
-/** Writes the report on the questions of these names that have been measured. */
+/** Writes the report on the questions of these names that have been measured, and its figures into the documents. */
 export function writeReport(names) {
   const results = names.map(readResult).filter((result) => result !== undefined);
   const chart = summaryChart(results.find(({ name }) => name === 'uncontended'));
@@ -37,6 +38,7 @@ export function writeReport(names) {
     ...results.filter(({ reach }) => reach.length > 0).map(reached),
   ];
   writeFileSync(join(import.meta.dirname, '../RESULTS.md'), `${parts.join('\n\n')}\n`);
+  writeDocuments(results);
 }
 
 function chapter(result) {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { format as prettier, resolveConfig } from 'prettier';
 
+import { format as figure } from './format.mjs';
 import { Figures } from './reach.mjs';
 
 const folder = join(import.meta.dirname, '../results');
@@ -47,6 +48,17 @@ export async function writeResult(result) {
 export function readResult(name) {
   const file = join(folder, `${name}.json`);
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
+}
+
+export class NotMeasured extends Error {}
+
+/** One figure in words, from the results by the names of its question, metric, side and group. */
+export function figureOf(results, question, key, name, group) {
+  const result = results.find((each) => each.name === question);
+  const side = result?.sides.find((each) => each.name === name && (group === undefined || each.group === group));
+  const unit = result?.metrics.find((each) => each.key === key)?.unit;
+  if (side?.figures === undefined || unit === undefined) throw new NotMeasured(`${question}, ${name}: ${key}`);
+  return figure(side.figures[key].value, unit);
 }
 
 export function writeChart(name, svg) {

@@ -1,7 +1,7 @@
 // The answer for those who ask what a lock costs them: one chart, and a sentence for each question that they ask.
 
 import { dotChart } from './chart.mjs';
-import { format } from './format.mjs';
+import { figureOf, NotMeasured } from './results.mjs';
 
 /** Sides of the first question that a reader knows, from the least that is possible to a server. */
 const SIDES = [
@@ -79,14 +79,4 @@ export function summary(results) {
       throw error;
     }
   });
-}
-
-class NotMeasured extends Error {}
-
-function figureOf(results, question, key, name, group) {
-  const result = results.find((each) => each.name === question);
-  const side = result?.sides.find((each) => each.name === name && (group === undefined || each.group === group));
-  const unit = result?.metrics.find((each) => each.key === key)?.unit;
-  if (side?.figures === undefined || unit === undefined) throw new NotMeasured(`${question}, ${name}: ${key}`);
-  return format(side.figures[key].value, unit);
 }
