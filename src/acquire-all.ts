@@ -25,8 +25,8 @@ const parseOptions = optionParser<Omit<AcquireOptions, 'mode'>>()({
 });
 
 /**
- * Acquires all of these locks or none. Whoever asks for several of them by this takes them in one order, whatever the
- * order in which they are given, so that two who want the same ones do not wait for each other.
+ * Acquires all of these locks or none. It takes them in the same order everywhere, whatever the order in which they are
+ * given, so that two callers that want the same locks do not wait for each other.
  *
  * A lock that is given twice is taken once, exclusively if it is so in one place.
  *
@@ -114,7 +114,7 @@ function inOrder(locks: readonly LockOrMode[]): Wanted[] {
   for (const each of locks) {
     const { lock, mode } = each instanceof StoredLock ? { lock: each, mode: 'exclusive' as const } : each;
     if (!(lock instanceof StoredLock)) {
-      throw new TypeError(`acquireAll(): a list of locks is needed, but ${describe(lock)} is among them`);
+      throw new TypeError(`acquireAll(): every element of the list must be a lock, but ${describe(lock)} was given`);
     }
     const known = wanted.get(lock.key);
     if (known === undefined) wanted.set(lock.key, { lock, mode });

@@ -75,7 +75,7 @@ function isPackage(folder: string): boolean {
     const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Record<string, unknown>;
     return name === 'semlock' && version === VERSION;
   } catch {
-    return false; // nobody's folder, or not to be read
+    return false; // no such folder, or it cannot be read
   }
 }
 
@@ -104,7 +104,7 @@ function reasonOf(cause: unknown): string {
   return said;
 }
 
-/** Nobody is helped by where in this file it was thrown, and an import that nobody catches prints it. */
+/** Without a stack: where in this file it was thrown helps no reader, and an import that is not caught prints it. */
 function failure(what: string, cause?: unknown): SemlockError {
   const error = new SemlockError('ERR_SEMLOCK_ADDON', `semlock ${what}`, { cause });
   for (const each of [error, cause]) {

@@ -12,7 +12,7 @@ export interface HoldSubject extends LockSubject {
   readonly opened: Pick<StoreLock, 'release' | 'onLost' | 'checkTime'>;
 }
 
-/** Who has to know when a hold ends, whoever releases it. */
+/** What has to know when a hold ends, by whatever code it is released. */
 export interface HoldKeeper {
   /** It was released; `answer` is the store's. */
   holdEnded(answer: boolean | Promise<boolean>): void;
@@ -113,7 +113,7 @@ export class Hold {
   }
 
   /**
-   * Gives back what nobody has used, because it came too late: whoever has it next is told what this one would have been.
+   * Gives back a lock that came too late to be used: the next holder is told what this one would have been told.
    *
    * @internal
    */

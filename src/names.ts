@@ -27,8 +27,9 @@ function ownersText(owners: Owners | undefined): string {
 }
 
 /**
- * The id of the namespace that a semaphore of the user's choice has to itself. One semaphore must be one lock: whoever
- * has it under another name, or in another app, would take its holders for foreign programs, whose death nobody can tell.
+ * The id of the namespace that a semaphore of the user's choice has to itself. One semaphore must be one lock: a process
+ * with the semaphore under another name, or in another app, would take its holders for foreign programs, whose death
+ * cannot be noticed.
  */
 export function posixNamespaceId(posixName: string, owners?: Owners): string {
   // No NUL: what no namespace's id is made of.

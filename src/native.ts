@@ -41,7 +41,7 @@ export interface NativeAddon {
   readonly lockTryAcquire: () => number;
   /** Waits on this thread, at most `timeoutMs` if that is not negative; else as `lockTryAcquire`. */
   lockAcquireSync(handle: Handle, mode: NativeMode, timeoutMs: number): number;
-  /** Takes it from whoever has it; else as `lockTryAcquire`. */
+  /** Takes the lock from its holders; else as `lockTryAcquire`. */
   lockSteal(handle: Handle): number;
   lockError(): never;
 
@@ -55,7 +55,7 @@ export interface NativeAddon {
   lockWait(handle: Handle, mode: NativeMode): number;
   /** {@link BUSY}: it is over; {@link DELIVERED}: it was granted, and its event will come. */
   lockCancel(handle: Handle, id: number): number;
-  /** Gives back a grant whose event came too late. Whoever has it next is told in its place that it was abandoned. */
+  /** Gives back a grant whose event came too late. What it was told of an abandoned lock, the next holder is told. */
   lockDecline(handle: Handle, entry: number, token: number, abandoned: boolean): void;
   /** The id of the event that comes when this permit is stolen. */
   lockWatch(handle: Handle, entry: number, token: number): number;
@@ -151,7 +151,7 @@ export function addon(): NativeAddon {
 
 let loaded: NativeAddon | undefined;
 
-// The hot calls. Whoever has a handle may call them: then the addon is loaded. They are closures over constants, because
+// The hot calls. They need a handle, so the addon is loaded when they are called. They are closures over constants, because
 // each look into an object or a variable costs V8 some nanoseconds; and the calls into the addon have no arguments, since
 // it has to call Node.js to read one.
 
@@ -265,21 +265,21 @@ const MEANING: Partial<Record<SemlockErrorCode, string>> = {
   ERR_SEMLOCK_NOT_A_SEMAPHORE: 'the file under this name is not a semaphore of this system:',
   ERR_SEMLOCK_BUSY: 'another process kept the lock table to itself for too long:',
   ERR_SEMLOCK_CAPACITY: 'the lock table is full, or /dev/shm is; release some locks or give /dev/shm more room:',
-  ERR_SEMLOCK_CORRUPT: 'the lock table is damaged; stop all processes that use it, and it is made anew:',
-  ERR_SEMLOCK_DEADLOCK: 'without a timeoutMs this thread would block for ever, for a permit that it has itself:',
+  ERR_SEMLOCK_CORRUPT: 'the lock table is damaged; stop all processes that use it, and the next one makes a new table:',
+  ERR_SEMLOCK_DEADLOCK: 'without a timeoutMs this thread would wait for ever for a permit that it holds itself:',
   ERR_SEMLOCK_FORKED: 'locks cannot be used in a forked child, or while the process exits:',
   ERR_SEMLOCK_GATE:
-    'another process has been joining or leaving the namespace for 5 s (stopped?), so it cannot be joined:',
+    'for 5 s another process has been in the middle of joining or leaving the namespace (stopped?), so this one cannot join:',
   ERR_SEMLOCK_LAYOUT:
-    'processes with another version of semlock, or another libc (glibc, musl), use this namespace; when the last of them ' +
-    'has ended, this one can:',
-  ERR_SEMLOCK_MISMATCH: 'others use this lock with other permits:',
+    'processes with another version of semlock, or another libc (glibc, musl), use this namespace; this process can use it ' +
+    'when the last of them has ended:',
+  ERR_SEMLOCK_MISMATCH: 'another process uses this lock with another number of permits:',
   ERR_SEMLOCK_SLOT_LOST: 'a process that is alive has closed the file that proves it; restart it:',
   ERR_SEMLOCK_TABLE_LOST: 'the lock table was removed while processes use it; restart them:',
-  ERR_SEMLOCK_GROUP: 'this process is not in the group whose lock it is, and so may not use:',
+  ERR_SEMLOCK_GROUP: 'this process is not in the group that owns the lock:',
   ERR_SEMLOCK_USER:
-    'this process has changed its user since it first used a lock, or is not the user whose lock it is, nor root; change ' +
-    'the user before that, for:',
+    'this process has changed its user since it first used a lock, or is neither root nor the user that owns the lock; ' +
+    'change the user before the first lock, or give it the option "user":',
   ERR_SEMLOCK_UNTRUSTED:
-    'a file in /dev/shm of that name is not private to this user, or to the group whose lock it is; have it removed:',
+    'a file in /dev/shm is not private to this user, or to the group that owns the lock; have it removed:',
 };

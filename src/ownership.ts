@@ -1,5 +1,5 @@
-// Who has a reentrant lock in this thread, and how often: an async context, the thread as a whole, or whoever has the
-// `Hold` in hand.
+// The owner of a reentrant lock in this thread, and how often it has the lock: an async context, the thread as a whole, or
+// the code that has the `Hold`.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 
@@ -52,7 +52,7 @@ export class Ownership {
     return mine;
   }
 
-  /** Makes whoever has the `Hold` the owner. Nobody else can take the lock again. */
+  /** Makes the code that has the `Hold` the owner. No other code can take the lock again. */
   static ofBearer(key: string, hold: Hold): Ownership {
     return new Ownership(key, hold, 'bearer');
   }

@@ -31,15 +31,15 @@ const parseOptions = optionParser<RLockOptions>()({ timeoutMs, signal: abortSign
  * It is what `multiprocessing.RLock` is to Python. The same name in the same namespace is the same lock as
  * {@link Lock}'s, which is not reentrant.
  *
- * Who is the owner depends on how it was acquired:
+ * The owner depends on how the lock was acquired:
  *
  * - {@link run}: the async context of its callback, as `AsyncLocalStorage` has it. All that is started in the callback is
  *   that context too: tasks that it runs side by side do not exclude each other, and one that goes on after the callback
  *   has ended keeps the lock only while it has taken it itself. What is started elsewhere is another context.
  * - {@link tryAcquire} and {@link acquireSync}, outside of such a callback: the thread. Release before the next `await`:
  *   whatever runs in the thread meanwhile is the owner too.
- * - {@link acquire}, outside of such a callback: whoever has the {@link Hold}. A promise cannot mark the context that
- *   awaits it, so nobody can take it again, and who tries waits for ever. Use `run` where the lock is taken again.
+ * - {@link acquire}, outside of such a callback: the code that has the {@link Hold}. A promise cannot mark the context
+ *   that awaits it, so the lock cannot be taken again: a second `acquire()` waits for ever. Use `run` for that.
  *
  * What an async context has acquired, only that context can release: elsewhere `release()` throws
  * `ERR_SEMLOCK_NOT_OWNER`. All holds of one owner have the same token.

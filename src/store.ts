@@ -18,11 +18,14 @@ export interface LockId extends LockOwners {
   /** How many can hold it at once. All users of a name give the same number; a store refuses another one. */
   readonly permits: number;
   /**
-   * Whether the name was made while the program runs, and so is one of many. Whoever opens such a lock calls
+   * Whether the name was made while the program runs, and so is one of many. The code that opens such a lock calls
    * {@link StoreLock.close} when it is done with it.
    */
   readonly keyed: boolean;
-  /** The POSIX name of its semaphore, which other programs use too: that is the lock then, in whatever namespace. Only in stores that can `foreign`. */
+  /**
+   * The POSIX name of its semaphore, which other programs use too. It alone says which lock it is, in whatever namespace.
+   * Only in stores that can `foreign`.
+   */
   readonly posixName?: string | undefined;
 }
 
@@ -65,7 +68,7 @@ export interface LockStore {
   readonly can: StoreAbilities;
   /** The lock of that identity. Nothing is asked of the system yet, and nothing acquired. */
   open(id: LockId): StoreLock;
-  /** Who holds and who waits in all processes: in a namespace; or for a semaphore, in stores that can `foreign`. */
+  /** The holders and the waiters in all processes: of a namespace; or of a semaphore, in stores that can `foreign`. */
   query?(where: QueryTarget): Promise<LockManagerSnapshot>;
   /** Ends the use of the store: what this process holds is released, and what waits is rejected. */
   close?(): Promise<void>;
@@ -95,16 +98,16 @@ export interface Want {
  *   until its release is called or its loss is told, whatever comes first. A thief alone does not wait until its victim has
  *   been told.
  * - **Order.** Requests are served in the order in which they came. A shared request does not pass an exclusive one that
- *   waits, and no try passes anybody who waits: while somebody does, it finds the lock busy.
- * - **Tokens** grow with every grant of a lock, in the order of the grants, whoever has them.
+ *   waits, and no try passes a waiter: while there is one, a try finds the lock busy.
+ * - **Tokens** grow with every grant of a lock, in the order of the grants.
  * - **Aborts.** When the signal aborts, the promise rejects with the signal's reason; or it gives the grant, if that was
  *   there first. A grant that comes when the promise has been rejected is given back by the store, as unused.
  * - **Errors** are of the class `SemlockError`. Whatever fails, fails closed: without a grant nobody has the lock.
  */
 export interface StoreLock {
   /**
-   * Takes the lock if it is free. The quick way, of stores that can `sync`: it asks no server and never waits, calls back
-   * nobody, and finds the lock busy rather than pass those who wait.
+   * Takes the lock if it is free. The quick way, of stores that can `sync`: it asks no server, never waits, calls nothing
+   * back, and finds the lock busy rather than pass a waiter.
    */
   trySync?(mode: LockMode): Grant | null;
   /** Blocks this thread until it has the lock; `null` when `waitMs` is over. Of stores that can `sync`. */
@@ -119,7 +122,7 @@ export interface StoreLock {
    * `true`: it was held until now. `false`: it had been lost before. A promise does not reject: a store that cannot
    * reach its server sees to it that the permit comes free, and answers when it has done what it can.
    *
-   * @param unused - nobody has worked under it, so whoever is next is told what this one was: see {@link Grant.abandoned}.
+   * @param unused - no work was done under it, so the next holder is told what this one was: see {@link Grant.abandoned}.
    */
   release(grant: Grant, unused: boolean): boolean | Promise<boolean>;
   /**

@@ -162,8 +162,8 @@ export class StoredLock {
   }
 
   /**
-   * Takes a permit if one is free, and returns at once. A permit whose holder died counts as free. Nobody who waits is
-   * overtaken: while somebody does, none is free.
+   * Takes a permit if one is free, and returns at once. A permit whose holder died counts as free. No waiter is
+   * overtaken: while there is one, no permit counts as free.
    *
    * @returns the permit, or `null` when all are held.
    * @throws {@link SemlockError} when the lock cannot be had for another reason, for example without `/dev/shm`

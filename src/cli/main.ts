@@ -21,7 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Loaded>> = {
 /* eslint-enable @typescript-eslint/no-require-imports */
 const NAMES = Object.keys(COMMANDS).join(', ');
 
-// Who reads our output may stop reading, as head(1) does. That is no error.
+// The reader of our output may stop reading, as head(1) does. That is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit();
   process.stderr.write(`semlock: cannot write the output: ${error.message}\n`);

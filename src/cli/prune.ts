@@ -1,4 +1,5 @@
-// `semlock prune`: what the dead have left in the system goes now. Whoever joins a namespace clears some of it a day later.
+// `semlock prune`: removes now what dead processes have left in the system. Each process that joins a namespace removes some
+// of it a day later.
 
 import { clearAway, namespaces, type Namespace } from '../stores/process/namespaces.js';
 import { nameOf, size } from './text.js';

@@ -37,7 +37,7 @@ export function storeFrom(url: string | undefined): LockStore | undefined {
   throw new UsageError(`--store must be a URL of one of these kinds: ${list}; not '${printable(url)}'`);
 }
 
-/** Who holds and who waits, in that store or on this machine. */
+/** The holders and the waiters, in that store or on this machine. */
 export function queryOf(store: LockStore | undefined): (where: QueryTarget) => Promise<LockManagerSnapshot> {
   if (store === undefined) return (where) => processStore.query!(where);
   const locks = loadManager().createLocks({ store }); // which says what a store cannot do

@@ -1,5 +1,5 @@
-// What locks tell those who observe them, on channels of node:diagnostics_channel. As a rule nobody listens, so whoever
-// publishes looks first whether somebody does, and computes nothing until then.
+// What locks tell their observers, on channels of node:diagnostics_channel. As a rule a channel has no subscribers, so each
+// publisher checks for them first, and computes nothing where there are none.
 
 import { channel, type Channel } from 'node:diagnostics_channel';
 

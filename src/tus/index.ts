@@ -1,6 +1,6 @@
-// semlock/tus: locks for uploads of tus-node-server that all processes share. A request that wants an upload which another
-// has in hand asks that one to let go, in whichever process it is: it steals a second lock, the bell, and whoever holds that
-// is told.
+// semlock/tus: locks for uploads of tus-node-server that all processes share. When a request wants an upload that another
+// request works on, in whichever process, it asks that one to let go: it steals a second lock, the bell, and the holder of
+// the bell is told so.
 
 import { storeOption } from '../default-store.js';
 import { integer, optionParser, text } from '../options.js';

@@ -19,7 +19,7 @@ export interface LockRequestOptions {
   /** Do not wait: when the lock cannot be had at once, the callback gets `null`. Default `false`. */
   ifAvailable?: boolean;
   /**
-   * Take the lock from whoever holds it, before all who wait. Its holder goes on working, and only learns of it: its
+   * Take the lock from its holder, ahead of all waiters. The holder goes on working, and is only told of it: its
    * request rejects with an `AbortError` and the `signal` of its lock aborts. For locks whose holder hangs. Default
    * `false`.
    */

@@ -30,13 +30,13 @@ export interface Use {
   readonly exchange: Exchange;
   /** What the handler is given. */
   readonly hold: Held;
-  /** Another one comes behind a guard of this lock, who has to say what ends that. */
+  /** Another caller enters behind a guard of this lock; it has to say when it is done. */
   enter(): this;
-  /** One of those who entered is done. */
+  /** One of the callers that entered is done. */
   leave(): void;
   /** Stays until the answer is over, which it may be already. */
   untilAnswered(): void;
-  /** One of those who stay until the answer is over leaves before, if it is not. */
+  /** One of the callers that stay until the answer is over leaves before that, if it is not over yet. */
   leaveUnanswered(): void;
   /** Stays until `work` has settled, whatever becomes of the answer, and gives its result. */
   during<T>(work: PromiseLike<T>): Promise<T>;
@@ -46,8 +46,8 @@ export interface Use {
 const ORPHAN_AFTER_MS = 30_000;
 
 /**
- * One lock of one exchange, held until everybody is done who has entered with it: those behind the guard that took it,
- * and behind each further one of that lock.
+ * One lock of one exchange, held until all callers are done that have entered with it: behind the guard that took it, and
+ * behind each further guard of that lock.
  */
 export class LockUse implements Use, HoldKeeper {
   readonly exchange: Exchange;

@@ -5,7 +5,7 @@
 export interface BodyEnd {
   /** All of it was made; called before its end can be read, which waits for the promise. */
   made(): void | Promise<void>;
-  /** It will not be read to its end: whoever read it has cancelled, or its maker has failed. */
+  /** It will not be read to its end: its reader has cancelled, or its source has failed. */
   broken(): void;
 }
 
@@ -13,7 +13,7 @@ export interface GuardedBody {
   readonly stream: ReadableStream<Uint8Array>;
   /** How many pieces were taken, while one more waits to be; else `undefined`. */
   taken(): number | undefined;
-  /** Ends it with an error, for whoever reads it. */
+  /** Ends it with an error, which its reader gets. */
   fail(error: Error): void;
 }
 
@@ -31,7 +31,7 @@ export function guardBody(body: ReadableStream<Uint8Array>, length: number, end:
     {
       start: (own) => void (controller = own),
       async pull() {
-        waiting = false; // whoever reads has taken what there was
+        waiting = false; // the reader has taken all that there was
         try {
           const { done, value } = await reader.read();
           given += value?.byteLength ?? 0;

@@ -53,7 +53,7 @@ class MemoryLock implements StoreLock {
     return this.#record().tryGrant(mode);
   }
 
-  /** Whoever could release the lock is this thread, so a wait that has no end would have none. */
+  /** Only this thread could release the lock, so a wait without a limit would never end. */
   acquireSync(mode: LockMode, waitMs: number | undefined): Grant | null {
     const grant = this.trySync(mode);
     if (grant !== null || waitMs === 0) return grant;
@@ -119,7 +119,7 @@ function infoOf({ name }: LockId, mode: LockMode) {
   return { name, mode, clientId: `${process.pid}-${threadId}`, pid: process.pid, since: new Date() };
 }
 
-/** Who has a lock and who waits for it, first come first served. */
+/** The holders of a lock and its waiters, first come first served. */
 class MemoryRecord {
   readonly id: LockId;
   holders = new Set<MemoryGrant>();

@@ -1,4 +1,4 @@
-// What the server's errors mean for somebody who has to do something about them.
+// What the server's errors mean, for the person who has to do something about them.
 
 import { SemlockError } from '../../errors.js';
 import { migration, SCHEMA_VERSION } from './schema.js';
@@ -35,7 +35,7 @@ function explanation(state: string | undefined, schema: string): string | undefi
     case '25006':
       return 'the server takes no writes: it is a standby, or set to be read-only';
     case '42501':
-      return `this role may not use the schema "${schema}": grant it USAGE, and SELECT, INSERT, UPDATE and DELETE on its tables`;
+      return `this role may not use the schema "${schema}": grant the role USAGE, and SELECT, INSERT, UPDATE and DELETE on its tables`;
     case '53100':
       return 'the disk of the server is full';
     case '57014':
@@ -53,8 +53,8 @@ function explanation(state: string | undefined, schema: string): string | undefi
 /** For a role that may not make the schema: what somebody else has to run for it. */
 export function mayNotMigrate(error: Error, schema: string, role: string): SemlockError {
   const message =
-    `the role "${role}" may not make the schema "${schema}" (${error.message}). Have this run by a role that may, ` +
-    `as with psql:\n\n${migration(schema, SCHEMA_VERSION, role)}--`; // what else is in the message is a comment then
+    `the role "${role}" may not make the schema "${schema}" (${error.message}). Run this as a role that may, for example ` +
+    `with psql:\n\n${migration(schema, SCHEMA_VERSION, role)}--`; // what else is in the message is a comment then
   return new SemlockError('ERR_SEMLOCK_STORE', message, { cause: error });
 }
 

@@ -8,7 +8,7 @@
 // P3 A session is dead when it was ended, or marked so after its time. The mark is made under the lock of the session's
 //    row. A renewal looks at the clock under that lock, so what it says is not taken back. A row that another has locked
 //    is not waited for: its session is not known to be dead, and that is found by the next to ask.
-// P4 Dead is final. What the dead have is removed by whoever comes next.
+// P4 Dead is final. What the dead have is removed by the next call.
 // P5 The gate of a lock is a transaction-level advisory lock. A transaction that was given the lock within itself has it
 //    until its end, and each call that grants the lock has it until that is committed. No call here waits for it.
 // P6 What was answered survives a crash of the server: it is on the server's disk before the answer is sent.

@@ -93,7 +93,7 @@ export async function lockInTransaction(
     try {
       held = isHeld(await attempt(grant));
     } finally {
-      // Whoever is next is told what this one was: the transaction is no holder that the server knows.
+      // The next holder is told what this one was: the transaction is no holder that the server knows.
       await lock.release(grant, true);
     }
     if (held) return;

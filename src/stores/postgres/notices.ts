@@ -42,7 +42,7 @@ export async function keepListening(
       if (current !== mine) return;
       current = undefined;
       mine.end();
-      if (!works) return; // whoever waits for it hears of that below
+      if (!works) return; // the code that waits for it hears of that below
       heard(false);
       again(FIRST_RETRY_MS);
     });

@@ -83,7 +83,7 @@ ALTER TABLE ${s}.${table} SET (fillfactor = 70, autovacuum_vacuum_scale_factor =
 /**
  * The script that makes the schema of that name, or brings it to a version.
  *
- * @param role - who may use it then, besides the one who runs the script.
+ * @param role - the role that may use it then, besides the one that runs the script.
  */
 export function migration(schema: string, version = SCHEMA_VERSION, role?: string): string {
   const s = quoted(schema);

@@ -1,4 +1,4 @@
-// All that this user has of locks in the system: for people who look what is there, and what may go.
+// All lock tables that this user has in the system: for people who look through them, and for what may be removed.
 
 import { addon, attempt } from '../../native.js';
 import type { LockOwners } from '../../owners.js';

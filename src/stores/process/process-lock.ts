@@ -112,7 +112,7 @@ export class ProcessLock implements StoreLock {
 
   /**
    * Only where the owner closes by hand. While this thread holds the lock or waits for it, it is left to the garbage
-   * collector after all. Whoever still has this object can go on using it.
+   * collector after all. Code that still has this object can go on using it.
    */
   close(): void {
     const handle = this.#handle;

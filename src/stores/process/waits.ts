@@ -27,7 +27,7 @@ export interface WaitRequest {
   failed(error: unknown): void;
 }
 
-/** The most places that one thread takes in the queue of a lock: whoever hands on looks at all that are there. */
+/** The most places that one thread takes in the queue of a lock, since a process that hands the lock on looks at all places. */
 export const MOST_PLACES = 64;
 
 /** When even the queue's latch could not be had, because a process was stopped inside it, this is how soon to retry. */
@@ -39,7 +39,7 @@ const RETRIES_IN_VAIN = 8;
 /** All lines that are not empty, by namespace and name. */
 const queues = new Map<string, WaitQueue>();
 
-/** The lines that could not even get a place, whoever is to retry next first. */
+/** The lines that could not even get a place; the one that is to retry next comes first. */
 const retrying = new Set<WaitQueue>();
 let retryTimer: NodeJS.Timeout | undefined;
 

@@ -249,7 +249,7 @@ class AdapterConnection implements RedisConnection {
   }
 }
 
-/** Who listens to which channel of one subscriber. */
+/** The listeners to each channel of one subscriber. */
 class Channels {
   readonly #listeners = new Map<string, Set<(message: string) => void>>();
 
@@ -289,7 +289,7 @@ function noReplicas(): SemlockError {
 
 function addressOfIoRedis(options: Record<string, unknown>): Address | undefined {
   const { host, port, path, family, username, password, db, tls, sentinels, Connector } = options;
-  // Whoever has sentinels, or a way of its own, may go somewhere else any time.
+  // A client with sentinels, or with a way of its own to connect, may go to another server at any time.
   if (Connector !== undefined || (Array.isArray(sentinels) && sentinels.length > 0)) return undefined;
   return cloneable({ host, port, path, family, username, password, db, tls });
 }

@@ -31,7 +31,7 @@ export interface Ask {
   readonly mode: LockMode;
   /** Takes a place in line where the lock is not free. */
   readonly wait: boolean;
-  /** Takes the lock from whoever has it, before all who wait. */
+  /** Takes the lock from its holders, ahead of all waiters. */
   readonly steal: boolean;
 }
 
@@ -145,16 +145,16 @@ export interface Backend {
    */
   cancel(session: SessionId, lock: LockId, request: number): Promise<void>;
   /**
-   * Gives a permit back, and serves who is next.
+   * Gives a permit back, and serves the next waiter.
    *
-   * @param unused - whoever has it next is told that it was abandoned, if this one was told so.
+   * @param unused - the next holder is told that the lock was abandoned, if this one was told so.
    * @returns whether the session had it until now. Also when the same call released it before; not when it was stolen, or
    * the session is gone.
    */
   release(session: SessionId, lock: LockId, permit: Holding, unused: boolean): Promise<boolean>;
   /** All permits that the session has; may look at every lock. */
   holdings(session: SessionId): Promise<readonly Holding[]>;
-  /** Who holds and who waits, in all processes. */
+  /** The holders and the waiters, in all processes. */
   query(namespace: string): Promise<LockManagerSnapshot>;
 
   /** Has the notices of a session told from now on, until the function that it gives is called. */

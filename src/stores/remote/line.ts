@@ -7,7 +7,7 @@ import { queueMicrotask } from '../../timers.js';
 import { RemoteRequest, type RequestContext } from './request.js';
 import { closedStore } from './failure.js';
 
-/** The most places that one process takes in the line of a lock: whoever hands on looks at all that are there. */
+/** The most places that one process takes in the line of a lock, since a release looks at all places. */
 const MOST_PLACES = 64;
 
 /** The lines of a store that are not empty. */

@@ -1,6 +1,6 @@
 // Processes of this machine that use the same server. Each holds a lock of this machine for its session. When it dies, the
-// lock table knows for certain, so whoever survives ends that session at the server, and nobody has to wait until it
-// expires. Where there is no engine (another platform, no /dev/shm), it expires.
+// lock table knows for certain, so a process that survives ends that session at the server, and no waiter has to wait until
+// the session expires. Where there is no engine (another platform, no /dev/shm), it expires.
 
 import type { StoreLock } from '../../store.js';
 import { clearTimeout, setTimeout } from '../../timers.js';

@@ -152,7 +152,7 @@ describe('semlock run, when the lock is held', () => {
     await startHolder('report', { namespace, permits: 2 });
     const { status, stdout, stderr } = semlock(underLock(namespace, 'echo ran'));
     expect({ status, stdout }).toEqual({ status: 69, stdout: '' });
-    expect(stderr).toMatch(/^semlock: others use this lock with other permits.*\n$/);
+    expect(stderr).toMatch(/^semlock: another process uses this lock with another number of permits.*\n$/);
   });
 
   it('shares a semaphore with other programs through --posix-name', () => {
