@@ -1,4 +1,4 @@
-// Sleeping on a word of shared memory until another process, or another thread, wakes whoever does.
+// Sleeping on a word of shared memory until another process, or another thread, wakes the sleepers.
 
 #pragma once
 

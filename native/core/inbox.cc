@@ -58,7 +58,7 @@ void Inbox::Post(int64_t message) const {
 
 void Outbox::Post(uint32_t slot, uint16_t thread, int64_t message) {
   const uint32_t to = slot << 16 | thread;
-  // Whoever has it may not be running, and this may be under a latch.
+  // The thread that has the mutex may not be running, and this may be under a latch.
   std::unique_lock<std::mutex> guard(mutex_, std::try_to_lock);
   if (!guard.owns_lock()) {
     OwnFile once;

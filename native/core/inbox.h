@@ -1,5 +1,5 @@
-// Where a thread with an event loop is told what became of its waits: a named pipe beside the table. Whoever grants
-// writes the wait's id there, and the event loop wakes by itself, whatever process it is in; no thread is in between.
+// Where a thread with an event loop is told what became of its waits: a named pipe beside the table. The process that
+// grants writes the wait's id there, and the event loop wakes by itself, in any process; no thread is in between.
 //
 // Other code of a process may close a descriptor of ours, whose number then is another file's: so each is asked whose
 // it is before anything is written to it, read from it, or closed.

@@ -52,7 +52,7 @@ Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, 
     switch (me.Check(owner)) {
       case Liveness::kDead:
         // From that very tag: had another taken over meanwhile, the word would hold a tag that never was dead. The
-        // bit `asked` is dropped, since who takes over sweeps anyway.
+        // bit `asked` is dropped, since the process that takes over sweeps anyway.
         if (latch.compare_exchange_strong(word, tag)) return Latched::kTakenOver;
         continue;
       case Liveness::kSlotLost:

@@ -62,7 +62,7 @@ inline void LeaveToNext(std::atomic<uint64_t>& latch, const ProcessSlot& me, boo
 }
 
 // Makes sure that the record is swept after this call: true when the caller got the latch and must do it, false when
-// whoever is inside will, or the one who takes over from it. Never waits.
+// the process inside will, or the one that takes over from it. Never waits.
 bool AskToSweep(std::atomic<uint64_t>& latch, const ProcessSlot& me);
 
 }  // namespace semlock

@@ -130,7 +130,8 @@ void LatchedRecord::CountEntries() {
   CRASH_POINT(repair_counted);
 }
 
-// Who handed on died in between. The entry says whether the waiter has its permit: no other entry ever has its token.
+// The process that handed on died in between. The entry says whether the waiter has its permit: no other entry ever has
+// its token.
 void LatchedRecord::SettleGranting(Waiter& waiter) {
   const Entry* entry = table_.EntryAt(record_, waiter.entry);
   const bool granted = entry != nullptr && entry->tag.load() == waiter.tag.load() && entry->token == waiter.token;

@@ -16,7 +16,7 @@ struct Grant {
   bool abandoned = false;
 };
 
-// A place in a record's queue. The ticket tells it from whoever has the cell later.
+// A place in a record's queue. The ticket tells it from a later waiter in the same cell.
 struct WaitRef {
   uint32_t record = 0;
   uint32_t number = 0;

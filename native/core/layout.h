@@ -22,7 +22,7 @@ inline constexpr Tag MakeTag(uint32_t slot, uint32_t generation) { return Tag{sl
 inline constexpr uint32_t SlotOf(Tag tag) { return static_cast<uint32_t>(tag >> 32) & 0xffff; }
 inline constexpr uint32_t GenerationOf(Tag tag) { return static_cast<uint32_t>(tag); }
 
-// In a latch: somebody could not get in to release, so whoever leaves must sweep.
+// In a latch: a process could not get in to release, so the one that leaves the latch must sweep.
 inline constexpr uint64_t kAsked = uint64_t{1} << 63;
 // In a latch: its owner died and nobody has repaired the record since. Counts as the tag of a dead process.
 inline constexpr Tag kUnrepaired = Tag{1} << 62;
@@ -66,7 +66,7 @@ struct Header {
   char label[kLabelBytes];             // what the namespace is called, in UTF-8, for people; constant
 };
 
-// One process. Written by whoever has locked the slot's byte, or is about to and has the gate; read by all.
+// One process. Written by the one that has locked the slot's byte, or is about to and has the gate; read by all.
 struct alignas(64) Slot {
   std::atomic<uint32_t> generation;
   std::atomic<uint32_t> pid;            // 0 while nobody has the slot, and for those who have not written it yet
@@ -78,7 +78,7 @@ struct alignas(64) Slot {
 };
 
 // In an entry's token, whose number is far below: its holder could not get in to release, so it is to be swept. In one
-// word with the number, so that a holder who is robbed at this moment cannot flag the thief's entry.
+// word with the number, so that a holder that is robbed at this moment cannot flag the thief's entry.
 enum Released : uint64_t {
   kNotReleased = 0,
   kReleased = uint64_t{1} << 63,
@@ -106,7 +106,7 @@ static_assert(sizeof(Entry) == 32);
 
 enum WaitState : uint8_t {
   kWaiting = 0,
-  kGranting = 1,   // whoever hands on is writing the entry: if it dies, the entry's tag and token say how far it came
+  kGranting = 1,   // the granting process writes the entry: if it dies, the entry's tag and token say how far it came
   kGranted = 2,    // the waiter's own: it reads the cell and then clears the tag
   kCancelled = 3,  // set by the waiter in place of kWaiting: to be cleared under the latch
 };
@@ -212,8 +212,8 @@ inline constexpr size_t kBucketsOffset = kSlotsOffset + kMaxProcesses * sizeof(S
 inline constexpr size_t kRecordsOffset = kBucketsOffset + kBuckets * sizeof(uint32_t);
 inline constexpr size_t kTableBytes = kRecordsOffset + size_t{kMaxRecords} * sizeof(Record);
 
-// The bytes that are locked, far beyond those of any file. Which ones they are says the namespace, so that whoever
-// reads the locks of the system finds the processes of a table that has no name any more. They are the same in every
+// The bytes that are locked, far beyond those of any file. The namespace says which ones they are, so that a process
+// that reads the locks of the system finds those of a table that has no name any more. They are the same in every
 // version of the layout, because they tell whether somebody uses a table that we cannot read.
 struct LockedBytes {
   int64_t gate;

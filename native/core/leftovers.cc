@@ -58,8 +58,8 @@ SysError FindAll(const Owners& owners, std::map<std::string, Found>* all) {
   });
 }
 
-// Who lives, by the slots that say of a process. Who has just joined may not have written that yet; who has replaced
-// itself by another program has lost its byte, and still counts.
+// The processes that live, by the slots that name one. One that has just joined may not have written its own yet; one
+// that has replaced itself by another program has lost its byte, and still counts.
 uint32_t CountUsers(const Membership& member) {
   const auto* slots = reinterpret_cast<const Slot*>(member.memory() + kSlotsOffset);
   uint32_t users = 0;
@@ -115,7 +115,7 @@ SysError ListNamespaces(const Owners& owners, std::vector<NamespaceInfo>* found)
   return {};
 }
 
-// By coming and going: whoever joins at the same time finds a process that does just that. A look before, so that
+// By coming and going: a process that joins at the same time finds one that does just that. A look before, so that
 // nothing is touched in most cases.
 Cleared ClearNamespace(const std::string& id, const Owners& owners, bool even_news) {
   const Cleared foreseen = Foresee(id, owners, even_news);

@@ -178,7 +178,7 @@ Outcome LockRecord::Release(uint32_t number, uint64_t token, Released how) {
 void LockRecord::Decline(const Grant& grant) {
   const Outcome outcome = Release(grant.entry, grant.token, grant.abandoned ? kReleasedAbandoned : kReleased);
   if (outcome != Outcome::kNotHeld || !grant.abandoned) return;
-  // A thief was first, and did not learn what this grant would have told. Whoever comes after the thief does.
+  // A thief was first, and did not learn what this grant would have told. The holder after the thief does.
   LatchedRecord under(*table_, record(), semaphore_);
   SysError ignored;
   if (Enter(&under, kNoLook, &ignored) != Outcome::kDone) return;
@@ -267,8 +267,8 @@ Outcome LockRecord::OpenForeign(LatchedRecord* under, bool repaired, SysError* e
   const uint32_t value = held < r.permits ? r.permits - held : 0;
   std::atomic<uint64_t>& file = ForeignFileOf(r);
   const uint64_t before = file.load();
-  // One that is made has the permits of the entries taken already. So the record says whose it is before it has its
-  // name: who comes after a kill in between would take them once more, from holders that live.
+  // A new semaphore has the permits of the entries taken already. So the record says whose it is before it has its
+  // name: a process that comes after a kill in between would take them once more, from holders that live.
   *error = named_.Open(identity_->posix_name.c_str(), Create::kIfMissing, table_->owners(), value, &file);
   CRASH_POINT(foreign_opened);
   if (*error) {

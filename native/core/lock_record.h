@@ -41,11 +41,11 @@ class LockRecord {
   Outcome TryAcquire(Mode mode, Grant* grant, SysError* error);
   // As TryAcquire, but kQueued in place of kBusy; then the thread's inbox is sent `id` when the wait is granted.
   Outcome Enqueue(Mode mode, int64_t id, Grant* grant, WaitRef* wait, SysError* error);
-  // Takes it from whoever has it, and overtakes the queue. kBusy when a foreign program has it.
+  // Takes the lock from its holders, and overtakes the queue. kBusy when a foreign program has it.
   Outcome Steal(Grant* grant, SysError* error);
   // Never waits for another process longer than a latch's bound, and is never lost: kDone or kNotHeld (or kEnded).
   Outcome Release(uint32_t entry, uint64_t token, Released how = kReleased);
-  // Gives back a grant that its waiter did not come to know of. Whoever has it next is told what it would have been.
+  // Gives back a grant that its waiter did not come to know of. The next holder is told what that one would have been.
   void Decline(const Grant& grant);
   // For a thread that ends: gives back, as abandoned, all that it holds of this lock.
   void ReleaseAll();
@@ -53,7 +53,7 @@ class LockRecord {
   bool Holds() const;
   bool HoldsAll() const;
   // Frees what the dead hold and the cells of those waits of this process that were cancelled, and serves the queue; or
-  // has it done by whoever is inside the latch.
+  // has it done by the process that is inside the latch.
   void Settle(const std::vector<WaitRef>& cancelled = {});
   // The same for a lock with a foreign semaphore, which other programs may wait for, and which one of them may have
   // replaced under its holder. Where nobody holds it, that is seen at once.

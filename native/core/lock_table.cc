@@ -21,8 +21,8 @@
 namespace semlock {
 namespace {
 
-// Who had to give up waiting for a namespace tries again as often as it likes, but then waits so long at most, and only
-// so often: a server that tries at each request must not stand still.
+// A caller that gave up waiting for a namespace tries again as often as it likes, but then waits so long at most, and
+// only so often: a server that tries at each request must not stand still.
 constexpr int64_t kLittlePatienceNs = 5000000;
 constexpr int64_t kPauseNs = 100000000;
 
@@ -106,7 +106,7 @@ constexpr uint32_t kClockSteps = 4 * kGrowRecords;
 constexpr uint32_t kFullSteps = 4096;
 // A search ends when it freed this many, because all others wait meanwhile: a semaphore takes some 20 us to unlink.
 constexpr uint32_t kEnoughFreed = 32;
-// Whoever looks may read a name while its record is recycled, and finds that out afterwards.
+// A reader may read a name while its record is recycled, and finds that out afterwards.
 void CopyIn(const char* from, size_t length, std::atomic<uint8_t>* to) {
   for (size_t at = 0; at < length; ++at) to[at].store(static_cast<uint8_t>(from[at]), std::memory_order_relaxed);
 }

@@ -23,7 +23,7 @@ struct LockIdentity {
   std::string posix_name;
   uint32_t permits = 1;
   bool named = false;  // it gets a named semaphore where it is one of the first, see kMaxNamed
-  bool claims = true;  // who looks it up relies on the rest, see kUnclaimed
+  bool claims = true;  // the caller relies on the rest, see kUnclaimed
 };
 
 // Where a record was found. Good as long as the record has this generation, which is asked under its latch.
@@ -34,8 +34,8 @@ struct RecordRef {
 
 class LockTable {
  public:
-  // The table of that namespace in this process, joined if need be; `label` is what people call it. Who joins also
-  // clears away some of what the dead have left of others, see leftovers.h.
+  // The table of that namespace in this process, joined if need be; `label` is what people call it. To join
+  // also clears away some of what the dead have left of others, see leftovers.h.
   static SysError Get(const std::string& id, const Owners& owners, std::shared_ptr<LockTable>* table,
                       const std::string& label = {});
 
@@ -51,7 +51,7 @@ class LockTable {
   // MISMATCH (permits or semaphore differ from what others use), CORRUPT, SLOT_LOST.
   SysError FindOrCreate(const LockIdentity& identity, RecordRef* found);
 
-  // The record of that id without any latch, for who looks again later; index 0 where there is none.
+  // The record of that id without any latch, for a caller that looks again later; index 0 where there is none.
   RecordRef Peek(const uint8_t (&id)[32]) const;
 
   Record& record(uint32_t index) const { return records_[index]; }

@@ -284,7 +284,7 @@ int Membership::LockGate(int64_t deadline) {
     if (memory_ == nullptr) {
       SleepNs(kRetryNs);
     } else {
-      // Not longer, because who is killed at the gate wakes nobody.
+      // Not longer, because a process that is killed at the gate wakes no other.
       SleepOn(header().gate_left, seen, std::min(left, kGateRoundNs));
     }
   }
@@ -404,7 +404,7 @@ Membership::Attempt Membership::JoinAtGate(int folder, const struct stat& info, 
   return Attempt::kDone;
 }
 
-// Under the gate, when all who have used the table are dead. Whoever looks a record up claims it again.
+// Under the gate, when all who have used the table are dead. The first to look a record up claims it again.
 void Membership::DisclaimRecords() {
   const uint32_t count = header().record_count.load();
   auto* records = reinterpret_cast<Record*>(memory_ + kRecordsOffset);
@@ -413,7 +413,7 @@ void Membership::DisclaimRecords() {
   }
 }
 
-// A table that nobody uses and nobody can read says nothing; who joins next makes it anew.
+// A table that no process uses or can read says nothing; the next one to join makes it anew.
 Membership::Attempt Membership::TryObserve(SysError* error) {
   const auto nothing = [this, error] {
     return *error ? Attempt::kFailed : OthersPresent() ? Attempt::kTableLost : Attempt::kDone;
@@ -456,7 +456,7 @@ bool Membership::OpenTable(int folder, int flags, struct stat* info, SysError* e
   return false;
 }
 
-// Always "again" when it worked: whoever linked the table, everybody joins it the same way.
+// Always "again" when it worked: the process that linked the table joins it as all others do.
 Membership::Attempt Membership::CreateTable(int folder, SysError* error) {
   static std::atomic<unsigned> attempts{0};
   const std::string temporary =
@@ -531,8 +531,8 @@ bool Membership::OthersHaveSlots() const {
   return StateOf(table_.fd(), bytes_.first_slot, kMaxProcesses) != ByteState::kUnlocked;
 }
 
-// Who has lost its descriptors still has its slot's byte, also in a table that has no name any more: the mapping keeps
-// that file open. The kernel's list is not of one moment where it is long, so it is read twice.
+// A process that lost its descriptors still has its slot's byte, also in a table that has no name any more: the mapping
+// keeps that file open. The kernel's list is not of one moment where it is long, so it is read twice.
 bool Membership::OthersPresent() const {
   if (StateOf(shm_.fd(), bytes_.presence, 1) != ByteState::kUnlocked) return true;
   struct stat info;
@@ -617,7 +617,7 @@ void Membership::Leave(const std::function<bool()>& keeps, int64_t patience_ns) 
   slot_.Release();
   CRASH_POINT(leave_byte_unlocked);
   SysError ignored;
-  // Who has become another user since has no right to the files any more, and no business in that user's folder.
+  // A process that has become another user since has no right to the files, and no business in that user's folder.
   const bool may_remove = locked == 0 && !owners_.Check() && !OthersHaveSlots();
   const ActAs them(owners_);
   const int folder = may_remove ? MakeFolder(owners_, &ignored) : -1;

@@ -46,8 +46,8 @@ class Membership {
 
   // Gives the slot back, so that what this process still holds counts as a dead process's; the last one also removes
   // the table and the semaphores, unless `keeps`, which is asked when nobody alive uses the table. Memory and file stay
-  // as they are: other threads may look at them until the process ends. Who cannot have the gate in time leaves the
-  // files to the next one.
+  // as they are: other threads may look at them until the process ends. A process that cannot have the gate in time
+  // leaves the files to the next one.
   void Leave(const std::function<bool()>& keeps, int64_t patience_ns = kLeaveBoundNs);
 
   // Whether others have a slot now.
@@ -60,7 +60,7 @@ class Membership {
   static void AfterForkInChild();
 
   // The named pipe through which a thread is told of its waits, see inbox.h. It goes with the table at the latest.
-  // Makes it in place of what is there, and opens it: -1 where others could not find it.
+  // Makes it, in place of a file of that name, and opens it: -1 where others could not find it.
   int MakeInbox(uint32_t slot, uint16_t thread) const;
   // -1 where there is none, or none that can be trusted.
   int OpenInbox(uint32_t slot, uint16_t thread) const;

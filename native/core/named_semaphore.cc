@@ -101,7 +101,7 @@ int Publish(const std::string& temporary, const std::string& path) {
 
 }  // namespace
 
-// Who may have access to a semaphore.
+// The users that may have access to a semaphore.
 struct NamedSemaphore::Access {
   uid_t user;           // with root
   gid_t group;          // where is_group

@@ -3,9 +3,9 @@
 //
 // sem_open() opens by name, so what was checked before may be another file by then: where this user's programs unlink
 // and make a semaphore, or where /dev/shm has no sticky bit (an emptyDir of Kubernetes), a stranger's can come in
-// between. Whoever may write to the file decides who holds the lock, and ends all who use it (SIGBUS) by cutting it
-// off. So a file is opened once, checked, and that very file is mapped. glibc and musl both keep in it what sem_init()
-// makes of a shared semaphore, and nothing else.
+// between. A user who may write to the file decides who holds the lock, and can end all its users (SIGBUS) by cutting
+// it off. So a file is opened once, checked, and that very file is mapped. glibc and musl both keep in it what
+// sem_init() makes of a shared semaphore, and nothing else.
 
 #pragma once
 

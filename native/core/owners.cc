@@ -34,7 +34,7 @@ bool IsInGroup(gid_t group) {
 // Of the calling thread alone, unlike all other ids. Gives what it was before, and says nothing of a failure.
 uid_t SetFileUser(uid_t user) { return static_cast<uid_t>(syscall(SYS_setfsuid, user)); }
 
-// Whoever changes it loses the process's core dumps, and its own signal at its parent's death. Here is how many threads
+// A change takes the process's core dumps, and the thread's signal at its parent's death. Here is how many threads
 // have changed theirs, times two, and in the last bit whether the process had its core dumps before.
 constexpr uint32_t kHadDumps = 1;
 constexpr uint32_t kOneActs = 2;

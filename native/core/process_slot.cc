@@ -149,7 +149,7 @@ void ProcessSlot::Release() {
 void ProcessSlot::Wake(uint32_t index) const {
   std::atomic<uint32_t>& word = slots_[index].wakeup;
   word.fetch_add(1);
-  // Whoever counts itself as a sleeper after this was asked finds the word changed.
+  // A thread that counts itself as a sleeper after this was asked finds the word changed.
   if (slots_[index].sleepers.load() == 0) return;
   WakeSleepers(word, INT_MAX);
 }

@@ -1,4 +1,4 @@
-// Who holds what in a namespace, and who waits for it, for people who look. It reads without any latch, so that looking
+// The holders and the waiters of a namespace, for people who look at them. It reads without any latch, so that looking
 // never delays a lock.
 
 #pragma once

@@ -263,9 +263,9 @@ void WaitService::Withdraw(const Inbox* inbox) {
   }
 }
 
-// Under the mutex. What nobody wants any more leaves the queue or, if it was granted, is given back. False: its grant
-// is just being written, by who may have died over it. That is left for the next round, and to those who settle until
-// then.
+// Under the mutex. A wait that is no longer wanted leaves the queue or, if it was granted, is given back. False: its
+// grant is just being written, by a process that may have died over it. That is left for the next round, and to those
+// that settle until then.
 bool WaitService::GiveUp(PendingMap::iterator at, Unfinished* work) {
   LockTable& table = *state_->table;
   Grant grant;
@@ -371,8 +371,8 @@ void WaitService::GoRound(std::unique_lock<std::mutex>* guard) {
 
 namespace {
 
-// Whoever is alone in line spins before it sleeps, for about as long as it takes to be woken: most locks come sooner,
-// and the one who hands on saves a system call.
+// A waiter that is alone in line spins before it sleeps, for about as long as it takes to be woken: most locks come
+// sooner, and the process that hands on saves a system call.
 constexpr int64_t kSpinNs = 50000;
 
 void SpinForGrant(LockTable& table, const WaitRef& wait) {
