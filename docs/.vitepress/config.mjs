@@ -28,15 +28,10 @@ export default defineConfig({
   },
 });
 
-/** The list of docs/README.md, and under "Stores" that of stores.md. */
+/** The list of docs/README.md. */
 function sidebar() {
-  const sections = read('README.md').split(/^## /m).slice(1);
-  return sections.map((section) => {
-    const [text] = section.split('\n', 1);
-    const items = pagesIn(section);
-    if (text === 'Stores') items.push(...pagesIn(read('stores.md')).filter(({ link }) => link.startsWith('/stores/')));
-    return { text, items };
-  });
+  const sections = readFileSync(join(docs, 'README.md'), 'utf8').split(/^## /m).slice(1);
+  return sections.map((section) => ({ text: section.split('\n', 1)[0], items: pagesIn(section) }));
 }
 
 function pagesIn(text) {
@@ -45,10 +40,6 @@ function pagesIn(text) {
     link: `/${page}`,
   }));
   return found.filter(({ link }, index) => found.findIndex((other) => other.link === link) === index);
-}
-
-function read(page) {
-  return readFileSync(join(docs, page), 'utf8');
 }
 
 /** As GitHub makes anchors of headings. */
