@@ -1,3 +1,9 @@
+/**
+ * Locks between processes: `Lock`, `Semaphore`, `RLock`, the Web Locks API, and the forms for Express, Connect and `node:http`.
+ *
+ * @module semlock
+ */
+
 export { FileLocked } from './decorators/file-locked.js';
 export { Locked, type LockedOptions, type LockedTarget } from './decorators/locked.js';
 export { type DualMethodDecorator } from './decorators/method-decorator.js';

@@ -1,5 +1,9 @@
-// One suite for every store: whatever keeps the contract of src/store.ts passes it. It runs in Vitest, Jest and
-// node:test, and so needs nothing but `describe` and `it`.
+/**
+ * One suite for every store: whatever keeps the contract of src/store.ts passes it. It runs in Vitest, Jest and
+ * node:test, and so needs nothing but `describe` and `it`.
+ *
+ * @module semlock/conformance
+ */
 
 import { describe as inspect } from '../errors.js';
 import type { LockStore } from '../store.js';

@@ -1,4 +1,8 @@
-// semlock/nest: locks for NestJS, on controllers and on any provider.
+/**
+ * Locks for NestJS, on controllers and on any provider.
+ *
+ * @module semlock/nest
+ */
 
 export { type BusyInfo } from '../http/core/options.js';
 export { type LockedOptions, type LockedTarget } from '../decorators/locked.js';

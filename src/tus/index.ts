@@ -1,6 +1,10 @@
-// semlock/tus: locks for uploads of tus-node-server that all processes share. When a request wants an upload that another
-// request works on, in whichever process, it asks that one to let go: it steals a second lock, the bell, and the holder of
-// the bell is told so.
+/**
+ * Locks for uploads of tus-node-server that all processes share. When a request wants an upload that another
+ * request works on, in whichever process, it asks that one to let go: it steals a second lock, the bell, and the holder of
+ * the bell is told so.
+ *
+ * @module semlock/tus
+ */
 
 import { storeOption } from '../default-store.js';
 import { integer, optionParser, text } from '../options.js';

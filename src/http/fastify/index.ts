@@ -1,4 +1,8 @@
-// semlock/fastify: a plugin that gives routes a lock, by a preHandler hook or by their config.
+/**
+ * A plugin that gives routes a lock, by a preHandler hook or by their config.
+ *
+ * @module semlock/fastify
+ */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify';
 

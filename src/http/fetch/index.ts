@@ -1,5 +1,9 @@
-// semlock/fetch: a lock around a handler that takes a Request and gives a Response, as route handlers of Next.js, SvelteKit,
-// Remix and the like do.
+/**
+ * A lock around a handler that takes a Request and gives a Response, as route handlers of Next.js, SvelteKit,
+ * Remix and the like do.
+ *
+ * @module semlock/fetch
+ */
 
 import { describe } from '../../errors.js';
 import { busyAnswers } from '../core/busy-answer.js';

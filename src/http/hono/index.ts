@@ -1,5 +1,9 @@
-// semlock/hono: a middleware for Hono. A streamed body still runs when `next()` has settled, so the lock is held until it is
-// through.
+/**
+ * A middleware for Hono. A streamed body still runs when `next()` has settled, so the lock is held until it is
+ * through.
+ *
+ * @module semlock/hono
+ */
 
 import type { Held } from '../../hold.js';
 import { busyAnswers } from '../core/busy-answer.js';

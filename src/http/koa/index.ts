@@ -1,4 +1,8 @@
-// semlock/koa: a middleware for Koa. The answer is sent when all middleware has returned, so the lock is held until then.
+/**
+ * A middleware for Koa. The answer is sent when all middleware has returned, so the lock is held until then.
+ *
+ * @module semlock/koa
+ */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 

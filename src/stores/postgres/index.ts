@@ -1,4 +1,8 @@
-// Locks in a PostgreSQL database: `semlock/postgres`.
+/**
+ * Locks in a PostgreSQL database.
+ *
+ * @module semlock/postgres
+ */
 
 export { type PgClient, type PgPool, type PostgresJsSql } from './client.js';
 export { guard, type GuardOptions } from './fencing.js';
