@@ -1,4 +1,4 @@
-// A cron job under the lock of a file: it waits for whoever has the file, and is told when the run before it was killed.
+// A cron job under the lock of a file: it waits until the file is free, and is told when the run before it was killed.
 import { readFile, writeFile } from 'node:fs/promises';
 
 import { Lock, SemlockError } from 'semlock';

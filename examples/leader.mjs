@@ -1,4 +1,4 @@
-// One leader of many processes: whoever has the lock leads until it ends, however it ends, and then the next one does.
+// One leader of many processes: the one with the lock leads until it ends, however it ends. Then the next one leads.
 import { setTimeout } from 'node:timers/promises';
 
 import { locks } from 'semlock';

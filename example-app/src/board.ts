@@ -1,6 +1,6 @@
 // Which requests of the page are at work at this moment, in all workers, and which still wait for their lock: the page draws
 // them before they are answered. A file without content stands for each, in a folder that the workers share, and its name
-// says everything. An app of your own needs none of this: who has a lock, and who waits, semlock tells by locks.query().
+// says everything. An app of your own needs none of this: locks.query() tells which process has a lock, and which ones wait.
 
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ export class Board {
     mkdirSync(folder, { recursive: true });
   }
 
-  /** Stands before the locks, so that it knows of those who wait. */
+  /** Stands before the locks, so that it knows of the requests that wait. */
   readonly watch: RequestHandler = (req, res, next) => {
     const request = numberOf(req);
     if (request !== undefined) {

@@ -16,7 +16,7 @@ export function runPrimary(settings: Settings): void {
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   const env = {
     EXAMPLE_FOLDER: folder,
-    // Who works in the same folder shares the locks, and nobody else: a second example on another port has its own.
+    // Only workers of the same folder share the locks: a second example on another port has its own.
     SEMLOCK_NAMESPACE: process.env['SEMLOCK_NAMESPACE'] ?? folder,
   };
 

@@ -25,7 +25,7 @@ export const HELP = `\
 ${USAGE}
 semlock run runs a command while it holds the lock NAME, as flock(1) does.
 semlock ls shows who holds which lock, and who waits for it.
-semlock prune removes what the dead have left in the system and nobody uses.
+semlock prune removes what dead processes have left in the system, unless another process uses it.
 semlock namespace prints which locks an app in this folder has, and why.
 semlock completion prints what a shell needs to complete all this.
 semlock migrate makes the schema of locks in a PostgreSQL database, or brings it up to date.

@@ -1,4 +1,4 @@
-// The answer for those who ask what a lock costs them: one chart, and a sentence for each question that they ask.
+// The answer for readers who ask what a lock costs them: one chart, and a sentence for each question that they ask.
 
 import { dotChart } from './chart.mjs';
 import { figureOf, NotMeasured } from './results.mjs';
@@ -53,7 +53,7 @@ const SENTENCES = [
     return (
       `**When 8 processes want the lock all the time**, they get it ${contended('perSecond', 'Lock.acquire()')} in total, ` +
       `and the one with the least gets ${contended('fairness', 'Lock.acquire()')} of what the one with the most gets. ` +
-      'A file lock that blocks its thread goes to whoever asks next: ' +
+      'A file lock that blocks its thread goes to the process that asks next: ' +
       `${contended('perSecond', 'fs-native-extensions, sync')} in total, and ` +
       `${contended('fairness', 'fs-native-extensions, sync')}.`
     );

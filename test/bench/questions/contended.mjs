@@ -16,7 +16,7 @@ const IN_TURN = 'C loop, in turn';
 
 const inTurn = (ratio) =>
   'a lock that is released goes to the process that has waited longest, which has to wake up first (see the hand-over). ' +
-  'A file lock goes to whoever asks next, so a process that runs takes it again and again without that. C programs ' +
+  'A file lock goes to the process that asks next, so one that runs takes it again and again without that. C programs ' +
   `that take turns, which do nothing else, get ${ratio === undefined ? '?' : format(1 / ratio, 'ratio')} times what ` +
   'the Lock does.';
 

@@ -103,5 +103,5 @@ export const remote = {
 
 const BECAUSE = {
   p50: 'where many ask every 10 ms, one of them asks soon after any release; not the one that has waited longest.',
-  p99: 'whoever asks every 10 ms waits for no longer than that, while the longest of a hand-over is that of this machine.',
+  p99: 'a process that asks every 10 ms waits for no longer than that, while the longest of a hand-over is that of this machine.',
 };
