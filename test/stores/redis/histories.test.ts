@@ -75,8 +75,11 @@ describe.concurrent('A run is right', () => {
   );
 });
 
-describe.concurrent('The same checks find at fault a key with a time to live', () => {
-  const store = (url: string) => () => ({ kind: 'set-nx', url, leaseMs });
+describe.concurrent.each([
+  ['a key with a time to live', 'set-nx'],
+  ['redlock', 'redlock'],
+])('The same checks find at fault %s', (_what, kind) => {
+  const store = (url: string) => () => ({ kind, url, leaseMs });
 
   it('when a holder is busy', { timeout }, () =>
     onServer([], async ({ url }) => {

@@ -79,22 +79,27 @@ it('A holder whose main thread is blocked keeps its lock', async () => {
 describe('Many locks', () => {
   it('of one process are kept by one renewal, however many they are', async () => {
     const { store, close } = here();
-    const commands = async () =>
-      Number(/total_commands_processed:(\d+)/.exec(await server.command('INFO', 'stats'))![1]);
+    const number = async (section: string, name: string) =>
+      Number(new RegExp(`${name}[:=](\\d+)`).exec(await server.command('INFO', section))![1]);
+    /** How often the script ran within a lease, and how much the memory of the server grew. */
     const perLease = async () => {
-      const before = await commands();
+      const look = async () => [await number('commandstats', 'evalsha:calls'), await number('memory', 'used_memory')];
+      const before = await look();
       await sleep(leaseMs);
-      return (await commands()) - before;
+      const after = await look();
+      return { scripts: after[0]! - before[0]!, bytes: after[1]! - before[1]! };
     };
-    const namespace = 'many';
+    const [namespace, count] = ['many', 10_000];
     const first = await new Lock('0', { namespace, store }).acquire();
     const few = await perLease();
     const holds = await Promise.all(
-      Array.from({ length: 2_000 }, (_, at) => new Lock(`${at + 1}`, { namespace, store }).acquire()),
+      Array.from({ length: count }, (_, at) => new Lock(`${at + 1}`, { namespace, store }).acquire()),
     );
     await sleep(200);
     const many = await perLease();
-    expect(many).toBeLessThan(few * 2);
+    expect(few.scripts).toBeLessThan(10); // a renewal each third of a lease
+    expect(many.scripts).toBeLessThan(10);
+    expect(many.bytes).toBeLessThan(count * 10); // nothing for each lock
     expect(holds.filter(({ lost }) => lost !== undefined)).toEqual([]);
     expect(first.lost).toBeUndefined();
     await close();

@@ -145,14 +145,37 @@ describe('A request is refused', () => {
 });
 
 describe('A request is granted', () => {
-  it('as soon as the server has loaded its data', async () => {
-    const client = connect();
-    const lock = lockBy(client, 'loading');
-    await takeAndGiveBack(lock);
-    const loading = new Error('LOADING Redis is loading the dataset in memory');
-    const asks = vi.spyOn(client, 'evalsha').mockRejectedValueOnce(loading).mockRejectedValueOnce(loading);
-    await takeAndGiveBack(lock);
-    expect(asks.mock.calls.length).toBeGreaterThan(2);
+  it('as soon as a server that was started again has loaded its data, and what is held is kept', async () => {
+    const slow = ['--key-load-delay', '3000', '--loading-process-events-interval-bytes', '1024'];
+    const own = await RedisServer.start(slow);
+    onTestFinished(() => own.stop());
+    const lease = 5_000;
+    await own.isOlderThan(lease);
+    const connectOwn = () => {
+      const client = new Redis(own.port, {
+        enableReadyCheck: false,
+        maxRetriesPerRequest: null,
+        retryStrategy: () => 20,
+      });
+      client.on('error', () => undefined);
+      return client;
+    };
+    const lock = lockBy(connectOwn(), 'loading', { leaseMs: lease });
+    const hold = await lock.acquire();
+    await own.command('EVAL', "for i = 1, 300 do redis.call('SET', 'key' .. i, string.rep('x', 1000)) end", '0');
+    await own.command('SAVE');
+    await own.kill();
+    const started = own.start();
+    await expect.poll(() => own.command('PING').catch(String), { interval: 10 }).toMatch(/^-LOADING/);
+    const next = new Lock('another', { namespace: 'loading', store: lock.store }).acquire();
+    await expect(lockBy(connectOwn(), 'new', { leaseMs: lease }).acquire()).rejects.toMatchObject({
+      code: 'ERR_SEMLOCK_STORE',
+      message: expect.stringContaining('LOADING') as string,
+    });
+    await started;
+    await (await next)[Symbol.asyncDispose]();
+    expect(hold.lost).toBeUndefined();
+    await hold[Symbol.asyncDispose]();
   });
 
   it('as soon as a script of somebody else that does not end was killed', async () => {

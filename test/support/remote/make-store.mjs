@@ -53,7 +53,19 @@ const makers = {
     const client = new Redis(url);
     return { store: setNxStore(client, leaseMs), close: () => client.disconnect() };
   },
+  /** The same by the package redlock, with the one server that there is. */
+  async redlock({ url, leaseMs }) {
+    const { Redis } = await import('ioredis');
+    const { default: Redlock } = await import('redlock');
+    const client = new Redis(url);
+    client.on('error', () => undefined);
+    const redlock = new Redlock([client], { retryCount: 0 });
+    const tryLock = (key) => redlock.lock(key, leaseMs).catch(() => undefined);
+    const store = pollingStore('redlock', tryLock, (lock) => lock.unlock().then(yes, no));
+    return { store, close: () => client.disconnect() };
+  },
 };
+const [yes, no] = [() => true, () => false];
 
 /** To show that the checks find it at fault. */
 function advisoryStore(pool) {
@@ -86,26 +98,32 @@ function advisoryStore(pool) {
   };
 }
 
-/** To show that the checks find it at fault; redlock does the same on each of its servers. */
 function setNxStore(client, leaseMs) {
   const DELETE = `if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end`;
   let last = 0;
+  const tryLock = async (key) => {
+    const value = `${process.pid}.${(last += 1)}`;
+    return (await client.set(key, value, 'PX', leaseMs, 'NX')) === null ? undefined : { key, value };
+  };
+  return pollingStore('set-nx', tryLock, async ({ key, value }) => (await client.eval(DELETE, 1, key, value)) === 1);
+}
+
+/** To show that the checks find it at fault. */
+function pollingStore(name, tryLock, unlock) {
   return {
-    name: 'set-nx',
+    name,
     can: { sync: false, wait: true, share: false, steal: false, permits: false },
-    open: ({ namespace, name }) => ({
+    open: ({ namespace, name: key }) => ({
       async acquire({ waitMs = Infinity, signal }) {
-        const value = `${process.pid}.${(last += 1)}`;
         for (const end = Date.now() + waitMs; ;) {
-          if ((await client.set(`${namespace}.${name}`, value, 'PX', leaseMs, 'NX')) !== null) {
-            return { token: Number(process.hrtime.bigint() / 1000n), abandoned: false, id: value };
-          }
+          const id = await tryLock(`${namespace}.${key}`);
+          if (id !== undefined) return { token: Number(process.hrtime.bigint() / 1000n), abandoned: false, id };
           signal?.throwIfAborted();
           if (Date.now() >= end) return null;
           await new Promise((resolve) => setTimeout(resolve, 5));
         }
       },
-      release: async ({ id }) => (await client.eval(DELETE, 1, `${namespace}.${name}`, id)) === 1,
+      release: ({ id }) => unlock(id),
       onLost: () => undefined,
     }),
     close: () => Promise.resolve(),
