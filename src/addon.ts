@@ -30,7 +30,7 @@ function findAddon(): string {
   const candidates = [...besideThisFolder(`${process.arch} ${libc}`), join(here, 'prebuilds', binary)];
   const installed = installedPackage();
   if (installed !== undefined) candidates.push(join(installed, 'prebuilds', binary));
-  const found = candidates.find((file) => existsSync(file));
+  const found = candidates.find(mayExist);
   if (found !== undefined) return resolve(found);
 
   if (!isPackage(join(here, '..'))) {
@@ -45,6 +45,15 @@ function findAddon(): string {
     `has no compiled addon for ${process.platform} ${process.arch} (${libc}): with python3, make and g++ installed, run ` +
       `"npm install --no-save node-gyp node-addon-api && npx node-gyp rebuild -C ${join(here, '..')}"`,
   );
+}
+
+/** Under Node's permission model a file may be hidden from us. To load it tells why. */
+function mayExist(file: string): boolean {
+  try {
+    return existsSync(file);
+  } catch {
+    return true;
+  }
 }
 
 /** Written out, so that tools which trace the files of an app find them all. The first one is of a local build. */

@@ -22,7 +22,8 @@ export interface Namespace {
  *
  * It is settled when it is asked for first: a process that computed another one later would hold locks twice.
  *
- * @throws {@link SemlockError} `ERR_SEMLOCK_NAMESPACE` when `SEMLOCK_NAMESPACE` has changed since then.
+ * @throws {@link SemlockError} `ERR_SEMLOCK_NAMESPACE` when `SEMLOCK_NAMESPACE` has changed since then, or a package.json
+ * may not be read that decides it.
  */
 export function defaultNamespace(): string {
   const chosen = chosenNamespace();
@@ -95,16 +96,28 @@ function packageFolder(start: string): string | undefined {
   let anonymous: string | undefined;
   let found: string | undefined;
   for (let folder = start; ; folder = dirname(folder)) {
-    if (hasPackage(folder)) {
-      if (!isNamed(folder)) anonymous ??= folder;
-      else if (found === undefined || BUILD_FOLDERS.test(`${found.slice(folder.length)}/`)) found = folder;
+    const counts = found === undefined || BUILD_FOLDERS.test(`${found.slice(folder.length)}/`);
+    if (counts && hasPackage(folder)) {
+      if (isNamed(folder)) found = folder;
+      else anonymous ??= folder;
     }
     if (folder === dirname(folder)) return found ?? anonymous;
   }
 }
 
 function hasPackage(folder: string): boolean {
-  return existsSync(join(folder, 'package.json'));
+  const file = join(folder, 'package.json');
+  try {
+    return existsSync(file);
+  } catch (cause) {
+    // Under Node's permission model. Another process of this app may see the file, and would have other locks.
+    throw new SemlockError(
+      'ERR_SEMLOCK_NAMESPACE',
+      `this process may not read ${file}, on which its namespace depends: allow that with --allow-fs-read, or set ` +
+        'SEMLOCK_NAMESPACE, or give locks the option "namespace"',
+      { cause },
+    );
+  }
 }
 
 function isNamed(folder: string): boolean {

@@ -92,6 +92,9 @@ describe('the packed package', () => {
     expect(consumer.run(node, '--version')).toMatch(`v${major}.`);
     expect(consumer.run(node, 'main.mjs')).toBe('import function ledger true true\n');
     expect(consumer.run(node, 'main.cjs')).toBe('require function ledger true true\n');
+    const restricted = ['--permission', '--allow-fs-read=*', 'main.cjs'] as const;
+    expect(consumer.run(node, '--allow-addons', ...restricted)).toBe('require function ledger true true\n');
+    expect(() => consumer.run(node, ...restricted)).toThrow('--allow-addons besides --permission');
   });
 
   it('compiles under the strict checks of TypeScript, with its declarations checked too', () => {

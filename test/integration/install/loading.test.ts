@@ -111,6 +111,33 @@ describe('an addon that cannot be loaded is told with the cause', () => {
   });
 });
 
+describe("under Node's permission model", () => {
+  const permission = ['--permission', '--experimental-permission'].find((each) =>
+    process.allowedNodeEnvironmentFlags.has(each),
+  )!;
+  const may = (...folders: string[]) => [permission, ...folders.map((folder) => `--allow-fs-read=${folder}`)];
+  const setUp = () => {
+    withAddon(builtAddon());
+    writeFileSync(join(app, 'package.json'), '{ "name": "shop" }');
+    onTestFinished(() => rmSync(join(app, 'package.json')));
+  };
+
+  it('a process needs --allow-addons, and to read the package and its own package.json', () => {
+    setUp();
+    const paths = ['package.json', 'node_modules/semlock/dist/*', 'node_modules/semlock/package.json'];
+    const readable = may(...paths.map((path) => join(app, path)));
+    expect(errorOfUse('', [...readable, '--allow-addons']).message).toBe('works');
+    expect(errorOfUse('', readable).message).toMatch(/may not load addons; .*--allow-addons besides --permission/);
+  });
+
+  it('one that may not read whose locks it has is told so', () => {
+    setUp();
+    const error = errorOfUse('', [...may(`${app}/node_modules/*`), '--allow-addons']);
+    expect(error.code).toBe('ERR_SEMLOCK_NAMESPACE');
+    expect(error.message).toContain(`may not read ${join(app, 'package.json')}`);
+  });
+});
+
 function elfHash(name: string): Buffer {
   let hash = 0;
   for (const byte of Buffer.from(name)) {
