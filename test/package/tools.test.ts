@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, symlinkSync, utimesSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 
@@ -44,6 +45,20 @@ describe.concurrent('the installed package is used by', () => {
     expect(output).toMatch(
       new RegExp(`Tests: +${passed} passed, ${passed} total|Tests +${passed} passed \\(${passed}\\)`),
     );
+  });
+
+  it('two workers of Jest, which semlock/testing keeps apart', async () => {
+    const runs = [[], ['--setupFiles', 'semlock/testing']].map(async (setUp) => {
+      const env = { ...process.env, MEETING: mkdtempSync(join(inject('workshop'), 'meeting-')), SEMLOCK_NAMESPACE: '' };
+      const args = ['--rootDir', 'jest-workers', '--maxWorkers', '2', ...setUp];
+      const jest = spawn(bin('jest'), args, { cwd: app.folder, env });
+      const output = text(jest.stderr);
+      await once(jest, 'exit');
+      return output;
+    });
+    const [without, withIt] = await Promise.all(runs);
+    expect(without).toContain('collides with the other worker');
+    expect(withIt).toMatch(/Tests: +2 passed, 2 total/);
   });
 
   it('PM2, whose processes have the locks of all others of the app', async () => {
