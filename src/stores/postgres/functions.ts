@@ -54,6 +54,9 @@ DECLARE
   l ${s}.locks;
   lowest bigint;
 BEGIN
+  UPDATE ${s}.locks SET last_token = GREATEST(last_token + 1, ${s}.micros()), used = pg_catalog.clock_timestamp()
+    WHERE key = k RETURNING * INTO l;
+  IF FOUND THEN RETURN l; END IF;
   INSERT INTO ${s}.locks AS o (key, space, namespace, name, permits, last_token) VALUES (k, sp, ns, nm, p, ${s}.micros())
     ON CONFLICT (key) DO UPDATE SET last_token = GREATEST(o.last_token + 1, ${s}.micros()), used = pg_catalog.clock_timestamp()
     RETURNING * INTO l;
@@ -68,20 +71,22 @@ END $$;
 -- For how long nothing is granted, because holders that the server does not know of may count on what they have.
 CREATE FUNCTION ${s}.quiet_ms(sp bytea) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
-  ms int;
+  ends timestamptz;
   run text := ${s}.running();
   inc text;
+  same boolean;
 BEGIN
-  IF NOT EXISTS (SELECT FROM ${s}.state WHERE one AND running = run) THEN
+  SELECT st.running = run, (SELECT pg_catalog.max(q.until) FROM ${s}.quiet q WHERE q.space IN (''::bytea, sp))
+    INTO same, ends FROM ${s}.state st WHERE st.one;
+  IF same IS NOT TRUE THEN
     inc := ${s}.incarnation();
     INSERT INTO ${s}.quiet AS q (space, until)
       SELECT ''::bytea, pg_catalog.clock_timestamp() + st.longest_lease FROM ${s}.state st WHERE st.incarnation <> inc
       ON CONFLICT (space) DO UPDATE SET until = GREATEST(q.until, EXCLUDED.until);
     UPDATE ${s}.state SET running = run, incarnation = inc;
+    SELECT pg_catalog.max(q.until) INTO ends FROM ${s}.quiet q WHERE q.space IN (''::bytea, sp);
   END IF;
-  SELECT pg_catalog.ceil(EXTRACT(epoch FROM pg_catalog.max(q.until) - pg_catalog.clock_timestamp()) * 1000)::int INTO ms
-    FROM ${s}.quiet q WHERE q.space IN (''::bytea, sp) AND q.until > pg_catalog.clock_timestamp();
-  RETURN COALESCE(ms, 0);
+  RETURN COALESCE(GREATEST(pg_catalog.ceil(EXTRACT(epoch FROM ends - pg_catalog.clock_timestamp()) * 1000)::int, 0), 0);
 END $$;
 
 -- P3.
@@ -173,7 +178,7 @@ END $$;
 CREATE FUNCTION ${s}.acquire(id text, n bigint, k bytea, sp bytea, ns text, nm text, p int, wants_shared boolean,
     waits boolean, steals boolean) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
-  me ${s}.sessions;
+  seen record;
   l ${s}.locks;
   mine ${s}.requests;
   r record;
@@ -183,23 +188,23 @@ DECLARE
   quiet int;
 BEGIN
   PERFORM ${s}.durable();
-  SELECT * INTO me FROM ${s}.sessions WHERE sid = id;
-  IF NOT FOUND OR me.ended IS NOT NULL OR me.expires <= pg_catalog.clock_timestamp() THEN
+  SELECT x.ended, x.expires, q.state, q.since INTO seen
+    FROM ${s}.sessions x LEFT JOIN ${s}.requests q ON q.sid = x.sid AND q.request = n WHERE x.sid = id;
+  IF NOT FOUND OR seen.ended IS NOT NULL OR seen.expires <= pg_catalog.clock_timestamp() THEN
     RETURN pg_catalog.json_build_object('is', 'expired');
   END IF;
-  SELECT * INTO mine FROM ${s}.requests WHERE sid = id AND request = n;
   -- That a lock is had by somebody alive is told without a change, which would have to be written to a disk.
-  IF p = 1 AND NOT steals AND (mine.state = 'waiting' OR (mine.state IS NULL AND NOT waits)) THEN
+  IF p = 1 AND NOT steals AND (seen.state = 'waiting' OR (seen.state IS NULL AND NOT waits)) THEN
     SELECT pg_catalog.count(*) FILTER (WHERE NOT (q.shared AND wants_shared)) AS in_the_way,
         COALESCE(pg_catalog.bool_and(o.permits = 1 AND x.ended IS NULL AND x.expires > pg_catalog.clock_timestamp()), false) AS sure
       INTO r FROM ${s}.requests q JOIN ${s}.locks o USING (key) LEFT JOIN ${s}.sessions x USING (sid)
       WHERE q.key = k AND q.state = 'held';
     l.key := k; l.permits := 1;
-    IF (r.sure AND r.in_the_way > 0) OR (mine.state = 'waiting' AND NOT r.sure AND r.in_the_way = 0
+    IF (r.sure AND r.in_the_way > 0) OR (seen.state = 'waiting' AND NOT r.sure AND r.in_the_way = 0
         AND NOT ${s}.may_have(l, wants_shared, 0, 0)) THEN
-      IF mine.state IS NULL THEN RETURN pg_catalog.json_build_object('is', 'busy'); END IF;
+      IF seen.state IS NULL THEN RETURN pg_catalog.json_build_object('is', 'busy'); END IF;
       RETURN pg_catalog.json_build_object('is', 'queued',
-        'againMs', ${s}.again_ms(k, 0, pg_catalog.clock_timestamp() - mine.since));
+        'againMs', ${s}.again_ms(k, 0, pg_catalog.clock_timestamp() - seen.since));
     END IF;
   END IF;
 
