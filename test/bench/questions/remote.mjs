@@ -1,5 +1,6 @@
 // What does a lock on a server cost, and how soon has the next one it?
 
+import { startPostgres } from '../contenders/postgres-server.mjs';
 import { startRedis } from '../contenders/redis-server.mjs';
 import { dotChart } from '../harness/chart.mjs';
 import { atLeast, atMost } from '../harness/reach.mjs';
@@ -38,11 +39,29 @@ const SIDES_CONTENDED = [
   ],
 ];
 
+const PG_SEMLOCK = 'semlock over PostgreSQL';
+const PG_BARE = 'two committed changes';
+const PG_SIDES = [
+  [PG_SEMLOCK, '`acquire()` and `await using` of a `Lock` with `postgresStore()`', 'semlock'],
+  ['pg_try_advisory_lock', 'on a connection of the pool, asking again every 10 ms; nothing is written', 'advisory'],
+  ['SKIP LOCKED', 'a transaction with `SELECT … FOR UPDATE SKIP LOCKED`, asking again every 10 ms', 'skipLocked'],
+];
+const PG_SIDES_ALONE = [
+  ['two SELECT 1', 'which exclude nobody and write nothing', 'selects'],
+  [PG_BARE, '`UPDATE` of one row, by its key, which exclude nobody: the limit', 'changes'],
+  ...PG_SIDES,
+];
+
+const ENGINES = [
+  { contenders: 'remote', serve: startRedis, alone: SIDES_ALONE, contended: SIDES_CONTENDED },
+  { contenders: 'postgres', serve: startPostgres, alone: PG_SIDES_ALONE, contended: PG_SIDES },
+];
+
 export const remote = {
   name: 'remote',
   title: 'Locks on a server',
   asks:
-    'A process alone acquires and releases a lock on a Redis server, over a Unix socket: how often, and how long does one ' +
+    'A process alone acquires and releases a lock on a Redis server, or in a PostgreSQL database with the settings that it has by itself, over a Unix socket: how often, and how long does one ' +
     `pair take? In each trial one process does so in all ways, in blocks of ${BLOCK} pairs whose order is drawn by lot. And where several processes want it, work for ${WORK_MS} ms with it and rest for ${REST_MS} ms: how often do they get it in total, ` +
     'and how long does it take from the release of one to the grant of another, which waited?',
   metrics: [
@@ -53,34 +72,7 @@ export const remote = {
   charts: ['remote'],
   draw: (result) => ({ remote: dotChart(result, 'p50Ns') }),
 
-  sides(scale) {
-    const alone = {
-      script: 'remote-alone',
-      args: {
-        sides: SIDES_ALONE.map(([, , side]) => side),
-        block: BLOCK,
-        warmUpRounds: WARM_UP_ROUNDS,
-        rounds: Math.ceil(ROUNDS * scale),
-      },
-      serve: startRedis,
-    };
-    const contended = (side, processes) => ({
-      script: 'remote',
-      args: { side, processes, workMs: WORK_MS, restMs: REST_MS, durationMs: DURATION_MS * scale },
-      serve: startRedis,
-    });
-    return [
-      ...SIDES_ALONE.map(([name, does, part]) => ({ name, does, group: ALONE, trial: alone, part })),
-      ...CONTENDED.flatMap((processes) =>
-        SIDES_CONTENDED.map(([name, does, side]) => ({
-          name,
-          does,
-          group: nameOf(processes),
-          trial: contended(side, processes),
-        })),
-      ),
-    ];
-  },
+  sides: (scale) => ENGINES.flatMap((engine) => sidesOf(engine, scale)),
 
   reach: (figures) => [
     atMost(1.3, `${SEMLOCK} ÷ ${BARE}, p50`, figures.ratio('p50Ns', [SEMLOCK, ALONE], [BARE, ALONE]), {
@@ -88,6 +80,11 @@ export const remote = {
         'the server runs one script at a time, and each of the two reads and writes what keeps the promises of a lock: ' +
         'the session, the number of the request, the token, and whether the server is another one since, which INFO ' +
         'alone can say within a script.',
+    }),
+    atMost(1.5, `${PG_SEMLOCK} ÷ ${PG_BARE}, p50`, figures.ratio('p50Ns', [PG_SEMLOCK, ALONE], [PG_BARE, ALONE]), {
+      because:
+        'each of the two looks at the session, the number of the request, those who wait and the incarnation of the server, ' +
+        'and changes two rows and two indexes, where the bare one changes a row.',
     }),
     ...CONTENDED.flatMap((processes) =>
       POLLERS.flatMap((poller) =>
@@ -100,6 +97,36 @@ export const remote = {
     ),
   ],
 };
+
+function sidesOf({ contenders, serve, alone: sidesAlone, contended: sidesContended }, scale) {
+  const alone = {
+    script: 'remote-alone',
+    args: {
+      contenders,
+      sides: sidesAlone.map(([, , side]) => side),
+      block: BLOCK,
+      warmUpRounds: WARM_UP_ROUNDS,
+      rounds: Math.ceil(ROUNDS * scale),
+    },
+    serve,
+  };
+  const contended = (side, processes) => ({
+    script: 'remote',
+    args: { contenders, side, processes, workMs: WORK_MS, restMs: REST_MS, durationMs: DURATION_MS * scale },
+    serve,
+  });
+  return [
+    ...sidesAlone.map(([name, does, part]) => ({ name, does, group: ALONE, trial: alone, part })),
+    ...CONTENDED.flatMap((processes) =>
+      sidesContended.map(([name, does, side]) => ({
+        name,
+        does,
+        group: nameOf(processes),
+        trial: contended(side, processes),
+      })),
+    ),
+  ];
+}
 
 const BECAUSE = {
   p50: 'where many ask every 10 ms, one of them asks soon after any release; not the one that has waited longest.',

@@ -2,11 +2,11 @@
 // that is drawn anew for each round: how long a process takes to wake another is not the same from one trial to the next,
 // and is most of what a pair takes.
 
-import { waiting } from '../contenders/remote.mjs';
 import { inTrial, now, shuffled } from '../harness/in-trial.mjs';
 import { percentile } from '../harness/statistics.mjs';
 
-await inTrial(async ({ sides, place, block, warmUpRounds, rounds }) => {
+await inTrial(async ({ contenders, sides, place, block, warmUpRounds, rounds }) => {
+  const { waiting } = await import(`../contenders/${contenders}.mjs`);
   const clients = await Promise.all(
     sides.map(async (side) => ({ side, acquire: await waiting[side](place), times: [] })),
   );

@@ -6,8 +6,8 @@ import { asWorker, now, rest } from '../harness/in-trial.mjs';
 
 const WARM_UP_NS = 200e6;
 
-await asWorker(async ({ side, place, durationMs, workMs, restMs }, start) => {
-  const { waiting } = await import('../contenders/remote.mjs');
+await asWorker(async ({ contenders, side, place, durationMs, workMs, restMs }, start) => {
+  const { waiting } = await import(`../contenders/${contenders}.mjs`);
   const acquire = await waiting[side](place);
   await (
     await acquire()
