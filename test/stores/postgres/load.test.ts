@@ -1,0 +1,114 @@
+// What many locks and many waits cost the server. `SEMLOCK_MANY_LOCKS=1000000` shows the first for as many.
+
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { afterAll, describe, expect, it } from 'vitest';
+
+import { Lock } from '../../../src/lock.js';
+import type { PostgresStore } from '../../../src/stores/postgres/index.js';
+import { PostgresServer } from '../../support/postgres/server.js';
+import { Stores } from '../../support/postgres/stores.js';
+
+const MANY = Number(process.env['SEMLOCK_MANY_LOCKS'] ?? 10_000);
+const NAMES = 100;
+const WATCH_MS = 8_000;
+const [WAITS, LINES] = [200, 10];
+
+const stores = new Stores();
+const servers: PostgresServer[] = [];
+
+afterAll(async () => {
+  await stores.close();
+  for (const server of servers) await server.remove();
+});
+
+async function started(settings: Readonly<Record<string, string>> = {}) {
+  const server = await PostgresServer.start(settings);
+  servers.push(server);
+  const admin = stores.pool(server.url(), { max: 1 });
+  await stores.store({ pool: admin }).migrate();
+  return { server, admin };
+}
+
+/** How long the server and all its connections, also those that have ended, have used a processor. */
+function processorMs(server: PostgresServer): number {
+  const [postmaster = ''] = readFileSync(`${server.folder}/data/postmaster.pid`, 'utf8').split('\n');
+  const children = execFileSync('pgrep', ['-P', postmaster], { encoding: 'utf8' }).split('\n').filter(Boolean);
+  const fieldsOf = (pid: string): number[] =>
+    readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ').map(Number);
+  const own = [postmaster, ...children].map((pid) => fieldsOf(pid).slice(11, 13));
+  const ended = fieldsOf(postmaster).slice(13, 15);
+  return [...own.flat(), ...ended].reduce((sum, ticks) => sum + ticks, 0) * 10; // 100 of them are a second
+}
+
+/** The share of a processor that the server uses from now on. */
+async function shareOf(server: PostgresServer): Promise<number> {
+  await sleep(1_000); // what was begun before is done
+  const before = processorMs(server);
+  await sleep(WATCH_MS);
+  return (processorMs(server) - before) / WATCH_MS;
+}
+
+describe('The tables', () => {
+  it(`do not grow with the number of locks that were held (${MANY})`, { timeout: 60_000 + MANY * 5 }, async () => {
+    const { server, admin } = await started({ autovacuum_naptime: '1s' });
+    const store = stores.store({ pool: stores.pool(server.url(), { max: 8 }), leaseMs: 60_000 });
+    const bytes = async (): Promise<number> => {
+      const { rows } = await admin.query<{ bytes: string }>(
+        `SELECT sum(pg_total_relation_size(oid)) AS bytes FROM pg_class WHERE relnamespace = 'semlock'::regnamespace AND relkind = 'r'`,
+      );
+      return Number(rows[0]!.bytes);
+    };
+    const take = async (from: number, to: number): Promise<void> => {
+      for (let n = from; n < to; n += 8)
+        await new Lock(`lock ${n % NAMES}`, { store, namespace: 'many' }).run(() => undefined);
+    };
+    const takeAll = (from: number, to: number) =>
+      Promise.all(Array.from({ length: 8 }, (_, worker) => take(from + worker, to)));
+    await takeAll(0, MANY / 4);
+    const early = await bytes();
+    await takeAll(MANY / 4, MANY);
+    const late = await bytes();
+    console.log(`${MANY} locks: ${early >> 10} KiB after a quarter, ${late >> 10} KiB at the end`);
+    // What is dead when a vacuum begins, and comes meanwhile; each lock leaves some 200 bytes behind.
+    expect(late).toBeLessThan(Math.max(4 << 20, 2 * early));
+    const { rows } = await admin.query<{ share: number }>(
+      `SELECT n_tup_hot_upd::float / n_tup_upd AS share FROM pg_stat_user_tables WHERE relname = 'locks'`,
+    );
+    expect(rows[0]!.share).toBeGreaterThan(0.9); // changed without a change of an index
+  });
+});
+
+describe(`${WAITS} waits of a process`, () => {
+  it('keep one connection for notices, and cost the server next to nothing', async () => {
+    const { server, admin } = await started();
+    const [holder, waiter] = ['holder', 'waiter'].map((application_name) => {
+      const pool = stores.pool(server.url(), { application_name, max: 1 });
+      return stores.store({ pool, leaseMs: 15_000 });
+    }) as [PostgresStore, PostgresStore];
+    const namespace = 'waits';
+    const lockOf = (n: number, store: PostgresStore): Lock => new Lock(`lock ${n % LINES}`, { store, namespace });
+    const holds = await Promise.all(Array.from({ length: LINES }, (_, n) => lockOf(n, holder).acquire()));
+    const without = await shareOf(server);
+    const end = new AbortController();
+    const waits = Array.from({ length: WAITS }, (_, n) =>
+      lockOf(n, waiter)
+        .acquire({ signal: end.signal })
+        .catch(() => undefined),
+    );
+    const pending = async (): Promise<number> => (await waiter.query!({ namespace })).pending.length;
+    await expect.poll(pending, { timeout: 15_000 }).toBe(LINES); // the heads of the lines
+    const share = (await shareOf(server)) - without;
+    const { rows } = await admin.query<{ n: number }>(
+      `SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'waiter'`,
+    );
+    console.log(`${WAITS} waits: ${rows[0]!.n} connections, ${(share * 100).toFixed(2)} % of a processor`);
+    end.abort();
+    await Promise.all(waits);
+    for (const hold of holds) await hold[Symbol.asyncDispose]();
+    expect(share).toBeLessThan(0.01);
+    expect(rows[0]!.n).toBe(2); // the only one of the pool, which others can use, and one for notices
+  });
+});
