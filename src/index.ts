@@ -42,6 +42,7 @@ export {
   type LockInfo,
   type LockManagerSnapshot,
   type LockMode,
+  type ClosableStore,
   type LockStore,
   type QueryTarget,
   type StoreAbilities,

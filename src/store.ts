@@ -74,6 +74,11 @@ export interface LockStore {
   close?(): Promise<void>;
 }
 
+/** A store that has something to close, such as connections. */
+export interface ClosableStore extends LockStore {
+  close(): Promise<void>;
+}
+
 /** How a lock is asked for. */
 export interface Want {
   /** How it is to be held. */

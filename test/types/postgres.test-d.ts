@@ -1,6 +1,6 @@
 import { Pool } from 'pg';
 import postgres from 'postgres';
-import { Lock, setDefaultStore, type LockStore } from 'semlock';
+import { Lock, setDefaultStore, type ClosableStore } from 'semlock';
 import { guard, postgresStore, type PostgresStore } from 'semlock/postgres';
 import { describe, expectTypeOf, it } from 'vitest';
 
@@ -10,7 +10,8 @@ describe('the store in PostgreSQL', () => {
   it('takes the clients of both drivers as they are, or a connection string', () => {
     const store = postgresStore({ pool: new Pool() });
     expectTypeOf(store).toEqualTypeOf<PostgresStore>();
-    expectTypeOf(store).toExtend<LockStore>();
+    expectTypeOf(store).toExtend<ClosableStore>();
+    expectTypeOf(store.close()).toEqualTypeOf<Promise<void>>();
     expectTypeOf(store.migrate()).toEqualTypeOf<Promise<void>>();
     setDefaultStore(postgresStore({ sql: postgres(), schema: 'locks', leaseMs: 5_000, listen: false }));
     postgresStore({ connectionString: 'postgres://db', listen: { connectionString: 'postgres://direct' } });

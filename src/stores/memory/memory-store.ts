@@ -5,14 +5,14 @@ import { threadId } from 'node:worker_threads';
 
 import { forgetAbort, onAbort } from '../../abort.js';
 import { SemlockError } from '../../errors.js';
-import type { Grant, LockId, LockMode, LockStore, StoreLock, Want } from '../../store.js';
+import type { ClosableStore, Grant, LockId, LockMode, StoreLock, Want } from '../../store.js';
 import { clearTimeout, setTimeout } from '../../timers.js';
 
 /**
  * Makes a store whose locks live in the memory of this thread. Two stores have nothing in common, so share one object:
  * pass it as the option `store`, or once to `setDefaultStore()`.
  */
-export function memoryStore(): LockStore {
+export function memoryStore(): ClosableStore {
   const records = new Map<string, MemoryRecord>();
   return {
     name: 'memory',

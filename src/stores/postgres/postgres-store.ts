@@ -2,7 +2,7 @@
 
 import { describe, SemlockError } from '../../errors.js';
 import { integer, optionError, optionParser, text, type OptionRule } from '../../options.js';
-import type { LockStore } from '../../store.js';
+import type { ClosableStore } from '../../store.js';
 import { remoteStore } from '../remote/remote-store.js';
 import { PostgresBackend } from './backend.js';
 import {
@@ -46,7 +46,7 @@ export interface PostgresStoreOptions {
 }
 
 /** What {@link postgresStore} gives. */
-export interface PostgresStore extends LockStore {
+export interface PostgresStore extends ClosableStore {
   /**
    * Makes the schema, or brings it to the version of this semlock. May be called at any time, by any number of processes at
    * once; changes nothing outside of the schema.

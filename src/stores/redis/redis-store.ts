@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { SemlockError } from '../../errors.js';
 import { mainScript } from '../../main-script.js';
 import { integer, optionError, optionParser, text, type OptionRule } from '../../options.js';
-import type { LockStore } from '../../store.js';
+import type { ClosableStore } from '../../store.js';
 import { remoteStore } from '../remote/remote-store.js';
 import { connectionOf, type RedisClient, type RedisConnection } from './clients.js';
 import { RedisBackend } from './redis-backend.js';
@@ -59,7 +59,7 @@ const parse = optionParser<RedisStoreOptions>()({
  * const lock = new Lock('ledger', { store, namespace: 'shop' });
  * ```
  */
-export function redisStore(options: RedisStoreOptions): LockStore {
+export function redisStore(options: RedisStoreOptions): ClosableStore {
   const { client, leaseMs, prefix, syncReplicas, maxHoldMs } = parse('redisStore()', options);
   if (/[{}]/.test(prefix)) throw optionError('redisStore()', 'prefix', prefix, 'without braces, which a cluster reads');
   const url = (client as { url?: unknown } | undefined)?.url;

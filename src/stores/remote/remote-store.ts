@@ -1,6 +1,6 @@
 // Locks on a server, whatever it is: see backend.ts for what that has to do, and session.ts for what keeps them.
 
-import type { Grant, LockId, LockManagerSnapshot, LockStore, StoreLock, Want } from '../../store.js';
+import type { ClosableStore, Grant, LockId, LockManagerSnapshot, StoreLock, Want } from '../../store.js';
 import type { Backend } from './backend.js';
 import { closedStore, storeFailure } from './failure.js';
 import { Lines } from './line.js';
@@ -16,7 +16,7 @@ export interface RemoteStoreOptions {
 }
 
 /** Makes the store of a backend, which it closes with itself. */
-export function remoteStore(backend: Backend, { leaseMs, maxHoldMs }: RemoteStoreOptions): LockStore {
+export function remoteStore(backend: Backend, { leaseMs, maxHoldMs }: RemoteStoreOptions): ClosableStore {
   const renewals = new Renewals(backend);
   const neighbours = new Neighbours(backend);
   const sessions = new Sessions({ backend, renewals, neighbours, leaseMs, maxHoldMs });

@@ -25,7 +25,7 @@ async function started(): Promise<PostgresServer> {
   ends.push(() => server.remove());
   const store = postgresStore({ connectionString: server.url() });
   await store.migrate();
-  await store.close!();
+  await store.close();
   return server;
 }
 
@@ -71,7 +71,7 @@ describe('close() ends while the server does not answer', () => {
     const store = postgresStore({ ...options(url), leaseMs });
     const hold = await new Lock('a', { store, namespace: 'ns' }).acquire();
     proxy.way = 'mute';
-    expect(await inTime(store.close!())).toBe('ended');
+    expect(await inTime(store.close())).toBe('ended');
     expect(hold.signal.reason).toMatchObject({ code: 'ERR_SEMLOCK_LOST' });
   });
 
@@ -81,7 +81,7 @@ describe('close() ends while the server does not answer', () => {
     proxy.way = 'mute';
     const asked = new Lock('a', { store, namespace: 'ns' }).acquire();
     asked.catch(() => undefined);
-    expect(await inTime(store.close!())).toBe('ended');
+    expect(await inTime(store.close())).toBe('ended');
     await expect(asked).rejects.toMatchObject({ code: 'ERR_SEMLOCK_CLOSED' });
   });
 });

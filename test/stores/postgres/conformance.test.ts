@@ -14,7 +14,7 @@ const closes: (() => Promise<unknown>)[] = [];
 
 const first = postgresStore({ connectionString: server.url() });
 await first.migrate();
-await first.close!();
+await first.close();
 
 afterAll(async () => {
   for (const close of closes.reverse()) await close();
@@ -30,7 +30,7 @@ function turns(make: () => PostgresStore): () => PostgresStore {
     if (stores.length < 2) {
       const store = make();
       stores.push(store);
-      closes.push(() => store.close!());
+      closes.push(() => store.close());
     }
     return stores[next++ % 2]!;
   };

@@ -163,7 +163,7 @@ describe('When the server', () => {
     const admin = stores.pool(server.url());
     await (
       await storeOf(server, admin, 10_000)
-    ).close!();
+    ).close();
     const hasty = stores.store({ pool: stores.pool(server.url(), { [setting]: 100 }) });
     const lock = new Lock('a', { store: hasty, namespace: 'ns' });
     const hold = await lock.acquire();

@@ -16,7 +16,7 @@ async function onServer(test: (server: PostgresServer) => Promise<void>): Promis
   try {
     const store = postgresStore({ connectionString: server.url() });
     await store.migrate();
-    await store.close!();
+    await store.close();
     await test(server);
   } finally {
     await server.remove();

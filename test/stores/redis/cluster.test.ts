@@ -5,14 +5,14 @@ import { createCluster } from 'redis';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 
 import { Lock } from '../../../src/lock.js';
-import type { LockStore } from '../../../src/store.js';
+import type { ClosableStore } from '../../../src/store.js';
 import { redisStore } from '../../../src/stores/redis/index.js';
 import { RedisServer } from '../../support/redis/server.js';
 
 const leaseMs = 1_500;
 const SLOTS = 16_384;
 const nodes: RedisServer[] = [];
-const stores: LockStore[] = [];
+const stores: ClosableStore[] = [];
 const ends: (() => unknown)[] = [];
 
 beforeAll(async () => {
@@ -41,7 +41,7 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
-  for (const store of stores) await store.close?.();
+  for (const store of stores) await store.close();
   for (const end of ends) end();
   for (const node of nodes) await node.stop();
 });

@@ -33,7 +33,7 @@ const clients = { ioredis: [io(), io()], 'node-redis': [await node(), await node
 
 for (const [name, both] of Object.entries(clients)) {
   const stores = both.map((client) => redisStore({ client, leaseMs }));
-  ends.push(...stores.map((store) => () => store.close?.()));
+  ends.push(...stores.map((store) => () => store.close()));
   let turn = 0;
   describe(`by ${name}`, () => testStore({ store: () => stores[(turn += 1) % 2]!, describe, it }));
 }

@@ -31,7 +31,7 @@ async function app(file: string, port = server.port, waitMs = 0): Promise<App> {
   client.on('error', () => undefined);
   const store = redisStore({ client, leaseMs });
   onTestFinished(async () => {
-    await store.close?.();
+    await store.close();
     client.disconnect();
   });
   const [entered, leave] = [deferred(), deferred()];

@@ -18,7 +18,7 @@ function lockOf(namespace: string, options: Partial<RedisStoreOptions> = {}): Lo
   client.on('error', () => undefined);
   const store = redisStore({ client, leaseMs, ...options });
   onTestFinished(async () => {
-    await store.close?.();
+    await store.close();
     client.disconnect();
   });
   return new Lock('file', { namespace, store });

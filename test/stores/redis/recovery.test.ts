@@ -22,7 +22,7 @@ function here(options: object = {}) {
   const client = new Redis(server.port);
   const store = redisStore({ client, leaseMs, ...options });
   const close = async () => {
-    await store.close?.();
+    await store.close();
     client.disconnect();
   };
   return { store, close };
@@ -63,7 +63,7 @@ describe('A holder that is killed', () => {
     expect(took).toBeLessThan(leaseMs + 1_000);
     expect(hold.abandoned).toBe(true);
     await hold[Symbol.asyncDispose]();
-    await store.close?.();
+    await store.close();
     far.disconnect();
   });
 });

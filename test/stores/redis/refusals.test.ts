@@ -19,7 +19,7 @@ afterAll(() => server.stop());
 function lockBy(client: Redis, namespace: string, options: Partial<RedisStoreOptions> = {}): Lock {
   const store = redisStore({ client, leaseMs, ...options });
   onTestFinished(async () => {
-    await store.close?.();
+    await store.close();
     client.disconnect();
   });
   return new Lock('file', { namespace, store });

@@ -25,7 +25,7 @@ export class Stores {
 
   store(options: PostgresStoreOptions): PostgresStore {
     const store = postgresStore({ leaseMs: 10_000, ...options });
-    this.#closes.push(() => store.close!());
+    this.#closes.push(() => store.close());
     return store;
   }
 
