@@ -190,7 +190,9 @@ export class Hold {
     const answer = this.#lock.opened.release(this, unused);
     this.#released = true; // not before: a reentrant lock refuses other contexts than the owner's
     const wasHeld = typeof answer === 'boolean' ? this.ended(answer) : ((this.#more ??= {}).answer = this.ends(answer));
-    this.keeper?.holdEnded(wasHeld);
+    const { keeper } = this;
+    this.keeper = undefined; // a request that outlives its hold keeps nothing else
+    keeper?.holdEnded(wasHeld);
     return wasHeld;
   }
 

@@ -1,7 +1,7 @@
 // fileLock() for controllers of NestJS, as an interceptor: it knows the request whatever arguments a method takes, and
 // leaves the answer to NestJS.
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 
 import type { CallHandler, ExecutionContext } from '@nestjs/common';
 
@@ -15,8 +15,7 @@ import {
 } from '../http/core/options.js';
 import { busyResponder } from '../http/node/busy-response.js';
 import { exchangeOf } from '../http/node/exchange.js';
-import { setLockOf } from '../http/node/request-lock.js';
-import type { DefaultRequest } from '../http/node/types.js';
+import type { DefaultRequest, LockableRequest } from '../http/node/types.js';
 import { LockService } from './lock-service.js';
 import { injectFirst, useInterceptor } from './metadata.js';
 
@@ -88,7 +87,7 @@ function interceptor(nameOrOptions: unknown, options: unknown, service: LockServ
       throw new TypeError(`${OWNER} is for requests of HTTP, and this is ${context.getType()}: take @Locked()`);
     }
     const http = context.switchToHttp();
-    const request = http.getRequest<MaybeRaw<IncomingMessage>>();
+    const request = http.getRequest<MaybeRaw<LockableRequest>>();
     const response = http.getResponse<MaybeRaw<ServerResponse> & { hijack?(): void }>();
     const [req, res] = [request.raw ?? request, response.raw ?? response];
     const admission = await admit(request, exchangeOf(req, res));
@@ -100,7 +99,7 @@ function interceptor(nameOrOptions: unknown, options: unknown, service: LockServ
       answerBusy(req, res);
       return ANSWERED;
     }
-    setLockOf(request, admission.hold);
+    request.lock = admission.hold;
     admission.exchange.enter();
     try {
       return next.handle();

@@ -7,8 +7,7 @@ import type { Use } from '../core/lock-use.js';
 import { isThenable, readForm } from '../core/options.js';
 import { busyResponder } from './busy-response.js';
 import { exchangeOf } from './exchange.js';
-import { setLockOf } from './request-lock.js';
-import type { Next, OnBusy } from './types.js';
+import type { LockableRequest, Next, OnBusy } from './types.js';
 
 /** Calls the handler. `use` has been entered for it, and has to be left; `undefined` when the request was skipped. */
 export type Enter = (req: IncomingMessage, res: ServerResponse, next: Next, use: Use | undefined) => unknown;
@@ -50,7 +49,7 @@ export function makePass(owner: string, nameOrOptions: unknown, options: unknown
     if (admission === 'skipped') return enter(req, res, next, undefined);
     if (admission instanceof Busy) return refuse(req, res, next, admission.name);
     try {
-      setLockOf(req, admission.hold);
+      (req as LockableRequest).lock = admission.hold;
     } catch (error) {
       admission.leave();
       return next(asHttpError(owner, error, 500));
