@@ -3,9 +3,10 @@
 import { contended } from './contended.mjs';
 import { handOver } from './hand-over.mjs';
 import { http } from './http.mjs';
+import { httpCpu } from './http-cpu.mjs';
 import { recovery } from './recovery.mjs';
 import { remote } from './remote.mjs';
 import { scale } from './scale.mjs';
 import { uncontended } from './uncontended.mjs';
 
-export const questions = [uncontended, contended, handOver, recovery, http, scale, remote];
+export const questions = [uncontended, contended, handOver, recovery, http, httpCpu, scale, remote];

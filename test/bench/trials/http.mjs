@@ -47,6 +47,7 @@ await inTrial(async ({ framework, sides, place, block, warmUpRounds, rounds }) =
       {
         cpuNs: cpuNs / requests,
         perSecond: (requests * 1e9) / ns,
+        addedNs: (cpuNs - clients[0].cpuNs) / requests,
         addedPercent: (cpuNs / clients[0].cpuNs - 1) * 100,
       },
     ]),
