@@ -3,37 +3,41 @@
 
 import { constants } from 'node:os';
 
-/** The stable codes of {@link SemlockError}. docs/errors.md says what each one means and what to do. */
-export type SemlockErrorCode =
-  | 'ERR_SEMLOCK_OPTION'
-  | 'ERR_SEMLOCK_NAME'
-  | 'ERR_SEMLOCK_PLATFORM'
-  | 'ERR_SEMLOCK_ADDON'
-  | 'ERR_SEMLOCK_BUSY'
-  | 'ERR_SEMLOCK_CAPACITY'
-  | 'ERR_SEMLOCK_CLOSED'
-  | 'ERR_SEMLOCK_CORRUPT'
-  | 'ERR_SEMLOCK_DEADLOCK'
-  | 'ERR_SEMLOCK_EXISTS'
-  | 'ERR_SEMLOCK_FORKED'
-  | 'ERR_SEMLOCK_GATE'
-  | 'ERR_SEMLOCK_GROUP'
-  | 'ERR_SEMLOCK_LAYOUT'
-  | 'ERR_SEMLOCK_LOST'
-  | 'ERR_SEMLOCK_MISMATCH'
-  | 'ERR_SEMLOCK_NAMESPACE'
-  | 'ERR_SEMLOCK_NOT_FOUND'
-  | 'ERR_SEMLOCK_NOT_A_SEMAPHORE'
-  | 'ERR_SEMLOCK_NOT_OWNER'
-  | 'ERR_SEMLOCK_OVERFLOW'
-  | 'ERR_SEMLOCK_SLOT_LOST'
-  | 'ERR_SEMLOCK_STORE'
-  | 'ERR_SEMLOCK_SYSTEM'
-  | 'ERR_SEMLOCK_TABLE_LOST'
-  | 'ERR_SEMLOCK_TIMEOUT'
-  | 'ERR_SEMLOCK_UNTRUSTED'
-  | 'ERR_SEMLOCK_UPGRADE'
-  | 'ERR_SEMLOCK_USER';
+/** What each code means. docs/errors.md says the same of it, and what to do; a test holds the two together. */
+export const ERRORS = {
+  ERR_SEMLOCK_OPTION: 'An option has a wrong value, is unknown, or contradicts another one',
+  ERR_SEMLOCK_NAME: 'A name is not acceptable',
+  ERR_SEMLOCK_PLATFORM: 'Locks between processes of one machine need Linux',
+  ERR_SEMLOCK_ADDON: 'The native addon is missing, or cannot be loaded',
+  ERR_SEMLOCK_BUSY: '@Locked without waitMs found the lock held elsewhere',
+  ERR_SEMLOCK_CAPACITY: 'The lock table is full, or /dev/shm is',
+  ERR_SEMLOCK_CLOSED: 'A NamedSemaphore was used after close(), or a wait was under way when its store was closed',
+  ERR_SEMLOCK_CORRUPT: 'The lock table is damaged',
+  ERR_SEMLOCK_DEADLOCK: 'acquireSync() without timeoutMs would block for ever',
+  ERR_SEMLOCK_EXISTS: 'There already is a semaphore of that name for NamedSemaphore.create()',
+  ERR_SEMLOCK_FORKED: 'Locks cannot be used in a forked child that has not called exec, or while the process exits',
+  ERR_SEMLOCK_GATE: 'Another process has been joining or leaving the namespace for 5 s',
+  ERR_SEMLOCK_GROUP: 'The option group names a group that does not exist, or that this process is not in',
+  ERR_SEMLOCK_LAYOUT: 'Another version of semlock, with another layout of the lock table, runs in this namespace',
+  ERR_SEMLOCK_LOST: 'The lock was lost before the work under it had ended',
+  ERR_SEMLOCK_MISMATCH: 'Others use this name with another number of permits',
+  ERR_SEMLOCK_NAMESPACE: 'SEMLOCK_NAMESPACE has changed since the first lock was made',
+  ERR_SEMLOCK_NOT_FOUND: 'There is no semaphore of that name for NamedSemaphore.open()',
+  ERR_SEMLOCK_NOT_A_SEMAPHORE: 'The file under that name is not a semaphore of this system',
+  ERR_SEMLOCK_NOT_OWNER: 'An RLock was released in another async context than the one that holds it',
+  ERR_SEMLOCK_OVERFLOW: 'A semaphore was posted beyond its maximum',
+  ERR_SEMLOCK_SLOT_LOST: 'A process that is alive has closed the file that proves it',
+  ERR_SEMLOCK_STORE: 'The store cannot do that',
+  ERR_SEMLOCK_SYSTEM: 'The operating system refused',
+  ERR_SEMLOCK_TABLE_LOST: 'Somebody removed the lock table while processes use it',
+  ERR_SEMLOCK_TIMEOUT: 'The time to wait (timeoutMs, or waitMs of @Locked) has passed',
+  ERR_SEMLOCK_UNTRUSTED: 'A folder, table or semaphore in /dev/shm is not private to this user, or root',
+  ERR_SEMLOCK_UPGRADE: 'A request holds the lock shared and now wants it exclusively',
+  ERR_SEMLOCK_USER: 'The process has changed its user (setuid, seteuid) since it first used a lock',
+} as const;
+
+/** The stable codes of {@link SemlockError}. */
+export type SemlockErrorCode = keyof typeof ERRORS;
 
 /** An error of the operating system, as Node.js reports its own. */
 export interface SystemError extends Error {
