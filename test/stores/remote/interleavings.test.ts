@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { Lock } from '../../../src/lock.js';
-import type { LockStore } from '../../../src/store.js';
+import type { ClosableStore } from '../../../src/store.js';
 import type { Backend } from '../../../src/stores/remote/backend.js';
 import { remoteStore } from '../../../src/stores/remote/remote-store.js';
 import { deferred } from '../../support/deferred.js';
@@ -16,7 +16,7 @@ import { FakeServer } from '../../support/remote/fake-backend.js';
 const leaseMs = 600;
 
 interface Side {
-  readonly store: LockStore;
+  readonly store: ClosableStore;
   readonly lock: Lock;
 }
 
@@ -33,7 +33,7 @@ function sidesOf(
     });
     onTestFinished(async () => {
       [server.before, server.after] = [() => undefined, () => undefined];
-      await store.close?.();
+      await store.close();
       expect(server.holders).toEqual([]);
       expect(server.queue).toEqual([]);
     });
@@ -178,7 +178,7 @@ describe('A request', () => {
     const another = new Lock('another', { store: two.store, namespace: two.lock.namespace });
     const tried = another.acquire({ ifAvailable: true });
     await answer.arrived;
-    const closed = two.store.close!();
+    const closed = two.store.close();
     await expect(waiting).rejects.toMatchObject({ code: 'ERR_SEMLOCK_CLOSED' });
     await closed;
     answer.go();
@@ -238,7 +238,7 @@ describe('A hold', () => {
     const answer = holdUp(server, 'after', 'acquire');
     const tried = lock.acquire({ ifAvailable: true });
     await answer.arrived;
-    const closed = store.close!();
+    const closed = store.close();
     await ended.arrived;
     answer.go();
     const hold = await tried;
