@@ -161,9 +161,7 @@ describe('When the server', () => {
   ])('cancels statements by its %s, a request is refused, and a release is made again', async (setting, code) => {
     const server = await started();
     const admin = stores.pool(server.url());
-    await (
-      await storeOf(server, admin, 10_000)
-    ).close();
+    await (await storeOf(server, admin, 10_000)).close();
     const hasty = stores.store({ pool: stores.pool(server.url(), { [setting]: 100 }) });
     const lock = new Lock('a', { store: hasty, namespace: 'ns' });
     const hold = await lock.acquire();
