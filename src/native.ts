@@ -279,7 +279,7 @@ const MEANING: Partial<Record<SemlockErrorCode, string>> = {
   ERR_SEMLOCK_GROUP: 'this process is not in the group that owns the lock:',
   ERR_SEMLOCK_USER:
     'this process has changed its user since it first used a lock, or is neither root nor the user that owns the lock; ' +
-    'change the user before the first lock, or give it the option "user":',
+    'change the user before the first lock, or set the option "user" of this lock:',
   ERR_SEMLOCK_UNTRUSTED:
     'a file in /dev/shm is not private to this user, or to the group that owns the lock; have it removed:',
 };

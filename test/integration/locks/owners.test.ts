@@ -78,7 +78,9 @@ describe.runIf(isRoot)('a lock of a user', () => {
     expect(tryAs(USER, namespace, {})).toMatchObject({ stdout: 'busy\n' });
     expect(tryAs(USER, namespace, { user: USER })).toMatchObject({ stdout: 'busy\n' });
     expect(tryAs(STRANGER, namespace, {})).toMatchObject({ stdout: 'held\n' });
-    expect(tryAs(STRANGER, namespace, { user: USER }).stdout).toMatch(/^ERR_SEMLOCK_USER .*, nor root; .* "ledger" /);
+    expect(tryAs(STRANGER, namespace, { user: USER }).stdout).toMatch(
+      /^ERR_SEMLOCK_USER .* neither root nor the user .* "ledger" /,
+    );
     const run = runProgram(SEMLOCK, ['run', '--user', String(USER), '--namespace', namespace, 'ledger', 'true']);
     expect(run).toMatchObject({ status: 75 });
     held!.release();
