@@ -18,7 +18,7 @@ export async function migrate(args: string[]): Promise<number> {
   try {
     await store.migrate();
   } finally {
-    await store.close?.();
+    await store.close();
   }
   process.stdout.write(`The schema ${printable(schema)} is up to date\n`);
   return 0;
