@@ -135,7 +135,7 @@ describe('the import', () => {
   });
 });
 
-it('is built when it is installed from a git repository', { timeout: 300_000 }, () => {
+it('is built when it is installed from a git repository', { timeout: 600_000 }, () => {
   const folder = mkdtempSync(join(inject('workshop'), 'repository-'));
   const git = (...args: string[]) => {
     execFileSync('git', ['-c', 'user.name=test', '-c', 'user.email=test@localhost', ...args], {
