@@ -22,6 +22,9 @@ const TEAMS = [['try'], ['wait'], ['block'], ['try', 'wait'], ['steal', 'wait']]
 /** One that is never killed, so that its waits can be seen to end. */
 const SURVIVORS = ['wait', 'block'];
 
+/** As many live when one is killed, so that it has had the time to hold and to wait. */
+const AT_WORK = 3;
+
 /** Who has been told to end is done with its waits by then. */
 const END_MS = 2 * STUCK_MS;
 
@@ -80,7 +83,7 @@ export async function storm({ kind, seconds }) {
     for (const team of [SURVIVORS, ...TEAMS]) start(team);
     for (const end = performance.now() + seconds * 1000; performance.now() < end;) {
       await sleep(Math.random() * 100);
-      if (ready.size > 0) await killAndReplace(chooseVictim([...ready], locks, namespace));
+      if (ready.size >= AT_WORK) await killAndReplace(chooseVictim([...ready], locks, namespace));
       stuck = progress.stuck();
       if (stuck.length === locks.length) break;
     }
