@@ -1,11 +1,11 @@
 // The storm: processes that try, wait, block, read, write and steal without end, of which one that holds or waits is
 // killed at random and replaced, again and again. An oracle of its own in shared memory counts how often two held what
-// one may hold.
+// one may hold, and each writes down what it had and when, for the checks of test/support/history.
 
 import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -40,6 +40,8 @@ const END_MS = 2 * STUCK_MS;
  * @property {string[]} wrongPermits at the end: the locks of which not all permits could be had, or more
  * @property {string[]} leftBehind at the end: who is still said to hold or to wait for which lock
  * @property {string[]} failures what processes ended with that were not killed
+ * @property {{ permits: number, end: number, entries: import('../../support/history/check.js').Entry[] }[]} histories of each
+ * lock
  */
 
 /**
@@ -53,6 +55,11 @@ export async function storm({ kind, seconds }) {
   const locks = contenders(kind, namespace);
   const oraclePath = join(tmpdir(), `semlock-${namespace}`);
   oracle.open(oraclePath);
+  const historyPath = `${oraclePath}.history`;
+  writeFileSync(historyPath, '');
+  /** When each was killed, by pid. */
+  const killed = new Map();
+  let history;
 
   const kills = { holders: 0, waiters: 0, others: 0 };
   const failures = [];
@@ -62,7 +69,7 @@ export async function storm({ kind, seconds }) {
   /** Those to be killed: they have begun, since one that is killed earlier can do nobody harm. */
   const ready = new Set();
   const start = (team) => {
-    const worker = fork(WORKER, [kind, namespace, oraclePath, ...team], { execArgv: [] });
+    const worker = fork(WORKER, [kind, namespace, oraclePath, historyPath, ...team], { execArgv: [] });
     workers.set(worker, team);
     if (team !== SURVIVORS) worker.once('message', () => ready.add(worker));
     worker.once('exit', (code, signal) => {
@@ -73,6 +80,7 @@ export async function storm({ kind, seconds }) {
   };
   const killAndReplace = async ({ victim, as }) => {
     const team = workers.get(victim);
+    killed.set(victim.pid, now());
     victim.kill('SIGKILL');
     kills[as]++;
     await once(victim, 'exit');
@@ -90,9 +98,14 @@ export async function storm({ kind, seconds }) {
     if (stuck.length < locks.length) stuck.push(...(await endAll(workers)));
   } finally {
     const all = [...workers.keys()];
-    for (const worker of all) worker.kill('SIGKILL');
+    for (const worker of all) {
+      killed.set(worker.pid, now());
+      worker.kill('SIGKILL');
+    }
     await Promise.all(all.map((worker) => once(worker, 'exit')));
+    history = readFileSync(historyPath, 'utf8');
     rmSync(oraclePath, { force: true });
+    rmSync(historyPath, { force: true });
   }
 
   const { late, ...happened } = tallies();
@@ -113,8 +126,28 @@ export async function storm({ kind, seconds }) {
     wrongPermits,
     leftBehind: [...held, ...pending].map(({ name, pid }) => `${name}: ${pid}`),
     failures,
+    histories: historiesOf(locks, history, killed),
   };
 }
+
+/** What was written down, by locks. Who was killed did nothing from then on, and may have been robbed before. */
+function historiesOf(locks, history, killed) {
+  const end = now();
+  const entries = new Map();
+  for (const line of history.split('\n').slice(0, -1)) {
+    const part = JSON.parse(line);
+    entries.set(part.id, { ...entries.get(part.id), ...part });
+  }
+  const whole = [...entries.values()].map((entry) => {
+    const death = killed.get(entry.client);
+    if (entry.gaveBack !== undefined || death === undefined) return entry;
+    return { ...entry, gaveBack: Math.max(death, entry.got), lost: Math.max(death, entry.got) };
+  });
+  return locks.map(({ name, permits }) => ({ permits, end, entries: whole.filter(({ lock }) => lock === name) }));
+}
+
+/** The clock of the workers. */
+const now = () => Number(process.hrtime.bigint()) / 1e6;
 
 /** Who holds a lock at this moment, or is the first to wait for one; anybody now and then, and when nobody does. */
 function chooseVictim(workers, locks, namespace) {

@@ -1,17 +1,25 @@
 // One process of the storm: each of its threads takes one lock after the other in the way that is its role, tells the
 // oracle, and dies when the process is killed.
-// Usage: fork it with <kind> <namespace> <path of the oracle's file> <role of the main thread> <role of another>…; it
-// ends on the message 'end'.
+// Usage: fork it with <kind> <namespace> <path of the oracle's file> <path of the history's file> <role of the main thread>
+// <role of another>…; it ends on the message 'end'.
 
+import { openSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { isMainThread, parentPort, threadId, Worker, workerData } from 'node:worker_threads';
 
 import { contenders } from './contenders.mjs';
 import { oracle, STUCK_MS, tally } from './oracle.mjs';
 
-const [kind, namespace, oraclePath, mainRole, ...otherRoles] = process.argv.slice(2);
+const [kind, namespace, oraclePath, historyPath, mainRole, ...otherRoles] = process.argv.slice(2);
 oracle.open(oraclePath);
 const locks = contenders(kind, namespace);
+
+/** What happened is appended to it at once, as this process may be killed at any time. */
+const history = openSync(historyPath, 'a');
+let noted = 0;
+const note = (entry) => writeSync(history, `${JSON.stringify(entry)}\n`);
+/** Milliseconds of one clock for all processes. */
+const now = () => Number(process.hrtime.bigint()) / 1e6;
 
 /** How many waits one thread has at a time. */
 const WAITS = 4;
@@ -21,8 +29,9 @@ const roles = {
   async try() {
     for (let round = 0; round < 50; round++) {
       const { lock, mode } = choose();
+      const asked = now();
       const held = lock.tryAcquire(mode);
-      if (held !== null) await hold(lock, mode, held, 'tried');
+      if (held !== null) await hold(lock, mode, held, 'tried', asked);
     }
     await sleep(0);
   },
@@ -36,18 +45,19 @@ const roles = {
   async block() {
     const { lock, mode } = choose();
     const timeoutMs = chance(0.5) ? Math.floor(Math.random() * 30) : undefined;
-    const start = performance.now();
+    const asked = now();
     const held = lock.acquireSync({ mode, timeoutMs });
-    if (performance.now() - start > (timeoutMs ?? 0) + STUCK_MS) tally('late');
+    if (now() - asked > (timeoutMs ?? 0) + STUCK_MS) tally('late');
     if (held === null) tally('timedOut');
-    else await hold(lock, mode, held, 'blocked');
+    else await hold(lock, mode, held, 'blocked', asked);
     await sleep(0);
   },
 
   async steal() {
     const lock = locks.find(({ stolen }) => stolen);
+    const asked = now();
     const held = await lock.steal();
-    if (held !== null) await hold(lock, 'exclusive', held, 'stole');
+    if (held !== null) await hold(lock, 'exclusive', held, 'stole', asked);
     await sleep(Math.random() * 10);
   },
 };
@@ -58,6 +68,7 @@ async function waitOnce() {
   const abortion = new AbortController();
   const abort = chance(0.3) ? setTimeout(() => abortion.abort(), Math.random() * 10) : undefined;
   const late = setTimeout(() => tally('late'), (timeoutMs ?? 0) + STUCK_MS);
+  const asked = now();
   let held;
   try {
     held = await lock.acquire({ mode, timeoutMs, signal: abortion.signal });
@@ -70,7 +81,7 @@ async function waitOnce() {
     clearTimeout(abort);
     clearTimeout(late);
   }
-  await hold(lock, mode, held, 'waited');
+  await hold(lock, mode, held, 'waited', asked);
 }
 
 function choose() {
@@ -78,18 +89,35 @@ function choose() {
   return { lock, mode: lock.readers && chance(0.6) ? 'shared' : 'exclusive' };
 }
 
-async function hold(lock, mode, held, how) {
+async function hold(lock, mode, held, how, asked) {
   tally(how);
+  const got = now();
+  const [id, stole] = [`${process.pid}.${threadId}.${(noted += 1)}`, how === 'stole'];
+  note({ id, client: process.pid, lock: lock.name, mode, asked, got, token: held.token, ...(stole ? { stole } : {}) });
+  const over = () => {
+    const at = now();
+    note({ id, gaveBack: at });
+    return at;
+  };
+  await work(lock, mode, held, over, (at) => note({ id, lost: at }));
+}
+
+/** Tells the oracle; `over` is called just before it is released, `lost` with that time when it turns out to be lost. */
+async function work(lock, mode, held, over, lost) {
   if (lock.stolen) {
     oracle.announce(lock.number, held.token);
     await linger();
     const outdated = oracle.isOutdated(lock.number, held.token);
-    if (held.release() && outdated) oracle.reportExcess(lock.number);
+    const at = over();
+    const wasHeld = held.release();
+    if (!wasHeld) lost(at);
+    if (wasHeld && outdated) oracle.reportExcess(lock.number);
     return;
   }
   const place = oracle.enter(lock.number, lock.permits, mode === 'shared');
   await linger();
   if (place >= 0) oracle.leave(lock.number, place);
+  over();
   held.release();
 }
 
