@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { postgresStore } from '../../../src/stores/postgres/index.js';
 import { Bouncer, PostgresServer } from '../../support/postgres/server.js';
 import { problemsOf, testHistories } from '../../support/remote/histories.js';
-import { Run, SECONDS, timeout, type RunOptions } from '../../support/remote/run.js';
+import { Run, SECONDS, timeout, type RunOptions } from '../../support/history/run.js';
 
 const leaseMs = 2_000;
 

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 
 import { RedisServer } from '../../support/redis/server.js';
 import { problemsOf, testHistories, type Kind } from '../../support/remote/histories.js';
-import { Run, SECONDS, timeout } from '../../support/remote/run.js';
+import { Run, SECONDS, timeout } from '../../support/history/run.js';
 
 const leaseMs = 2_000;
 

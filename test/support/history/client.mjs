@@ -1,11 +1,10 @@
-// One of several processes that use a lock on a server without a plan, and write down what they see, for the checks of
-// test/support/history. It reports over IPC, each thing when it happens, because it may be killed at any time.
+// One of several processes that use a lock without a plan, and write down what they see, for check.ts. It reports over IPC, each thing when it happens, because it may be killed at any time.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Lock, Semaphore } from 'semlock';
 
-import { makeStore } from './make-store.mjs';
+import { makeStore } from '../remote/make-store.mjs';
 
 const { name, seed, store: how, namespace, permits, seconds, holdMs, patience } = JSON.parse(process.argv[2]);
 
@@ -43,7 +42,7 @@ let beat = now();
 const heart = setInterval(() => {
   const [from, to] = [beat, now()];
   beat = to;
-  if (to - from > how.leaseMs / 4) process.send({ stall: { from, to } });
+  if (to - from > (how.leaseMs ?? Infinity) / 4) process.send({ stall: { from, to } });
 }, 20);
 
 async function round(number) {
@@ -96,7 +95,7 @@ for (let [end, number] = [now() + seconds * 1000, 0]; now() < end && !over; numb
   if (!(await round(number))) await sleep(2);
 }
 clearInterval(heart);
-await store.close();
+await store.close?.();
 await close();
 // A pool of postgres.js that was ended while it made a connection anew keeps that, and so the process. That a store alone keeps
 // none is shown elsewhere.

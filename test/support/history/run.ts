@@ -1,4 +1,4 @@
-// A run of several processes with a lock on a server, while something goes wrong: what they wrote down, and whether it is
+// A run of several processes with a lock of some store, while something goes wrong: what they wrote down, and whether it is
 // right. What goes wrong is the test's.
 
 import { fork, type ChildProcess } from 'node:child_process';
@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 
-import { check, type Entry } from '../history/check.js';
+import { check, type Entry } from './check.js';
 
 const CLIENT = fileURLToPath(new URL('client.mjs', import.meta.url));
 
@@ -24,8 +24,8 @@ export const CLIENTS = Number(process.env['SEMLOCK_RUN_CLIENTS'] ?? 4);
 export const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 export interface RunOptions {
-  /** For makeStore() in each process; of the number that it is given. */
-  readonly store: (client: number) => { readonly kind: string; readonly leaseMs: number } & Record<string, unknown>;
+  /** For makeStore() in each process; of the number that it is given. Without a lease, who is stopped loses nothing. */
+  readonly store: (client: number) => { readonly kind: string; readonly leaseMs?: number } & Record<string, unknown>;
   readonly permits?: number;
   readonly seconds?: number;
   /** How many grants it takes, at least; the run goes on for them, and it is a problem where there are fewer. */
@@ -169,14 +169,14 @@ export class Run {
     this.#clients.splice(at, 1);
   }
 
-  /** Stops a process for longer than it can count on what it holds. */
+  /** Stops a process; with a lease, for longer than that. */
   async pause(at: number, ms: number): Promise<void> {
-    const { child, name } = this.#clients[at]!;
+    const { child, name, number } = this.#clients[at]!;
     const stop = { client: name, from: now(), to: Infinity };
     child.kill('SIGSTOP');
     await sleep(ms);
     stop.to = now();
-    this.#stops.push(stop);
+    if (this.#options.store(number).leaseMs !== undefined) this.#stops.push(stop);
     child.kill('SIGCONT');
   }
 
@@ -211,7 +211,7 @@ export class Run {
     if (child.connected) child.send({ call, value: register.value }, () => undefined);
   }
 
-  /** A process that is killed or stopped does nothing under its lock from then on. */
+  /** A process that is killed, or stopped beyond its lease, does nothing under its lock from then on. */
   #asSeenFromOutside(entry: Noted): Noted {
     const stop = this.#stops.find(
       ({ client, from, to }) =>

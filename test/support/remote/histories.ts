@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 
 import { Proxy } from './proxy.js';
-import { Run, SECONDS, timeout, type RunOptions } from './run.js';
+import { Run, SECONDS, timeout, type RunOptions } from '../history/run.js';
 
 interface Server {
   readonly port: number;

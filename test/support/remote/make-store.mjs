@@ -1,5 +1,6 @@
 // The stores that test processes can be told to use, and what closes the client behind them.
 
+import { processStore } from 'semlock';
 import { postgresStore } from 'semlock/postgres';
 import { redisStore } from 'semlock/redis';
 
@@ -8,6 +9,7 @@ export async function makeStore({ kind, ...options }) {
 }
 
 const makers = {
+  process: () => ({ store: processStore, close: () => undefined }),
   async ioredis({ url, leaseMs, ...more }) {
     const { Redis } = await import('ioredis');
     const client = new Redis(url, { maxRetriesPerRequest: null });
