@@ -104,6 +104,17 @@ describe('a server', () => {
   });
 });
 
+it('metrics.mjs counts what its lock does', async () => {
+  const address = await line(start('metrics.mjs', place()));
+  const texts = await Promise.all([1, 2, 3].map(async () => (await fetch(address!)).text()));
+  expect(texts.sort()).toEqual(['busy', 'busy', 'done\n']);
+  const metrics = await (await fetch(`${address}/metrics`)).text();
+  expect(metrics).toContain('semlock_acquired_total{lock="report"} 1\n');
+  expect(metrics).toContain('semlock_busy_total{lock="report"} 2\n');
+  const held = Number(/^semlock_held_seconds_total\{lock="report"\} (\S+)$/m.exec(metrics)?.[1]);
+  expect(held).toBeGreaterThan(0.045);
+});
+
 describe('a script', () => {
   it('cluster.mjs counts to 400', async () => {
     expect(await all(start('cluster.mjs', place()))).toEqual(['400']);
