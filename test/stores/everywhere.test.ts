@@ -1,18 +1,23 @@
 // Whatever takes a lock takes it from any store, one that has to be asked and answers later too.
 
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+
 import request from 'supertest';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { Locked } from '../../src/decorators/locked.js';
 import { fileLock } from '../../src/http/node/file-lock.js';
 import { Lock } from '../../src/lock.js';
 import { RLock } from '../../src/reentrant-lock.js';
 import { Semaphore } from '../../src/semaphore.js';
+import type { LockMessage } from '../../src/observe/channels.js';
 import { memoryStore } from '../../src/stores/memory/memory-store.js';
+import { processStore } from '../../src/stores/process/process-store.js';
 import { createLocks } from '../../src/web-locks/lock-manager.js';
 import { deferred } from '../support/deferred.js';
 import { fakeStore, someGrant } from '../support/fake-store.js';
 import { express5App, type Handler } from '../support/http-frameworks.js';
+import { steal } from '../support/steal.js';
 import { tinyStore } from '../support/tiny-store.js';
 
 const namespace = 'test';
@@ -51,6 +56,50 @@ describe.each([memoryStore, () => tinyStore()])('%o', (makeStore) => {
     await expect(new Reports().write()).rejects.toMatchObject({ code: 'ERR_SEMLOCK_BUSY' });
     await hold[Symbol.asyncDispose]();
     expect(await new Reports().write()).toBe('alone');
+  });
+});
+
+describe.each([processStore, memoryStore(), tinyStore()])('Of the store $name', (store) => {
+  it('the channels tell what becomes of a lock', async () => {
+    const told: string[] = [];
+    for (const event of ['acquired', 'busy', 'waited', 'released', 'lost']) {
+      const listener = (message: unknown) => {
+        const { name, namespace, mode, token, durationMs } = message as LockMessage;
+        if (name === 'channels') told.push(`${event} ${namespace} ${mode} ${typeof token} ${typeof durationMs}`);
+      };
+      subscribe(`semlock:${event}`, listener);
+      onTestFinished(() => void unsubscribe(`semlock:${event}`, listener));
+    }
+    const lock = new Lock('channels', { namespace, store });
+    const hold = (await lock.acquire({ ifAvailable: true }))!;
+    expect(await lock.acquire({ ifAvailable: true })).toBeNull();
+    await hold[Symbol.asyncDispose]();
+    const atOnce = ['acquired test exclusive number number', 'busy test exclusive undefined number'];
+    expect(told.splice(0)).toEqual([...atOnce, 'released test exclusive number number']);
+
+    if (store.can.wait) {
+      const first = await lock.acquire();
+      const second = lock.acquire();
+      await expect(lock.acquire({ timeoutMs: 1 })).rejects.toMatchObject({ code: 'ERR_SEMLOCK_TIMEOUT' });
+      await first[Symbol.asyncDispose]();
+      await (await second)[Symbol.asyncDispose]();
+      const waited = (token: string) => `waited test exclusive ${token} number`;
+      const had = 'acquired test exclusive number number';
+      const released = 'released test exclusive number number';
+      const told1 = told.splice(0);
+      expect(told1.filter((each) => each.startsWith('waited'))).toEqual(
+        expect.arrayContaining([waited('undefined'), waited('number')]),
+      );
+      expect(told1.filter((each) => !each.startsWith('waited'))).toEqual([had, atOnce[1], released, had, released]);
+    }
+    if (store.can.steal) {
+      const robbed = await lock.acquire();
+      const thief = (await steal(lock))!;
+      await expect.poll(() => told.filter((each) => each.startsWith('lost'))).toHaveLength(1);
+      expect(robbed.release()).toBe(false);
+      thief.release();
+      expect(told.at(-1)).toBe('released test exclusive number number');
+    }
   });
 });
 
