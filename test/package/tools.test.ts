@@ -47,6 +47,20 @@ describe.concurrent('the installed package is used by', () => {
     );
   });
 
+  it.each([
+    ['Jest', bin('jest'), ['--rootDir', 'conformance'], /^Tests: +(\d+) passed, \1 total$/m],
+    [
+      'node:test',
+      process.execPath,
+      ['--test', '--test-reporter=tap', 'conformance/stores.mjs'],
+      /^# pass (\d+)\n# fail 0$/m,
+    ],
+  ])('%s, which runs the suite for stores', async (_what, program, args, all) => {
+    const output = await app.output(program, ...args);
+    expect(output).toMatch(all);
+    expect(Number(all.exec(output)?.[1])).toBeGreaterThan(50);
+  });
+
   it('two workers of Jest, which semlock/testing keeps apart', async () => {
     const runs = [[], ['--setupFiles', 'semlock/testing']].map(async (setUp) => {
       const env = { ...process.env, MEETING: mkdtempSync(join(inject('workshop'), 'meeting-')), SEMLOCK_NAMESPACE: '' };
