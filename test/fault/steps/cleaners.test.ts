@@ -1,4 +1,4 @@
-import { killAtEachStep } from './matrix.js';
+import { killAtEachPairOfSteps } from './matrix.js';
 import { cleaners } from './roles/cleaners.js';
 
-killAtEachStep(cleaners);
+killAtEachPairOfSteps(cleaners);

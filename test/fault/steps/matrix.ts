@@ -14,6 +14,8 @@ const SERVED_MS = 100;
 // Who lives on does nothing by itself, so that each step is left to whom the scenario has in mind.
 process.env['SEMLOCK_LOOK_AFTER_NOTHING'] = '1';
 
+const WHOLE = process.env['SEMLOCK_MATRIX'] === 'whole';
+
 const variants: Variant[] = [1, 3].flatMap((permits) =>
   [false, true].map((foreign) => ({ permits: permits as 1 | 3, foreign })),
 );
@@ -22,16 +24,37 @@ const variants: Variant[] = [1, 3].flatMap((permits) =>
 export function killAtEachStep(scenarios: readonly Scenario[]): void {
   afterAll(endSpareProcesses);
   for (const scenario of scenarios) {
-    describe(`a ${scenario.role} that ${scenario.title}`, () => playEachStep(scenario));
+    describe(`a ${scenario.role} that ${scenario.title}`, () => playEachStep(scenario, (possible) => possible));
   }
 }
 
-function playEachStep(scenario: Scenario): void {
-  const cases = variants.flatMap((variant) =>
-    scenario.steps
-      .filter((step) => scenario.onlyIf?.(variant, step) ?? true)
-      .map((step) => ({ step, variant, title: `${variant.permits}${variant.foreign ? ', foreign' : ''}` })),
-  );
+/**
+ * The same for second deaths: those who put right what a death has left are killed at each of their steps. These are many pairs of
+ * steps, so each pair is played in one of the variants, in turns; in all of them with `SEMLOCK_MATRIX=whole`.
+ */
+export function killAtEachPairOfSteps(scenarios: readonly Scenario[]): void {
+  afterAll(endSpareProcesses);
+  for (const [number, scenario] of scenarios.entries()) {
+    describe(`a ${scenario.role} that ${scenario.title}`, () => {
+      playEachStep(scenario, (possible, index) =>
+        WHOLE ? possible : possible.slice((number + index) % possible.length).slice(0, 1),
+      );
+    });
+  }
+}
+
+/** Which of the variants that a step can be played in are to be played. */
+type Choice = (possible: readonly Variant[], index: number) => readonly Variant[];
+
+function playEachStep(scenario: Scenario, choose: Choice): void {
+  const cases = scenario.steps.flatMap((step, index) => {
+    const possible = variants.filter((variant) => scenario.onlyIf?.(variant, step) ?? true);
+    return choose(possible, index).map((variant) => ({
+      step,
+      variant,
+      title: `${variant.permits}${variant.foreign ? ', foreign' : ''}`,
+    }));
+  });
 
   let standing: Standing;
   beforeAll(() => void (standing = new Standing()));

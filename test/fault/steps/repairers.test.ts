@@ -1,4 +1,4 @@
-import { killAtEachStep } from './matrix.js';
+import { killAtEachPairOfSteps } from './matrix.js';
 import { repairers } from './roles/repairers.js';
 
-killAtEachStep(repairers);
+killAtEachPairOfSteps(repairers);

@@ -1,4 +1,4 @@
-import { killAtEachStep } from './matrix.js';
+import { killAtEachPairOfSteps } from './matrix.js';
 import { repairingReaders } from './roles/readers.js';
 
-killAtEachStep(repairingReaders);
+killAtEachPairOfSteps(repairingReaders);
