@@ -13,6 +13,7 @@
         "native/binding/wait_binding.cc",
         "native/core/crash_points.cc",
         "native/core/death_watch.cc",
+        "native/core/foreign_wait.cc",
         "native/core/inbox.cc",
         "native/core/latch.cc",
         "native/core/latched_record.cc",

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "../core/crash_points.h"
+#include "../core/foreign_wait.h"
 #include "../core/latch.h"
 #include "../core/query.h"
 #include "inbox_binding.h"
@@ -58,6 +59,7 @@ void ReleaseEverything(Locks* locks) {
 // process.exit() runs no cleanup hook of the main thread, but it runs this.
 void BeforeLeaving(const std::shared_ptr<LockTable>& table) {
   WaitService::StopAll();
+  ForeignWait::StopAll();
   std::lock_guard<std::mutex> guard(environments().mutex);
   for (Locks* each : environments().all) {
     for (LoopInbox* inbox : each->inboxes) inbox->inbox().Unlink();

@@ -48,6 +48,11 @@
   STEP(foreign_permit_moved)       \
   STEP(foreign_entry_lost)         \
   STEP(foreign_moved)              \
+  STEP(foreign_post_taken)         \
+  STEP(in_hand_written)            \
+  STEP(in_hand_to_entry)           \
+  STEP(in_hand_in_entry)           \
+  STEP(in_hand_given_back)         \
   STEP(semaphore_made)             \
   STEP(secret_semaphore_made)      \
   STEP(create_latched)             \

@@ -1,6 +1,7 @@
 #include "latched_record.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "clock.h"
 #include "crash_points.h"
@@ -25,7 +26,7 @@ bool LatchedRecord::CanTake(Mode mode) const {
 bool LatchedRecord::TakePermit(Mode mode) {
   if (!CanTake(mode)) return false;
   if (mode == Mode::kShared && record_.held.load(std::memory_order_relaxed) > 0) return true;
-  if (TryWait(semaphore_) == 0) return true;
+  if (in_hand_ || TryWait(semaphore_) == 0) return true;
   PostMissing();
   return TryWait(semaphore_) == 0;
 }
@@ -142,7 +143,7 @@ void LatchedRecord::SettleGranting(Waiter& waiter) {
 
 // I1. With foreign programs a missing permit may be theirs, so it is left alone.
 void LatchedRecord::PostMissing() {
-  if ((record_.flags.load() & kForeign) != 0) return;
+  if (is_foreign()) return;
   const uint32_t held = record_.held.load();
   const uint32_t taken = std::min(held, record_.permits.load());  // readers have one together
   int value = 0;
@@ -182,8 +183,33 @@ bool LatchedRecord::Settle() {
   return slot_lost;
 }
 
+// What a process had in hand when it died. Where it was about to write an entry, that tells whether it came to it: no
+// other one ever has its token.
+void LatchedRecord::SweepInHand() {
+  const Foreign& foreign = ForeignOf(record_);
+  const uint64_t in_hand = foreign.in_hand.load();
+  if (in_hand == 0) return;
+  if ((in_hand & kInEntry) != 0) {
+    const bool written = table_.AnyEntry(
+        record_, [&](Entry& entry, uint32_t) { return entry.tag.load() != 0 && entry.token == (in_hand & ~kInEntry); });
+    written ? ForeignOf(record_).in_hand.store(0) : GiveBackInHand(in_hand);
+  } else if (table_.slot().Check(TagInHand(in_hand)) == Liveness::kDead) {
+    GiveBackInHand(in_hand);
+  }
+}
+
+// I4: it is in hand no more, then it comes back.
+void LatchedRecord::GiveBackInHand(uint64_t in_hand) {
+  Foreign& foreign = ForeignOf(record_);
+  const bool is_of_this_file = (in_hand & kInEntry) != 0 || in_hand == InHand(TagInHand(in_hand), foreign.file.load());
+  if (!foreign.in_hand.compare_exchange_strong(in_hand, 0)) return;
+  CRASH_POINT(in_hand_given_back);
+  if (is_of_this_file) sem_post(semaphore_);
+}
+
 bool LatchedRecord::Sweep() {
   bool slot_lost = false;
+  if (is_foreign()) SweepInHand();
   Tag alive = table_.slot().tag();  // many entries have the same tag, and asking is a system call
   table_.AnyEntry(record_, [&](Entry& entry, uint32_t) {
     const Tag tag = entry.tag.load();
@@ -281,6 +307,12 @@ Waiter* LatchedRecord::Head() {
   return head;
 }
 
+void LatchedRecord::HandOnInHand() {
+  in_hand_ = true;
+  HandOn();
+  if (std::exchange(in_hand_, false)) GiveBackInHand(ForeignOf(record_).in_hand.load());
+}
+
 void LatchedRecord::HandOn() {
   Tag dead = 0;  // many waiters may have the same
   while (record_.waiting.load(std::memory_order_relaxed) != 0) {
@@ -299,6 +331,7 @@ void LatchedRecord::HandOn() {
     Entry* entry = FreeEntry(&number);
     if (entry == nullptr || !TakePermit(head->mode)) return;
     CRASH_POINT(hand_on_permit_taken);
+    const bool takes = head->mode == Mode::kExclusive || record_.held.load() == 0;  // not a further reader
     const uint64_t token = record_.last_token + 1;
     head->entry = number;
     head->token = token;
@@ -306,11 +339,16 @@ void LatchedRecord::HandOn() {
     uint8_t waiting = kWaiting;
     if (!head->state.compare_exchange_strong(waiting, kGranting)) {
       // Cancelled at the last moment. What was taken for it goes back, and the search frees its cell.
-      if (record_.held.load() == 0 || head->mode == Mode::kExclusive) sem_post(semaphore_);
+      if (takes && !in_hand_) sem_post(semaphore_);
       continue;
     }
     CRASH_POINT(hand_on_granting);
+    const bool from_hand = takes && std::exchange(in_hand_, false);
+    if (from_hand) ForeignOf(record_).in_hand.store(kInEntry | token);
+    if (from_hand) CRASH_POINT(in_hand_to_entry);
     WriteEntry(*entry, head->mode, tag, table_.slot().PidOf(tag), head->thread, token);
+    if (from_hand) CRASH_POINT(in_hand_in_entry);
+    if (from_hand) ForeignOf(record_).in_hand.store(0);
     record_.abandoned = 0;
     record_.waiting.store(record_.waiting.load() - 1);
     CRASH_POINT(hand_on_entry_written);

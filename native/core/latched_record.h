@@ -43,6 +43,8 @@ class LatchedRecord {
   bool Settle();
   // Grants to the queue's head, and to those after it, while there are permits for them.
   void HandOn();
+  // The same, first with a permit that this process has in hand, see Foreign. It goes back when nobody wants it.
+  void HandOnInHand();
 
   // Takes a permit if one can be had without overtaking anybody, and writes the entry. False: busy, or no room for
   // one more entry, which only shared holders run out of.
@@ -88,10 +90,14 @@ class LatchedRecord {
   Waiter* Head();
   void SettleGranting(Waiter& waiter);
   bool Sweep();
+  void SweepInHand();
+  void GiveBackInHand(uint64_t in_hand);
+  bool is_foreign() const { return (record_.flags.load(std::memory_order_relaxed) & kForeign) != 0; }
 
   LockTable& table_;
   Record& record_;
   sem_t* semaphore_;
+  bool in_hand_ = false;  // the next permit that is needed is there already
   struct Told {
     uint16_t slot;
     uint16_t thread;

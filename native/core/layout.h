@@ -28,7 +28,7 @@ inline constexpr uint64_t kAsked = uint64_t{1} << 63;
 inline constexpr Tag kUnrepaired = Tag{1} << 62;
 
 inline constexpr uint64_t kMagic = 0x314b434f4c4d4553;  // "SEMLOCK1" as bytes
-inline constexpr uint32_t kLayoutVersion = 4;
+inline constexpr uint32_t kLayoutVersion = 5;
 inline constexpr uint32_t kMaxProcesses = 1024;
 inline constexpr uint32_t kBuckets = 16384;
 inline constexpr uint32_t kMaxRecords = 65536;
@@ -173,13 +173,26 @@ struct alignas(64) Record {
 };
 static_assert(sizeof(sem_t) <= 32);
 
-// Of a record with kForeign, whose own semaphore nobody uses: the inode of the file that the permits of its entries
-// were taken from, or of the one that is being made without them. Another program may unlink it and make another one. 0
-// until somebody has opened it.
-inline std::atomic<uint64_t>& ForeignFileOf(Record& record) {
-  static_assert(sizeof(std::atomic<uint64_t>) <= sizeof(sem_t) && offsetof(Record, semaphore) % 8 == 0);
-  return reinterpret_cast<std::atomic<uint64_t>&>(record.semaphore);
+// Of a record with kForeign, in place of the semaphore inside it, which nobody uses.
+struct Foreign {
+  // The inode of the file that the permits of the entries were taken from, or of the one that is being made without
+  // them. Another program may unlink it and make another one. 0 until somebody has opened it.
+  std::atomic<uint64_t> file;
+  // A permit that was taken from it and has no entry yet; 0 when there is none. An InHand(), set without the latch by
+  // the process that has it; under the latch the token of its entry with kInEntry, while that is being written.
+  std::atomic<uint64_t> in_hand;
+};
+inline Foreign& ForeignOf(Record& record) {
+  static_assert(sizeof(Foreign) <= sizeof(sem_t) && offsetof(Record, semaphore) % 8 == 0);
+  return reinterpret_cast<Foreign&>(record.semaphore);
 }
+
+// Whose permit is in hand, and a part of the file that it was taken from: that of a file that was replaced is worth
+// nothing.
+static_assert(kMaxProcesses <= 1 << 10);
+inline constexpr uint64_t InHand(Tag tag, uint64_t file) { return (file & 0xfffff) << 42 | tag; }
+inline constexpr Tag TagInHand(uint64_t in_hand) { return in_hand & ((uint64_t{1} << 42) - 1); }
+inline constexpr uint64_t kInEntry = uint64_t{1} << 63;
 
 inline constexpr uint32_t kEntriesPerExtension = 7;
 inline constexpr uint32_t kWaitersPerExtension = 4;

@@ -254,7 +254,7 @@ SysError LockRecord::LookUp() {
 bool LockRecord::HasItsSemaphore(Look look) const {
   Record& r = record();
   if ((r.flags.load(std::memory_order_relaxed) & kForeign) == 0) return true;
-  if (named_.get() == nullptr || ForeignFileOf(r).load() != named_.file()) return false;
+  if (named_.get() == nullptr || ForeignOf(r).file.load() != named_.file()) return false;
   return look == kNoLook || named_.HasName(identity_->posix_name.c_str());
 }
 
@@ -265,7 +265,7 @@ Outcome LockRecord::OpenForeign(LatchedRecord* under, bool repaired, SysError* e
   CRASH_POINT(foreign_latched);
   const uint32_t held = r.held.load();
   const uint32_t value = held < r.permits ? r.permits - held : 0;
-  std::atomic<uint64_t>& file = ForeignFileOf(r);
+  std::atomic<uint64_t>& file = ForeignOf(r).file;
   const uint64_t before = file.load();
   // A new semaphore has the permits of the entries taken already. So the record says whose it is before it has its
   // name: a process that comes after a kill in between would take them once more, from holders that live.
@@ -282,6 +282,7 @@ Outcome LockRecord::OpenForeign(LatchedRecord* under, bool repaired, SysError* e
     file.store(before);
     return Outcome::kDone;
   }
+  ForeignOf(r).in_hand.store(0);  // of the one before
   if (before != 0 && !named_.was_made()) under->MovePermits();
   file.store(named_.file());
   CRASH_POINT(foreign_moved);
@@ -290,7 +291,49 @@ Outcome LockRecord::OpenForeign(LatchedRecord* under, bool repaired, SysError* e
 
 void LockRecord::LookAfter() {
   if (ref_.index == 0 || !IsSameRecord()) ref_ = table_->Peek(identity_->id);
-  if (ref_.index != 0 && record().held.load() > 0 && !HasChangedUser()) Settle();
+  if (ref_.index == 0 || HasChangedUser()) return;
+  if (record().held.load() > 0 || ForeignOf(record()).in_hand.load() != 0) Settle();
+}
+
+// The permit leaves the semaphore without the latch. So the record says at once that it is in hand: a process that
+// finds that one dead gives it back. What was taken from a semaphore that has been replaced goes back there.
+bool LockRecord::HandOnForeign(int64_t timeout_ns) {
+  if (HasChangedUser()) return false;
+  if (!HasItsSemaphore(kLook)) Settle();
+  const Record& r = record();
+  if (!HasItsSemaphore(kNoLook) || r.held.load() >= r.permits) return false;
+  const NamedSemaphore taken = named_;
+  if (TimedWait(taken.get(), timeout_ns) != 0) return true;
+  CRASH_POINT(foreign_post_taken);
+  std::atomic<uint64_t>& in_hand = ForeignOf(record()).in_hand;
+  const Tag tag = table_->slot().tag();
+  const uint64_t mine = InHand(tag, taken.file());
+  uint64_t expected = 0;
+  if (tag == 0 || !in_hand.compare_exchange_strong(expected, mine)) {  // another process has one in hand
+    sem_post(taken.get());
+    return false;
+  }
+  CRASH_POINT(in_hand_written);
+  LatchedRecord under(*table_, record(), semaphore_);
+  SysError ignored;
+  const bool entered = Enter(&under, kLook, &ignored) == Outcome::kDone;
+  const bool handed_on = entered && named_.file() == taken.file() && in_hand.load() == mine;
+  if (handed_on) {
+    under.HandOnInHand();
+  } else {
+    expected = mine;
+    in_hand.compare_exchange_strong(expected, 0);
+    sem_post(taken.get());
+  }
+  if (entered) Leave(&under);
+  return handed_on;
+}
+
+bool LockRecord::IsWaitedForHere() const {
+  if (ref_.index == 0 || !IsSameRecord()) return false;
+  return table_->AnyWaiter(record(), [&](Waiter& waiter, uint32_t) {
+    return waiter.tag.load() == table_->slot().tag() && waiter.state.load() == kWaiting;
+  });
 }
 
 int LockRecord::Available(SysError* error) {

@@ -58,6 +58,12 @@ class LockRecord {
   // The same for a lock with a foreign semaphore, which other programs may wait for, and which one of them may have
   // replaced under its holder. Where nobody holds it, that is seen at once.
   void LookAfter();
+  // Of such a lock: sleeps in its semaphore, for up to `timeout_ns`, until another program gives a permit back, and
+  // hands that on. False when there is nothing to sleep for, or nothing came of it: then the caller comes back later.
+  bool HandOnForeign(int64_t timeout_ns);
+  bool is_foreign() const { return !identity_->posix_name.empty(); }
+  // Whether something of this process stands in its queue.
+  bool IsWaitedForHere() const;
   // Permits that are free at this moment; -1 with `error`.
   int Available(SysError* error);
 

@@ -324,7 +324,8 @@ SysError LockTable::Retire(uint32_t index, bool* abandoned) {
   alive_.fill(0);
   // A semaphore that outlives the record first has to have back what the dead took, see SettleForeignSemaphores.
   const bool is_foreign = (flags & kForeign) != 0;
-  const bool is_held = AnyEntry(record, [](Entry& each, uint32_t) { return each.tag.load() != 0; });
+  const bool is_held = AnyEntry(record, [](Entry& each, uint32_t) { return each.tag.load() != 0; }) ||
+                       (is_foreign && ForeignOf(record).in_hand.load() != 0);
   if (IsNeeded(record) || (is_foreign && (is_held || latched == Latched::kTakenOver))) {
     LeaveToNext(record.latch, slot(), true);
     return mismatch;
@@ -378,7 +379,12 @@ SysError LockTable::Create(const LockIdentity& identity, bool abandoned, uint32_
   record.abandoned = abandoned;
   const uint64_t floor = header_->token_floor < kTokenLimit ? header_->token_floor : 0;
   record.last_token = std::max(UnixUs(), floor);  // I5
-  foreign ? ForeignFileOf(record).store(0) : static_cast<void>(sem_init(&record.semaphore, 1, identity.permits));
+  if (foreign) {
+    ForeignOf(record).file.store(0);
+    ForeignOf(record).in_hand.store(0);
+  } else {
+    sem_init(&record.semaphore, 1, identity.permits);
+  }
   record.entry.tag.store(0);
   StoreNames(record, identity.name + semaphore);
   CRASH_POINT(create_filled);

@@ -17,6 +17,9 @@
 #include "clock.h"
 #include "crash_points.h"
 
+// By the monotonic clock: glibc has it since 2.30, musl not at all.
+extern "C" int sem_clockwait(sem_t*, clockid_t, const timespec*) __attribute__((weak));
+
 namespace semlock {
 namespace {
 
@@ -139,6 +142,16 @@ int TryWait(sem_t* sem) {
     if (errno != EINTR) return errno;
   }
   return 0;
+}
+
+int TimedWait(sem_t* sem, int64_t timeout_ns) {
+  const bool monotonic = sem_clockwait != nullptr;
+  timespec until;
+  clock_gettime(monotonic ? CLOCK_MONOTONIC : CLOCK_REALTIME, &until);
+  timeout_ns += until.tv_nsec;
+  until.tv_sec += static_cast<time_t>(timeout_ns / 1000000000);
+  until.tv_nsec = static_cast<long>(timeout_ns % 1000000000);
+  return (monotonic ? sem_clockwait(sem, CLOCK_MONOTONIC, &until) : sem_timedwait(sem, &until)) == 0 ? 0 : errno;
 }
 
 SysError NamedSemaphore::Open(const char* name, Create create, unsigned mode, unsigned value) {

@@ -88,5 +88,7 @@ inline constexpr size_t kSecretLetters = 22;
 
 // sem_trywait(3) on any semaphore: 0 or errno, EINTR handled.
 int TryWait(sem_t* sem);
+// sem_wait(3) for up to `timeout_ns`: 0, ETIMEDOUT or EINTR.
+int TimedWait(sem_t* sem, int64_t timeout_ns);
 
 }  // namespace semlock

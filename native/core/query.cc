@@ -46,11 +46,12 @@ bool IsAtRest(const LockTable& table, const Record& record) {
   return owner == 0 || table.slot().Check(owner) == Liveness::kDead;
 }
 
-uint32_t MissingPermits(const LockTable& table, const Record& record, uint32_t entries) {
+uint32_t MissingPermits(const LockTable& table, Record& record, uint32_t entries) {
   if ((record.flags.load() & kForeign) == 0) return 0;
   NamedSemaphore semaphore;
   if (semaphore.Open(table.PosixNameOf(record).c_str(), Create::kNever, table.owners(), 0)) return 0;
-  const uint32_t there = entries + static_cast<uint32_t>(semaphore.Value());
+  const uint32_t in_hand = ForeignOf(record).in_hand.load() != 0;
+  const uint32_t there = entries + in_hand + static_cast<uint32_t>(semaphore.Value());
   return there < record.permits ? record.permits - there : 0;
 }
 

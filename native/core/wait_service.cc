@@ -18,6 +18,7 @@
 
 #include "clock.h"
 #include "death_watch.h"
+#include "foreign_wait.h"
 #include "latch.h"
 
 namespace semlock {
@@ -142,6 +143,7 @@ int64_t WaitService::NewId() {
 }
 
 void WaitService::Wait(int64_t id, LockRecord lock, const WaitRef& wait, const Inbox* inbox) {
+  ForeignWait::Begin(lock);
   Add(id, Pending{std::move(lock), inbox, false, wait, {}});
 }
 
@@ -414,6 +416,7 @@ Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const s
     SleepNs(1000000);
   }
   if (outcome != Outcome::kQueued) return outcome;
+  ForeignWait::Begin(lock);
   int64_t settled = start;
   SpinForGrant(*lock.table(), wait);
   for (;;) {

@@ -120,6 +120,6 @@ it('another program is given what a process died with, although nobody else asks
   await one.takeOne(lock);
   expect(await other.semValue(lock.posixName!)).toBe(0);
   await one.kill();
-  await expect.poll(() => other.semValue(lock.posixName!)).toBe(1);
+  await expect.poll(() => other.semValue(lock.posixName!), { timeout: 20_000 }).toBe(1);
   expect((await other.takeOne(lock)).abandoned).toBe(true);
 });

@@ -40,6 +40,36 @@ static bool Wait(Lock& lock, Mode mode, int64_t timeout_ns, Grant* grant) {
   return semlock::AcquireBlocking(*lock, mode, timeout_ns, goes_on, grant, &error) == Outcome::kDone;
 }
 
+TEST("a waiter has its turn beside a program that takes a foreign semaphore again right after each post") {
+  const std::string posix_name = "/" + NamespaceId();
+  const Kind kind{1, false, posix_name};
+  Lock lock("a", kind);
+  CHECK(lock.TryAcquire() && lock.Release());
+  std::atomic<bool> over{false};
+  std::thread hog([&] {
+    semlock::NamedSemaphore other;
+    CHECK(!other.Open(posix_name.c_str(), semlock::Create::kNever, 0600, 0));
+    for (int round = 0; round < 2000 && !over; ++round) {
+      while (semlock::TimedWait(other.get(), 1000000000) != 0 && !over) continue;
+      semlock::SleepNs(3000000);
+      other.Post();
+    }
+    over = true;
+  });
+  for (int turns = 0; turns < 10;) {
+    Grant grant;
+    const bool waits = !lock.TryAcquire();
+    if (waits) CHECK(Wait(lock, Mode::kExclusive, kForEver, &grant));
+    CHECK(!over);
+    CHECK(waits ? (*lock).Release(grant.entry, grant.token) == Outcome::kDone : lock.Release());
+    turns += waits;
+  }
+  over = true;
+  hog.join();
+  CHECK(lock.Available() == 1);
+  CHECK(sem_unlink(posix_name.c_str()) == 0);
+}
+
 TEST("threads that wait in turn and add under the lock lose nothing") {
   uint32_t sum = 0;
   InThreads([&](uint16_t thread) {

@@ -41,6 +41,10 @@ class Python {
     return value;
   }
 
+  kill(): void {
+    this.#process.kill('SIGKILL');
+  }
+
   async end(): Promise<void> {
     this.#process.stdin!.end();
     await this.#gone;
@@ -113,6 +117,35 @@ describe('one semaphore to which two apps give different names', () => {
     const waiting = new Lock('books', { namespace: scratchNamespace(), posixName }).acquire();
     held.release();
     (await waiting).release();
+  });
+});
+
+describe('a Python program that takes the semaphore again right after each release', () => {
+  const rounds = 1000;
+  const turns = 10;
+
+  it.each([
+    ['acquire()', () => lock.acquire()],
+    ['acquireSync()', () => lock.acquireSync()!],
+  ])('leaves turns to %s', { timeout: 60_000 }, async (_, acquire) => {
+    lock.tryAcquire()!.release();
+    const hog = { over: false };
+    const hogging = python.tell('hog', rounds).catch(() => {}); // it is killed
+    void hogging.then(() => {
+      hog.over = true;
+    });
+    let had = 0;
+    while (had < turns && !hog.over) {
+      await nextTurn();
+      if (lock.tryAcquire()?.release() === true) continue; // nobody had to wait
+      const held = await acquire();
+      held.release();
+      had += 1;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50)); // what Python printed has come by then
+    expect(hog.over, `it had ${rounds} turns meanwhile`).toBe(false);
+    python.kill();
+    await hogging;
   });
 });
 

@@ -14,7 +14,48 @@ async function contention(stage: Stage) {
   return { holder, waiter, release };
 }
 
+/** One who waits for the last permit, which another program has, until it is killed at a step of getting that one. */
+async function dieOverForeignPost(stage: Stage, step: string): Promise<void> {
+  const { lock, room } = stage;
+  const [waiter, other] = [await stage.user(), room.process()];
+  const semaphore = await other.call<number>('semOpen', lock.posixName, 0);
+  await waiter.dieAt(step, async () => {
+    for (;;) {
+      expect(await other.call('semTryWait', semaphore)).toBe(true);
+      const waiting = waiter.wait(lock, LONG_MS);
+      waiting.catch(() => {}); // it is dead
+      await waiter.isWaiting();
+      await other.call('semPost', semaphore);
+      await waiter.release(lock, (await waiting)!); // a round came first
+    }
+  });
+}
+
 export const waiters: readonly Scenario[] = [
+  {
+    role: 'waiter',
+    title: 'has in hand what another program has given back',
+    steps: ['foreign_post_taken', 'in_hand_written', 'in_hand_to_entry', 'in_hand_in_entry'],
+    onlyIf: ({ foreign }) => foreign,
+    gap: (_, step) => (step === 'foreign_post_taken' ? 1 : 0),
+    async play(stage, step) {
+      await stage.witness();
+      await dieOverForeignPost(stage, step);
+    },
+  },
+  {
+    role: 'repairer',
+    title: 'finds what a dead process had in hand',
+    steps: ['in_hand_given_back'],
+    onlyIf: ({ foreign }) => foreign,
+    gap: () => 1,
+    async play(stage, step) {
+      await stage.witness();
+      const repairer = await stage.user();
+      await dieOverForeignPost(stage, 'in_hand_written');
+      await repairer.dieAt(step, () => repairer.tryAcquire(stage.lock));
+    },
+  },
   {
     role: 'waiter',
     title: 'gets in line',
