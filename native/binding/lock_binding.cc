@@ -107,11 +107,8 @@ napi_value LockOpen(napi_env env, napi_callback_info info) {
   identity.permits = static_cast<uint32_t>(args.Int(3));
   identity.named = args.Bool(4);
   identity.posix_name = args.Text(5);
-  const bool foreign = !identity.posix_name.empty();
   LockRecord lock(std::move(table), std::move(identity), locks.thread);
-  SysError ignored;  // without a thread others have to see to it
-  WaitService* service = foreign ? WaitService::Of(lock.table(), &ignored) : nullptr;
-  if (service != nullptr) service->LookAfter(lock);
+  ForeignWait::LookAfter(lock);
   return Int(env, locks.handles.Add(std::move(lock)));
 }
 

@@ -144,6 +144,7 @@ LoopInbox* Locks::InboxOf(napi_env env, const std::shared_ptr<LockTable>& table,
   LoopInbox* inbox = FindInbox(*table);
   if (inbox != nullptr) {
     *failure = inbox->Renew();
+    if (!*failure) *failure = inbox->service().NeedThread();
     return *failure ? nullptr : inbox;
   }
   if (on_events == nullptr) return nullptr;

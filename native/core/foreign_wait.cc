@@ -1,11 +1,13 @@
 #include "foreign_wait.h"
 
+#include <stdlib.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <utility>
+#include <vector>
 
 #include "threads.h"
 
@@ -18,9 +20,13 @@ constexpr int64_t kSleepNs = 20000000;
 // keeps it longer.
 constexpr int64_t kStopNs = 200000000;
 
+// How soon another program is given what somebody died with while nobody here waits for it.
+constexpr int64_t kLookNs = 100000000;
+
 struct Sleeper {
-  explicit Sleeper(const LockRecord& of) : lock(of) {}
-  LockRecord lock;  // of the thread; a copy, as whoever began it may go
+  explicit Sleeper(const LockRecord& of) : lock(of), looked_after(of) {}
+  LockRecord lock;          // of its thread; a copy, as whoever began it may go
+  LockRecord looked_after;  // of the caretaker
   // What follows is guarded by the mutex of them all.
   bool runs = false;
   bool begun = false;  // by somebody, since the thread last looked
@@ -31,6 +37,7 @@ struct Sleepers {
   std::mutex mutex;
   std::condition_variable changed;
   std::map<const LockTable*, std::unique_ptr<Sleeper>> by_table;  // each such lock has a table for itself
+  bool caretaker_runs = false;
   bool stopped = false;
 };
 
@@ -59,19 +66,54 @@ void* Main(void* sleeper) {
   return nullptr;
 }
 
+void* LookAfterAll(void*) {
+  Sleepers& all = sleepers();
+  std::unique_lock<std::mutex> guard(all.mutex);
+  while (!all.stopped) {
+    std::vector<Sleeper*> each;
+    for (const auto& [table, one] : all.by_table) each.push_back(one.get());
+    guard.unlock();
+    for (Sleeper* one : each) one->looked_after.LookAfter();
+    guard.lock();
+    all.changed.wait_for(guard, std::chrono::nanoseconds(kLookNs), [&] { return all.stopped; });
+  }
+  all.caretaker_runs = false;
+  all.changed.notify_all();
+  return nullptr;
+}
+
+// Under the mutex.
+Sleeper& SleeperOf(const LockRecord& lock) {
+  std::unique_ptr<Sleeper>& one = sleepers().by_table[lock.table().get()];
+  if (one == nullptr) one = std::make_unique<Sleeper>(lock);
+  return *one;
+}
+
 }  // namespace
+
+void ForeignWait::LookAfter(const LockRecord& lock) {
+#ifdef SEMLOCK_CRASH_POINTS
+  // Tests that leave something to a certain process must not find it done.
+  if (getenv("SEMLOCK_LOOK_AFTER_NOTHING") != nullptr) return;
+#endif
+  if (!lock.is_foreign()) return;
+  Sleepers& all = sleepers();
+  std::lock_guard<std::mutex> guard(all.mutex);
+  if (all.stopped) return;
+  SleeperOf(lock);
+  if (!all.caretaker_runs) all.caretaker_runs = StartThread(LookAfterAll, nullptr) == 0;
+}
 
 void ForeignWait::Begin(const LockRecord& lock) {
   if (!lock.is_foreign()) return;
   Sleepers& all = sleepers();
   std::lock_guard<std::mutex> guard(all.mutex);
   if (all.stopped) return;
-  std::unique_ptr<Sleeper>& one = all.by_table[lock.table().get()];
-  if (one == nullptr) one = std::make_unique<Sleeper>(lock);
-  one->begun = true;
-  if (one->runs) return all.changed.notify_all();
-  one->lock = lock;  // which knows the record
-  one->runs = StartThread(Main, one.get()) == 0;
+  Sleeper& one = SleeperOf(lock);
+  one.begun = true;
+  if (one.runs) return all.changed.notify_all();
+  one.lock = lock;  // which knows the record
+  one.runs = StartThread(Main, &one) == 0;
 }
 
 void ForeignWait::StopAll() {
@@ -83,7 +125,7 @@ void ForeignWait::StopAll() {
     for (const auto& [table, each] : all.by_table) {
       if (each->runs) return false;
     }
-    return true;
+    return !all.caretaker_runs;
   });
 }
 

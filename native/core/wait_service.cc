@@ -1,9 +1,6 @@
 #include "wait_service.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <atomic>
@@ -20,6 +17,7 @@
 #include "death_watch.h"
 #include "foreign_wait.h"
 #include "latch.h"
+#include "threads.h"
 
 namespace semlock {
 namespace {
@@ -35,8 +33,6 @@ constexpr int64_t kShareNs = 10000000;
 constexpr int64_t kLongestRoundNs = 200000000;
 // How soon a theft is found whose thief died before it could tell.
 constexpr int64_t kWatchNs = 1000000000;
-// How soon another program is given what somebody died with while nobody here waits for it.
-constexpr int64_t kLookNs = 100000000;
 
 // Never destroyed: see LockTable's.
 struct Services {
@@ -73,20 +69,20 @@ struct WaitService::Unfinished {
 
 struct WaitService::State {
   std::shared_ptr<LockTable> table;
-  pthread_t thread;
   std::mutex finishing;  // held by Finish()
   std::mutex mutex;
   std::condition_variable changed;
   // All below is guarded by `mutex`.
   PendingMap pending;
-  std::vector<LockRecord> looked_after;  // with foreign semaphores: one, since each has a table for itself
-  int64_t next_round = -1;               // when the thread goes round by itself; negative: never
+  bool runs = false;        // the thread
+  int64_t needed_at = 0;    // it was
+  int64_t next_round = -1;  // when it goes round by itself; negative: never
   int64_t last_round = 0;
   DeathWatch deaths;       // of those that the waits wait for
   bool listening = false;  // the thread sleeps in `deaths`, not on `changed`
   bool stopped = false;
 
-  void WakeThread() { listening ? deaths.Interrupt() : changed.notify_one(); }
+  void WakeThread() { listening ? deaths.Interrupt() : changed.notify_all(); }
 };
 
 WaitService::WaitService(std::shared_ptr<LockTable> table) : state_(new State) { state_->table = std::move(table); }
@@ -95,22 +91,22 @@ WaitService* WaitService::Of(const std::shared_ptr<LockTable>& table, SysError* 
   Services& all = services();
   std::lock_guard<std::mutex> guard(all.mutex);
   WaitService*& service = all.by_table[table.get()];
-  if (service != nullptr) return service;
-  std::unique_ptr<WaitService> started(new WaitService(table));
-  *error = started->Start();
-  if (!*error) service = started.release();
-  return service;
+  if (service == nullptr) service = new WaitService(table);
+  *error = service->NeedThread();
+  return *error ? nullptr : service;
 }
 
-// Signals are Node's main thread's business.
-SysError WaitService::Start() {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  const int error = pthread_create(&state_->thread, nullptr, Main, this);  // EAGAIN: too many
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (error == 0) pthread_setname_np(state_->thread, "semlock");  // for people who look what uses the processor
+SysError WaitService::NeedThread() {
+  std::lock_guard<std::mutex> guard(state_->mutex);
+  return StartNeeded();
+}
+
+// Under the mutex.
+SysError WaitService::StartNeeded() {
+  state_->needed_at = MonotonicNs();
+  if (state_->runs || state_->stopped) return {};
+  const int error = StartThread(Main, this);
+  state_->runs = error == 0;
   return error == 0 ? SysError{} : SysError{"pthread_create", error};
 }
 
@@ -129,11 +125,11 @@ void WaitService::StopAll() {
 
 void WaitService::Stop() {
   {
-    std::lock_guard<std::mutex> guard(state_->mutex);
+    std::unique_lock<std::mutex> guard(state_->mutex);
     if (std::exchange(state_->stopped, true)) return;
     state_->WakeThread();
+    state_->changed.wait(guard, [this] { return !state_->runs; });
   }
-  pthread_join(state_->thread, nullptr);
   Withdraw(nullptr);
 }
 
@@ -154,18 +150,6 @@ void WaitService::Watch(int64_t id, LockRecord lock, const Grant& held, const In
   if (!StillHolds(*state_->table, record.record, held)) inbox->Post(kTheft);
 }
 
-void WaitService::LookAfter(LockRecord lock) {
-#ifdef SEMLOCK_CRASH_POINTS
-  // Tests that leave something to a certain process must not find it done.
-  if (getenv("SEMLOCK_LOOK_AFTER_NOTHING") != nullptr) return;
-#endif
-  std::lock_guard<std::mutex> guard(state_->mutex);
-  if (!state_->looked_after.empty()) return;
-  state_->looked_after.push_back(std::move(lock));
-  state_->next_round = 0;
-  state_->WakeThread();
-}
-
 void WaitService::GiveBackLater(LockRecord lock, const WaitRef& wait) {
   Add(NewId(), Pending{std::move(lock), nullptr, false, wait, {}});
 }
@@ -175,6 +159,7 @@ void WaitService::Add(int64_t id, Pending pending) {
   std::lock_guard<std::mutex> guard(state_->mutex);
   const int64_t round = pending.watch ? now + kWatchNs : std::max(now + kFirstLookNs, state_->last_round + kRoundNs);
   state_->pending.emplace(id, std::make_shared<Pending>(std::move(pending)));
+  StartNeeded();  // where it is refused now, the next to wait tries again
   if (state_->next_round >= 0 && round >= state_->next_round) return;
   state_->next_round = round;
   state_->WakeThread();
@@ -308,11 +293,15 @@ void WaitService::Run() {
       state.listening = false;
       if (died) state.next_round = 0;
     } else if (state.next_round < 0) {
-      state.changed.wait(guard);
+      const int64_t idle = std::max(state.needed_at, state.last_round) + kIdleNs - MonotonicNs();
+      if (idle <= 0) break;
+      state.changed.wait_for(guard, std::chrono::nanoseconds(idle));
     } else {
       state.changed.wait_for(guard, std::chrono::nanoseconds(left));
     }
   }
+  state.runs = false;
+  state.changed.notify_all();
 }
 
 namespace {
@@ -332,8 +321,7 @@ void WaitService::GoRound(std::unique_lock<std::mutex>* guard) {
   State& state = *state_;
   LockTable& table = *state.table;
   Unfinished work;
-  std::vector<LockRecord> looked_after = state.looked_after;
-  int64_t rest = !looked_after.empty() ? kLookNs : state.pending.empty() ? -1 : kWatchNs;
+  int64_t rest = state.pending.empty() ? -1 : kWatchNs;
   for (auto next = state.pending.begin(); next != state.pending.end();) {
     const auto at = next++;
     const Pending& each = *at->second;
@@ -353,7 +341,6 @@ void WaitService::GoRound(std::unique_lock<std::mutex>* guard) {
   state.next_round = -1;  // from here on Add() may set it
   guard->unlock();
   Finish(work);
-  for (LockRecord& each : looked_after) each.LookAfter();
   std::set<Tag> holders;
   for (const auto& [index, lock] : work.unsettled) {
     rest = std::min(rest, RoundOf(table.record(index), lock.waits));
@@ -365,7 +352,6 @@ void WaitService::GoRound(std::unique_lock<std::mutex>* guard) {
   }
   state.deaths.Watch(&table.slot(), holders);
   guard->lock();
-  if (!looked_after.empty()) state.looked_after = std::move(looked_after);  // with what they have opened
   state.last_round = MonotonicNs();
   const int64_t due = rest < 0 ? -1 : state.last_round + rest;
   if (state.next_round < 0 || (due >= 0 && due < state.next_round)) state.next_round = due;

@@ -1,5 +1,5 @@
 // Waiting without blocking anybody. A grant comes through the inbox of the thread that waits; one thread for each lock
-// table, started when something first waits, makes sure that it comes at all: it listens for the deaths of holders, and
+// table, there while something waits, makes sure that it comes at all: it listens for the deaths of holders, and
 // goes round to find who died unheard, without handing on. Never a thread of libuv's pool, four of which blocked would
 // stop all file I/O.
 
@@ -26,8 +26,10 @@ struct WaitEvent {
 
 class WaitService {
  public:
-  // The service of that table. Its thread is started with the first call: null when the system refuses one.
+  // The service of that table, whose thread is needed: null when the system refuses one.
   static WaitService* Of(const std::shared_ptr<LockTable>& table, SysError* error);
+  // To be called before something waits: its thread is there, and stays for another second at least.
+  SysError NeedThread();
   // For the end of the process: no thread of ours runs after this.
   static void StopAll();
   // For a wait or a watch, unique in this process.
@@ -38,9 +40,6 @@ class WaitService {
   void Wait(int64_t id, LockRecord lock, const WaitRef& wait, const Inbox* inbox);
   // Watches until Take() tells that this permit was stolen.
   void Watch(int64_t id, LockRecord lock, const Grant& held, const Inbox* inbox);
-  // From now on this service looks after a lock with a foreign semaphore, whether anything waits here or not: another
-  // program may wait for a permit that somebody died with, or replace the semaphore under its holder.
-  void LookAfter(LockRecord lock);
   // Gives back what is going to be granted to a wait that nobody has an interest in any more.
   void GiveBackLater(LockRecord lock, const WaitRef& wait);
   // What the messages in an inbox are about. Each event comes once.
@@ -63,7 +62,7 @@ class WaitService {
   struct Unfinished;
   using PendingMap = std::map<int64_t, std::shared_ptr<Pending>>;
   explicit WaitService(std::shared_ptr<LockTable> table);
-  SysError Start();
+  SysError StartNeeded();
   static void* Main(void* service);
   void Run();
   void GoRound(std::unique_lock<std::mutex>* guard);
