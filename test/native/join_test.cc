@@ -5,9 +5,13 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <fstream>
+#include <thread>
 #include <utility>
 
 #include "locks.h"
@@ -147,6 +151,47 @@ TEST("a file that got the number of a descriptor of ours is neither closed nor l
   Process process("number_reused");
   CHECK(process.Read() == "intact" && process.Wait() == 0);
   CHECK(TryOfNewcomer() == "held");
+}
+
+// Keeps the gate of a namespace shut until it is told to open it.
+PROGRAM(gate_keeper) {
+  std::shared_ptr<semlock::LockTable> table;
+  CHECK(!semlock::LockTable::Get(arguments.at(0), Own(), &table));
+  const int64_t gate = semlock::LockedBytesOf(arguments.at(0)).gate;
+  CHECK(semlock::LockByte(table->member().fd(), F_WRLCK, gate) == 0);
+  Say("shut");
+  Hear();
+  CHECK(semlock::LockByte(table->member().fd(), F_UNLCK, gate) == 0);
+  Hear();
+  return 0;
+}
+
+static bool SleepsOnFutex(pid_t thread) {
+  std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/wchan");
+  std::string where;
+  return std::getline(file, where) && where.find("futex") != std::string::npos;
+}
+
+TEST("a thread that waits at the gate of a namespace holds up no thread that wants another one") {
+  const std::string shut = NamespaceId() + "shut";
+  Process keeper("gate_keeper", {shut});
+  CHECK(keeper.Read() == "shut");
+  std::atomic<pid_t> id{0};
+  std::atomic<bool> is_over{false};
+  std::thread waiting([&] {
+    std::shared_ptr<semlock::LockTable> table;
+    id = static_cast<pid_t>(syscall(SYS_gettid));
+    CHECK(!semlock::LockTable::Get(shut, Own(), &table));
+    is_over = true;
+  });
+  CHECK(Eventually([&] { return id != 0 && SleepsOnFutex(id); }));
+  std::shared_ptr<semlock::LockTable> other;
+  CHECK(!semlock::LockTable::Get(NamespaceId(), Own(), &other));
+  CHECK(!is_over);
+  keeper.Write("open");
+  waiting.join();
+  keeper.Write("end");
+  CHECK(keeper.Wait() == 0);
 }
 
 // Waits until the other end of a pipe is closed, or says something.
