@@ -151,11 +151,17 @@ describe('a process that is stopped inside the latch', () => {
     await room.everybodyLeaves();
   });
 
-  it('makes newcomers wait at the gate for 5 s at most, and then say so', async () => {
+  it('makes newcomers wait at the gate for 5 s at most, and then say so, at once when they are asked again', async () => {
     const { room, lock } = setting();
     const [inside, newcomer] = [room.process(), room.process()];
     const { result } = await inside.stopAt('join_gate_locked', () => inside.tryAcquire(lock));
+    const start = performance.now();
     await expect(newcomer.tryAcquire(lock)).rejects.toMatchObject({ kind: 'GATE' });
+    const firstMs = performance.now() - start;
+    for (let request = 0; request < 20; request++) {
+      await expect(newcomer.tryAcquire(lock)).rejects.toMatchObject({ kind: 'GATE' });
+    }
+    expect(performance.now() - start - firstMs, 'twenty more').toBeLessThan(firstMs);
     inside.continue();
     await result; // before, the gate is not free
     expect(await newcomer.count(lock)).toBeLessThanOrEqual(1);
