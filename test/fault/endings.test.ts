@@ -1,8 +1,12 @@
 // However a holder ends, its permit is free at once, and the next holder is told that it was abandoned.
 
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 
-import type { LockProcess } from './support/lock-process.js';
+import { LockProcess } from './support/lock-process.js';
 import { endSpareProcesses, Room } from './support/room.js';
 
 afterAll(endSpareProcesses);
@@ -127,3 +131,23 @@ describe('a semaphore of another program, whose last user here', () => {
     expect(await other.semValue(posixName)).toBe(3);
   });
 });
+
+it('a holder counts as alive until its core dump is written', async () => {
+  const room = new Room();
+  const lock = { namespace: room.namespace, name: 'lock' };
+  const folder = mkdtempSync(join(tmpdir(), 'semlock-core-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  // As much as there is of it, where the system writes one into the working folder.
+  const written = () => readdirSync(folder).map((name) => statSync(join(folder, name)).size);
+  const through = ['prlimit', '--core=unlimited:unlimited', 'sh', '-c', 'cd "$0" && exec "$@"', folder];
+  const [holder, next] = [LockProcess.start({ through }), room.process()];
+  onTestFinished(() => void holder.kill());
+  await next.count(lock);
+  await holder.takeOne(lock);
+  process.kill(holder.pid, 'SIGSEGV');
+  const { grant } = await next.call<{ grant: { abandoned: boolean } | null }>('tryFor', lock, 20_000);
+  const atGrant = written();
+  expect(grant).toMatchObject({ abandoned: true });
+  expect(await holder.ended).toMatchObject({ signal: 'SIGSEGV' });
+  expect(atGrant).toEqual(written());
+}, 60_000);
