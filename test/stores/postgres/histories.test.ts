@@ -100,7 +100,11 @@ describe('A run is right', () => {
     onServer(async (server) => {
       const run = await Run.of({ store: ofBoth(server), holdMs: 100, grants: SECONDS }, (run) =>
         run.every(1_500, async () => {
-          await query(server, 'TRUNCATE semlock.sessions, semlock.requests, semlock.locks');
+          const deleted = query(server, 'TRUNCATE semlock.sessions, semlock.requests, semlock.locks');
+          // It locks the tables in an order of its own; the next one comes soon.
+          await deleted.catch((error: { code?: string }) => {
+            if (error.code !== '40P01') throw error;
+          });
         }),
       );
       expect(run.problems).toEqual([]);

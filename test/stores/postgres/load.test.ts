@@ -102,7 +102,8 @@ describe(`${WAITS} waits of a process`, () => {
     await expect.poll(pending, { timeout: 15_000 }).toBe(LINES); // the heads of the lines
     let share = Infinity;
     // Below 1 %, as a rule 0.4 %; what else the machine does makes the same work take longer.
-    for (let looks = 0; looks < 3 && share > 0.01; looks += 1) share = Math.min(share, (await shareOf(server)) - without);
+    for (let looks = 0; looks < 3 && share > 0.01; looks += 1)
+      share = Math.min(share, (await shareOf(server)) - without);
     const { rows } = await admin.query<{ n: number }>(
       `SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'waiter'`,
     );
