@@ -10,7 +10,9 @@ import { KINDS, numbered } from './owners.js';
 export function snapshot(where: QueryTarget): LockManagerSnapshot {
   const owners = numbered(where);
   const id = 'namespace' in where ? namespaceId(where.namespace, owners) : posixNamespaceId(where.posixName, owners);
-  const reports = attempt(undefined, () => addon().lockQuery(id, KINDS[owners?.kind ?? 'own'], owners?.id ?? 0));
+  const found = attempt(undefined, () => addon().lockQuery(id, KINDS[owners?.kind ?? 'own'], owners?.id ?? 0));
+  // An array of this realm: in Jest, what the addon makes is of another, and not equal to any that a test has.
+  const reports = Array.from(found);
 
   const held = reports.flatMap(({ name, holders }) =>
     holders.map(({ token, alive, ...holder }) => ({ ...lockInfo(name, holder), token, alive })),
