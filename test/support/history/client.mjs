@@ -37,12 +37,13 @@ const register = (request) =>
     process.send({ register: { call: calls, ...request } });
   });
 
-// A machine that is busy otherwise may not let this process run for as long as a session lasts.
+// A machine that is busy otherwise may not let this process run for longer than the tenth of its lease by which a session ends
+// early here: then the loss is told too late.
 let beat = now();
 const heart = setInterval(() => {
   const [from, to] = [beat, now()];
   beat = to;
-  if (to - from > (how.leaseMs ?? Infinity) / 4) process.send({ stall: { from, to } });
+  if (to - from > (how.leaseMs ?? Infinity) / 10) process.send({ stall: { from, to } });
 }, 20);
 
 async function round(number) {
