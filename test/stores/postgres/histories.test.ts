@@ -102,8 +102,8 @@ describe('A run is right', () => {
         run.every(1_500, async () => {
           const deleted = query(server, 'TRUNCATE semlock.sessions, semlock.requests, semlock.locks');
           // It locks the tables in an order of its own; the next one comes soon.
-          await deleted.catch((error: { code?: string }) => {
-            if (error.code !== '40P01') throw error;
+          await deleted.catch((error: unknown) => {
+            if ((error as { code?: string }).code !== '40P01') throw error;
           });
         }),
       );
