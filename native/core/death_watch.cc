@@ -34,17 +34,21 @@ bool ReadShownPid(int fd, long* shown) {
 
 }  // namespace
 
-void DeathWatch::Watch(const ProcessSlot* slot, const std::set<Tag>& tags) {
+bool DeathWatch::Watch(const ProcessSlot* slot, const std::set<Tag>& tags) {
   for (auto next = watched_.begin(); next != watched_.end();) {
     const auto at = next++;
     if (tags.count(at->first) != 0) continue;
     Close(&at->second);
     watched_.erase(at);
   }
+  bool is_late = false;
   for (const Tag tag : tags) {
     if (!PreparePipe() || watched_.count(tag) != 0 || watched_.size() >= kMost) continue;
-    heard_of_ += Open(*slot, tag, &watched_[tag]);
+    const bool is_heard_of = Open(*slot, tag, &watched_[tag]);
+    heard_of_ += is_heard_of;
+    is_late = is_late || (!is_heard_of && slot->Check(tag) == Liveness::kDead);
   }
+  return is_late;
 }
 
 // The tag lives behind the call, so its pid was nobody else's at the call.

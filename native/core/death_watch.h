@@ -26,8 +26,8 @@ class DeathWatch {
   static constexpr size_t kMost = 32;
 
   // From now on the processes behind these tags, in place of those before. Of one whose death was heard of nothing more
-  // is heard as long as it is among them.
-  void Watch(const ProcessSlot* slot, const std::set<Tag>& tags);
+  // is heard as long as it is among them. True: one that is new among them is dead already, so that nothing will be.
+  bool Watch(const ProcessSlot* slot, const std::set<Tag>& tags);
   // Whether there is somebody whose death can be heard of, and who listens can be interrupted.
   bool CanHear() const { return heard_of_ > 0 && CanInterrupt(); }
   // Sleeps until one of them dies, Interrupt() is called or the time is over; only where CanHear(). True: one has died.

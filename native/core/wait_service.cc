@@ -350,7 +350,7 @@ void WaitService::GoRound(std::unique_lock<std::mutex>* guard) {
       return holders.size() == DeathWatch::kMost;
     });
   }
-  state.deaths.Watch(&table.slot(), holders);
+  if (state.deaths.Watch(&table.slot(), holders)) rest = 0;
   guard->lock();
   state.last_round = MonotonicNs();
   const int64_t due = rest < 0 ? -1 : state.last_round + rest;

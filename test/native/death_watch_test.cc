@@ -58,6 +58,19 @@ TEST("the death of a process is heard of at once, and once") {
   CHECK(deaths.CanHear() && !deaths.Sleep(kMomentNs));
 }
 
+TEST("a process that has died before it is watched is told of, once") {
+  Process member("member");
+  Process other("member");
+  const Tag tag = TagOf(member);
+  const Tag alive = TagOf(other);
+  DeathWatch deaths;
+  CHECK(!deaths.Watch(Slot(), {alive}));
+  member.Kill();
+  CHECK(deaths.Watch(Slot(), {tag, alive}));
+  CHECK(!deaths.Watch(Slot(), {tag, alive}));
+  CHECK(deaths.CanHear());
+}
+
 TEST("of a process that is not watched any more nothing is heard, and no descriptor is left") {
   const int next = NextDescriptor();
   {
