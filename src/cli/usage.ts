@@ -9,7 +9,7 @@ import type { LockOwners } from '../owners.js';
 /** Exit codes of its own: those of sysexits.h, and those that env(1) and nice(1) use for a command that does not start. */
 export const EXIT = { usage: 64, unavailable: 69, busy: 75, cannotExecute: 126, notFound: 127 } as const;
 
-const USAGE = `\
+export const HELP = `\
 Usage: semlock run [OPTION ...] NAME COMMAND [ARGUMENT ...]
        semlock run [OPTION ...] --file PATH COMMAND [ARGUMENT ...]
        semlock run [OPTION ...] NAME --command SCRIPT
@@ -19,10 +19,7 @@ Usage: semlock run [OPTION ...] NAME COMMAND [ARGUMENT ...]
        semlock namespace
        semlock completion bash|zsh|fish
        semlock migrate --store postgres://USER@HOST/DATABASE [--schema NAME]
-`;
 
-export const HELP = `\
-${USAGE}
 semlock run runs a command while it holds the lock NAME, as flock(1) does.
 semlock ls shows who holds which lock, and who waits for it.
 semlock prune removes what dead processes have left in the system, unless another process uses it.
@@ -79,7 +76,7 @@ do not, and the lock is free when semlock is gone.
 /** The arguments are wrong; the message says in what. */
 export class UsageError extends Error {
   get report(): string {
-    return `semlock: ${this.message}\n${USAGE}`;
+    return `semlock: ${this.message}\nTry 'semlock --help' for how it is used.\n`;
   }
 }
 
