@@ -104,6 +104,40 @@ describe('a server', () => {
   });
 });
 
+describe('transfer.mjs', () => {
+  const text = readFileSync(join(folder, 'transfer.mjs'), 'utf8');
+
+  /** Transfers between two files in both directions at once, in two processes; the files, and how the requests were answered. */
+  async function transfer(example: string, requests: number) {
+    const where = place();
+    for (const name of ['a', 'b']) writeFileSync(join(where.cwd, 'data', name), '0');
+    const addresses = await Promise.all([start(example, where), start(example, where)].map(line));
+    const answers = Array.from({ length: requests }, async (_, index) => {
+      const path = index % 4 < 2 ? 'a/b' : 'b/a';
+      return (await fetch(`${addresses[index % 2]}/transfer/${path}`, { method: 'POST' })).status;
+    });
+    const statuses = await Promise.all(answers);
+    return { statuses, files: ['a', 'b'].map((name) => Number(readFileSync(join(where.cwd, 'data', name), 'utf8'))) };
+  }
+
+  it('answers all, and loses nothing', async () => {
+    const { statuses, files } = await transfer('transfer.mjs', 44);
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    expect(files[0]! + files[1]!).toBe(0);
+  });
+
+  it('would have requests wait for each other if each took one file and then the other', async () => {
+    const one = (at: number) => `fileLock({ file: (req) => paths(req)[${at}], waitMs: 1_000 })`;
+    const after = '(req, res, next) => setTimeout(next, 50)'; // so that both have the first one
+    const apart = join(folder, `apart-${process.pid}.mjs`);
+    const replaced = text.replace('fileLock({ files: paths, waitMs: 5_000 })', `${one(0)}, ${after}, ${one(1)}`);
+    expect(replaced).not.toBe(text);
+    writeFileSync(apart, replaced);
+    onTestFinished(() => rmSync(apart));
+    expect((await transfer(apart.slice(folder.length + 1), 8)).statuses).toContain(503);
+  });
+});
+
 it('metrics.mjs counts what its lock does', async () => {
   const address = await line(start('metrics.mjs', place()));
   const texts = await Promise.all([1, 2, 3].map(async () => (await fetch(address!)).text()));
