@@ -26,7 +26,7 @@ bool LatchedRecord::CanTake(Mode mode) const {
 bool LatchedRecord::TakePermit(Mode mode) {
   if (!CanTake(mode)) return false;
   if (mode == Mode::kShared && record_.held.load(std::memory_order_relaxed) > 0) return true;
-  if (in_hand_ || TryWait(semaphore_) == 0) return true;
+  if (in_hand_ || TryWait(semaphore_) == 0 || TakeInHand()) return true;
   PostMissing();
   return TryWait(semaphore_) == 0;
 }
@@ -139,6 +139,16 @@ void LatchedRecord::SettleGranting(Waiter& waiter) {
   waiter.state.store(granted ? kGranted : kWaiting);
   if (granted) Tell(waiter.tag.load(), waiter.thread.load(), waiter.id.load());
   CRASH_POINT(repair_grant_settled);
+}
+
+// What a process has in hand is free until it has an entry: so no try finds the lock busy because somebody was woken for
+// whom it came too late.
+bool LatchedRecord::TakeInHand() {
+  if (!is_foreign()) return false;
+  Foreign& foreign = ForeignOf(record_);
+  uint64_t in_hand = foreign.in_hand.load();
+  if (in_hand == 0 || in_hand != InHand(TagInHand(in_hand), foreign.file.load())) return false;
+  return foreign.in_hand.compare_exchange_strong(in_hand, 0);
 }
 
 // I1. With foreign programs a missing permit may be theirs, so it is left alone.

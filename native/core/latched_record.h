@@ -90,6 +90,7 @@ class LatchedRecord {
   Waiter* Head();
   void SettleGranting(Waiter& waiter);
   bool Sweep();
+  bool TakeInHand();
   void SweepInHand();
   void GiveBackInHand(uint64_t in_hand);
   bool is_foreign() const { return (record_.flags.load(std::memory_order_relaxed) & kForeign) != 0; }

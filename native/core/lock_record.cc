@@ -317,12 +317,12 @@ bool LockRecord::HandOnForeign(int64_t timeout_ns) {
   LatchedRecord under(*table_, record(), semaphore_);
   SysError ignored;
   const bool entered = Enter(&under, kLook, &ignored) == Outcome::kDone;
-  const bool handed_on = entered && named_.file() == taken.file() && in_hand.load() == mine;
+  const bool replaced = entered && named_.file() != taken.file();
+  const bool handed_on = entered && !replaced && in_hand.load() == mine;
+  expected = mine;
   if (handed_on) {
     under.HandOnInHand();
-  } else {
-    expected = mine;
-    in_hand.compare_exchange_strong(expected, 0);
+  } else if (in_hand.compare_exchange_strong(expected, 0) || replaced) {  // otherwise somebody has it by now
     sem_post(taken.get());
   }
   if (entered) Leave(&under);

@@ -4,6 +4,7 @@
 // What is checked, set by check.mjs:
 //   PROCESSES, PERMITS   how many there are of each
 //   FOREIGN              a program that knows nothing of the table takes and posts the semaphore, too
+//   IN_HAND              with FOREIGN: processes sleep in the semaphore, and have a permit in hand when they are woken
 //   HAND_BACK            who takes over may find that it cannot repair, and leaves the latch to the next as unrepaired
 //   KILLS                see steps.pml
 // Its other switches are the mutations: each takes one protection away.
@@ -34,6 +35,17 @@ byte tag[PERMITS];       // of the entries, as is:
 bit released[PERMITS];
 bit abandoned;
 bit locked[PROCESSES + 1];  // the bytes of the slots
+#ifdef IN_HAND
+byte in_hand;               // the tag of whoever has it, or IN_ENTRY with the number of the entry that it goes into
+#define IN_ENTRY 32
+#define ENTRY_OF(word) ((word) >> 6)
+#define HAS_IN_HAND (in_hand == me && me != 0)
+// Not while it is in an entry that is written.
+#define PERMIT_IN_HAND (in_hand != 0 && ((in_hand & IN_ENTRY) == 0 || tag[ENTRY_OF(in_hand)] == 0))
+#else
+#define HAS_IN_HAND false
+#define PERMIT_IN_HAND 0
+#endif
 
 // ---- The processes' own memory, here where the checks can see it
 
@@ -70,7 +82,13 @@ bit owed;                     // a holder died, and nobody was told yet
 #endif
 
 #define AT_MOST_M assert(holders + foreign_holders <= PERMITS)
-#define I1 assert(held == ENTRIES && value + held + foreign_holders + gaps == PERMITS)
+#ifdef IN_HAND
+// What others take out of the semaphore, or put back, without the latch.
+#define IN_WINDOWS (in_window[0] + in_window[1])
+#else
+#define IN_WINDOWS 0
+#endif
+#define I1 assert(held == ENTRIES && value + held + foreign_holders + PERMIT_IN_HAND + IN_WINDOWS + gaps == PERMITS)
 
 #ifdef HAND_BACK
 #define CANNOT_REPAIR (self != SURVIVOR)
@@ -98,6 +116,9 @@ inline make_old(copy, slot) { if :: OWNER(copy) == TAG(slot) -> copy = copy | OL
 
 inline count_generation(slot) {
   make_old(latch, slot);
+#ifdef IN_HAND
+  make_old(in_hand, slot);
+#endif
   for (i : 0 .. PERMITS - 1) { make_old(tag[i], slot) };
   for (i : 0 .. PROCESSES - 1) { make_old(word_of[i], slot); make_old(tag_of[i], slot) };
   i = 0
@@ -144,7 +165,48 @@ inline clear_entry() {
 #endif
 }
 
+#ifdef IN_HAND
+inline give_back_in_hand() {
+#ifdef IN_HAND_POSTED_FIRST
+  STEP(sem_post, value++; in_window[self] = 0);
+  STEP(in_hand_given_back, in_hand = 0)
+#else
+  STEP(in_hand_given_back, in_hand = 0; in_window[self] = 1);
+  STEP(sem_post, value++; in_window[self] = 0)
+#endif
+}
+
+#ifdef IN_HAND_GIVEN_BACK_TWICE
+#define IS_WRITTEN false
+#else
+#define IS_WRITTEN (tag[ENTRY_OF(in_hand)] != 0)
+#endif
+
+inline sweep_in_hand() {
+#ifdef IN_HAND_NOT_SWEPT
+  skip
+#else
+  if
+  WHEN(in_hand == 0, nothing in hand, skip)
+  WHEN((in_hand & IN_ENTRY) != 0 && IS_WRITTEN, in its entry, in_hand = 0)
+  WHEN((in_hand & IN_ENTRY) != 0 && !IS_WRITTEN, not in its entry, skip); give_back_in_hand()
+  WHEN(in_hand != 0 && (in_hand & IN_ENTRY) == 0, load, word = in_hand);
+    check(word);
+    if
+    WHEN(dead && in_hand == word, dead, dead = false; word = 0); give_back_in_hand()
+    WHEN(!dead || in_hand != word, alive, dead = false; word = 0)
+    OR_KILLED
+    fi
+  OR_KILLED
+  fi
+#endif
+}
+#endif
+
 inline sweep() {
+#ifdef IN_HAND
+  sweep_in_hand();
+#endif
   do
   WHEN(i < PERMITS && tag[i] == 0, free, i++)
   WHEN(i < PERMITS && tag[i] != 0 && released[i], sweep_found, skip); clear_entry(); i++
@@ -187,6 +249,20 @@ inline repair() {
 // nothing.
 inline enter(may_give_up) {
 end_outside:
+#ifdef IN_HAND
+  // Who sleeps in the semaphore gets a permit there, and gives it back while another has one in hand.
+  do
+  WHEN(self != SURVIVOR && !holding[self] && value > 0, foreign_post_taken, value--; in_window[self] = 1; inside[self] = 1);
+    if
+    WHEN(in_hand == 0, in_hand_written, in_hand = me; in_window[self] = 0)
+    WHEN(in_hand != 0, sem_post, value++; in_window[self] = 0; inside[self] = 0)
+    OR_KILLED
+    fi;
+    break
+  WHEN(true, do not, break)
+  od;
+end_before_latch:
+#endif
   do
   WHEN(latch == 0, compare-and-swap from 0, latch = me; inside[self] = 1; latched = true; break)
   WHEN(latch != 0 && may_give_up, timeout, inside[self] = 1; break)
@@ -256,6 +332,10 @@ inline acquire() {
 #else
   WHEN(held < PERMITS && value > 0, acquire_permit_taken, value--; in_window[self] = 1); write_entry(); break
 #endif
+#ifdef IN_HAND
+  WHEN(held < PERMITS && value == 0 && in_hand != 0 && (in_hand & IN_ENTRY) == 0, acquire_permit_taken,
+       in_hand = 0; in_window[self] = 1); write_entry(); break
+#endif
 #ifdef SWEPT_ONLY_WHEN_FULL
   WHEN(held < PERMITS && value == 0, busy, break)
 #endif
@@ -264,6 +344,24 @@ inline acquire() {
   OR_KILLED
   od
 }
+
+#ifdef IN_HAND
+// To whoever is first in line, which is the process itself here; or nobody waits any more.
+inline hand_on_in_hand() {
+  if
+#ifdef IN_HAND_KEPT
+  WHEN(held < PERMITS, in_hand_to_entry, skip); write_entry();
+#else
+  WHEN(held < PERMITS, in_hand_to_entry, do :: tag[mine] -> mine++ :: else -> break od;
+       in_hand = IN_ENTRY | (mine << 6); mine = 0); write_entry();
+#endif
+    STEP(in_hand_in_entry, skip);
+    STEP(nothing in hand any more, in_hand = 0)
+  WHEN(true, nobody waits, skip); give_back_in_hand()
+  OR_KILLED
+  fi
+}
+#endif
 
 inline release() {
   if
@@ -314,9 +412,19 @@ end_locked:
 end_counted:
   STEP(join_byte_locked, locked[self] = 1; me = TAG(self); goto end_outside);
 #endif
-  enter(holding[self]);
+  enter(holding[self] || HAS_IN_HAND);
   if
   :: holding[self] -> release()
+#ifdef IN_HAND
+  :: HAS_IN_HAND && latched -> hand_on_in_hand(); leave()
+  :: !holding[self] && !latched ->
+       if
+       WHEN(HAS_IN_HAND, in_hand_given_back, in_hand = 0; in_window[self] = 1);
+         STEP(sem_post, value++; in_window[self] = 0; FORGET; goto end_outside)
+       WHEN(!HAS_IN_HAND, taken over, FORGET; goto end_outside)
+       OR_KILLED
+       fi
+#endif
   :: else -> acquire(); leave()
   fi
 }
@@ -337,7 +445,10 @@ end_killed:
     :: acquire();
        if :: holding[self] -> holding[self] = 0; swept = 0 :: else -> break fi
     od;
-    assert(holders + foreign_holders + gaps == PERMITS);
+    assert(holders + foreign_holders + PERMIT_IN_HAND + gaps == PERMITS);
+#ifdef IN_HAND
+    assert(in_hand == 0 || (in_hand & OLD) == 0 && locked[SLOT(in_hand)]);
+#endif
     over = 1
   }
 }
