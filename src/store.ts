@@ -107,6 +107,8 @@ export interface Want {
  * - **Tokens** grow with every grant of a lock, in the order of the grants.
  * - **Aborts.** When the signal aborts, the promise rejects with the signal's reason; or it gives the grant, if that was
  *   there first. A grant that comes when the promise has been rejected is given back by the store, as unused.
+ * - **Leaving the line.** Who gives up, by time or signal, is answered at once. In a store that has to tell a server, its place
+ *   in line is gone a moment later, and tries may find the lock busy until then; those who wait behind it are served.
  * - **Errors** are of the class `SemlockError`. Whatever fails, fails closed: without a grant nobody has the lock.
  */
 export interface StoreLock {

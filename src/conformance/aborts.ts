@@ -34,7 +34,7 @@ export const aborts = (can: StoreAbilities): Tests => ({
     ? async (store) => {
         const [lock, other] = twoOf(store);
         for (let delay = -1; delay < 12; delay += 1) {
-          const hold = await take(lock);
+          const hold = await lock.acquire(); // the one who gave up before may still be leaving the line
           const controller = new AbortController();
           const waiting = other.acquire({ signal: controller.signal }).catch(() => null);
           await new Promise(setImmediate);
