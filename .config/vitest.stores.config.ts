@@ -14,7 +14,6 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 30_000,
-    globalSetup: 'test/support/remote/prune.ts',
     include: ['test/stores/*/**/*.test.ts'],
   },
 });

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, symlinkSync, utimesSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 
@@ -18,9 +19,11 @@ let app: Consumer;
 beforeAll(() => {
   app = new Consumer('tools/app');
 });
-// What a killed program has left.
+// What killed programs have left: of the app, and of the folder that Jest and Vitest are really in, whose processes end their
+// workers by a signal.
 afterAll(() => {
   removeFilesOf(realpathSync(app.folder));
+  removeFilesOf(fileURLToPath(new URL('tools', import.meta.url)));
 });
 
 const bin = (tool: string): string => join(inject('workshop'), 'node_modules/.bin', tool);

@@ -7,7 +7,10 @@ const { Lock } = require('semlock');
 
 exports.meet = async (me, other) => {
   const held = new Lock('of the app').tryAcquire();
-  if (held === null) throw new Error('collides with the other worker');
+  if (held === null) {
+    writeFileSync(join(process.env.MEETING, me), '');
+    throw new Error('collides with the other worker');
+  }
   writeFileSync(join(process.env.MEETING, me), '');
   while (!existsSync(join(process.env.MEETING, other))) await setTimeout(20);
   held.release();
