@@ -103,7 +103,7 @@ describe(`${WAITS} waits of a process`, () => {
     await expect.poll(pending, { timeout: 15_000 }).toBe(LINES); // the heads of the lines
     let share = Infinity;
     // As a rule 0.4 %, and it shall be below 1 %. What else the machine does makes the same work take longer, so the bound is
-    // another, which 200 clients that poll would not keep either.
+    // wider.
     for (let looks = 0; looks < 3 && share > MOST_SHARE; looks += 1)
       share = Math.min(share, (await shareOf(server)) - without);
     const { rows } = await admin.query<{ n: number }>(
