@@ -141,8 +141,8 @@ void LatchedRecord::SettleGranting(Waiter& waiter) {
   CRASH_POINT(repair_grant_settled);
 }
 
-// What a process has in hand is free until it has an entry: so no try finds the lock busy because somebody was woken for
-// whom it came too late.
+// What a process has in hand is free until it has an entry: so no try finds the lock busy because somebody was woken
+// for whom it came too late.
 bool LatchedRecord::TakeInHand() {
   if (!is_foreign()) return false;
   Foreign& foreign = ForeignOf(record_);

@@ -78,7 +78,7 @@ describe.concurrent('the installed package is used by', () => {
     expect(withIt).toMatch(/Tests: +2 passed, 2 total/);
   });
 
-  it('PM2, whose processes have the locks of all others of the app', async () => {
+  it('PM2, whose processes have the locks of all others of the app', async ({ expect }) => {
     const { env, told } = stays('pm2');
     const holder = spawn(process.execPath, ['stays.cjs'], { cwd: app.folder, env });
     await expect.poll(told, { timeout: 20_000 }).toEqual(['held']);
