@@ -1,6 +1,15 @@
 // Two spellings of one file are one lock, in all apps; and nothing that is no file becomes one.
 
-import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 
@@ -33,6 +42,13 @@ describe('The lock of a file', () => {
     expect([...names()]).toEqual([join(folder, 'data', 'report')]);
     writeFileSync(paths[0]!, 'one');
     expect([...names()]).toEqual([join(folder, 'data', 'report')]);
+  });
+
+  it('tells upper case from lower case as the file system does', () => {
+    const folder = scratchFolder();
+    writeFileSync(join(folder, 'Report'), '');
+    const [upper, lower] = ['Report', 'report'].map((name) => join(folder, name)) as [string, string];
+    expect(new Lock({ file: upper }).name === new Lock({ file: lower }).name).toBe(existsSync(lower));
   });
 
   it('stays the same when another file is put in its place', () => {
