@@ -11,6 +11,8 @@ interface Shared {
   readonly gates: WeakMap<object, unknown>;
   /** The servers that are watched. */
   readonly servers: WeakSet<object>;
+  /** One of them is closing all its connections at this moment. */
+  closingAll: boolean;
 }
 
 const scope = globalThis as { [SHARED]?: Shared };
@@ -19,4 +21,5 @@ export const shared: Shared = (scope[SHARED] ??= {
   exchanges: new WeakMap(),
   gates: new WeakMap(),
   servers: new WeakSet(),
+  closingAll: false,
 });

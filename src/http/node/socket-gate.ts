@@ -158,7 +158,7 @@ export class SocketGate {
       !socket.errored &&
       !socket.readableEnded &&
       !this.#timedOut &&
-      !closingAll &&
+      !shared.closingAll &&
       socket.server?.listening === true &&
       !hasFailedToParse(socket)
     );
@@ -187,8 +187,6 @@ function hasFailedToParse(socket: Socket): boolean {
   return !socket.listeners('error').some(({ name }) => name === 'socketOnError');
 }
 
-let closingAll = false;
-
 /** Notices when a server closes all its connections, whatever their handlers do. */
 function noticeClosingOfAll(server: Server & { closeAllConnections?: () => void }): void {
   if (shared.servers.has(server)) return;
@@ -196,11 +194,11 @@ function noticeClosingOfAll(server: Server & { closeAllConnections?: () => void 
   const closeAll = server.closeAllConnections;
   if (closeAll === undefined) return;
   server.closeAllConnections = function (this: unknown) {
-    closingAll = true;
+    shared.closingAll = true;
     try {
       closeAll.call(this);
     } finally {
-      closingAll = false;
+      shared.closingAll = false;
     }
   };
 }

@@ -1,6 +1,8 @@
 // A second copy of the package in the process, as a package manager or a hot reload makes one, and a clock that runs
 // faster than the handlers. Both need the modules once more.
 
+import type { Server } from 'node:http';
+
 import request from 'supertest';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
@@ -62,6 +64,40 @@ describe('A request that meets the lock of two copies of the package', () => {
     }
     elsewhere?.release();
   });
+});
+
+it('A request behind one copy keeps its lock when all connections of a server are closed that the other watches', async () => {
+  const copy = await secondCopy();
+  const [closed, work] = [deferred(), deferred()];
+  let server: Server | undefined;
+  const app = express5App(
+    (req, _res, next) => {
+      ({ server } = req.socket as unknown as { server: Server });
+      next();
+    },
+    (req, res, next) => {
+      const handlerOf = { '/first': fileLock('first', { namespace }), '/second': copy.fileLock('file', { namespace }) };
+      (handlerOf[req.url as '/first' | '/second'] as Handler)(req, res, next);
+    },
+    (req, res) => {
+      if (req.url === '/first') return void res.end('done');
+      res.on('close', closed.resolve);
+      res.write('half');
+      return void work.promise.then(() => res.end());
+    },
+  );
+  const port = await listen(app);
+  const [first, second] = [new RawClient(port).get('/first'), new RawClient(port)];
+  await expect.poll(() => first.received).toContain('done');
+  second.get('/second');
+  await expect.poll(() => second.received).toContain('half');
+
+  server!.closeAllConnections();
+  await closed.promise;
+  await new Promise(setImmediate);
+  expect(isHeld()).toBe(true);
+  work.resolve();
+  await expect.poll(isHeld).toBe(false);
 });
 
 describe('A handler whose client has left', () => {
