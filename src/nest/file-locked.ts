@@ -41,12 +41,13 @@ type MaybeRaw<T> = T & { readonly raw?: T };
  *
  * @example
  * ```ts
+ * import { basename } from 'node:path';
  * import { Controller, Param, Put } from '@nestjs/common';
  * import { FileLocked } from 'semlock/nest';
  *
  * @Controller('files')
  * class Files {
- *   @FileLocked({ file: (req) => `data/${req.params.name}` })
+ *   @FileLocked({ file: (req) => `data/${basename(req.params.name)}` })
  *   @Put(':name')
  *   async write(@Param('name') name: string) { … }
  * }

@@ -43,11 +43,14 @@ const OWNER = 'fileLock()';
  *
  * @example
  * ```ts
+ * import { basename, resolve } from 'node:path';
+ *
  * app.use(fileLock());
  * app.use('/reports', fileLock('reports'));
- * app.put('/files/:name', fileLock({ file: (req) => `data/${req.params.name}`, waitMs: 2_000 }), handler);
- * app.get('/files/:name', fileLock({ file: (req) => `data/${req.params.name}`, mode: 'shared' }), handler);
- * app.post('/copy/:from/:to', fileLock({ files: ({ params }) => [`data/${params.from}`, `data/${params.to}`] }), handler);
+ * const path = (name: string) => resolve('data', basename(name));
+ * app.put('/files/:name', fileLock({ file: (req) => path(req.params.name), waitMs: 2_000 }), handler);
+ * app.get('/files/:name', fileLock({ file: (req) => path(req.params.name), mode: 'shared' }), handler);
+ * app.post('/copy/:from/:to', fileLock({ files: ({ params }) => [path(params.from), path(params.to)] }), handler);
  * ```
  */
 export function fileLock<Req extends IncomingMessage = DefaultRequest, Res extends ServerResponse = DefaultResponse>(

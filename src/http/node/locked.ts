@@ -43,11 +43,13 @@ export type LockedHandler<
  *
  * @example
  * ```ts
+ * import { basename, resolve } from 'node:path';
+ *
  * app.post('/report', locked('report', async (req, res) => {
  *   await rewriteReport();
  *   res.send('done');
  * }));
- * app.put('/files/:name', locked({ file: (req) => `data/${req.params.name}` }, async (req, res) => { … }));
+ * app.put('/files/:name', locked({ file: (req) => resolve('data', basename(req.params.name)) }, async (req, res) => { … }));
  * ```
  */
 export function locked<Req extends IncomingMessage = DefaultRequest, Res extends ServerResponse = DefaultResponse>(
