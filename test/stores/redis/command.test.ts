@@ -1,15 +1,13 @@
 // The command, with locks on a server.
 
-import { afterAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 
 import { runProgram } from '../../support/run-program.js';
 import { RedisServer } from '../../support/redis/server.js';
 import { startHolder } from '../../support/remote/holder.js';
 import { SEMLOCK } from '../../integration/cli/semlock.js';
 
-const server = await RedisServer.start();
-await server.isOlderThan(15_000); // the lease that the command has
-afterAll(() => server.stop());
+const server = await RedisServer.shared(15_000); // the lease that the command has
 const store = ['--store', server.url, '--namespace', 'command'];
 
 it('runs a command under the lock, and leaves it free', () => {

@@ -10,9 +10,8 @@ import { redisStore } from '../../../src/stores/redis/index.js';
 import { RedisServer } from '../../support/redis/server.js';
 
 const leaseMs = 3_000;
-const server = await RedisServer.start();
-await server.isOlderThan(leaseMs);
-const ends: (() => unknown)[] = [() => server.stop()];
+const server = await RedisServer.shared(leaseMs);
+const ends: (() => unknown)[] = [];
 afterAll(async () => {
   for (const end of ends.reverse()) await end();
 });

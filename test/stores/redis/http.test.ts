@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import express from 'express';
 import { Redis } from 'ioredis';
-import { afterAll, expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
 import { redisStore } from '../../../src/stores/redis/index.js';
@@ -15,9 +15,7 @@ import { freePort } from '../../support/free-port.js';
 import { RedisServer } from '../../support/redis/server.js';
 
 const leaseMs = 3_000;
-const server = await RedisServer.start();
-await server.isOlderThan(leaseMs);
-afterAll(() => server.stop());
+const server = await RedisServer.shared(leaseMs);
 
 interface App {
   readonly port: number;

@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tmpdir } from 'node:os';
 
+import { inject } from 'vitest';
+
 import { freePort } from '../free-port.js';
 
 /** How a server is stopped: as at a restart, or as by a crash. */
@@ -33,6 +35,18 @@ function programs(): string {
   return join(all, newest, 'bin');
 }
 
+function asOwner(program: string, args: readonly string[], cwd: string): ChildProcess {
+  return spawn(program, args, { ...owner, cwd, stdio: ['ignore', 'ignore', 'pipe'] });
+}
+
+/** Makes the cluster that the servers of a run are copies of, with a log in short files, which are soon copied; gives its folder. */
+export async function makeCluster(): Promise<string> {
+  const folder = temporaryFolder('semlock-cluster-');
+  const args = ['-D', join(folder, 'data'), '-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync'];
+  await finished(asOwner(join(programs(), 'initdb'), [...args, '--wal-segsize=1'], folder));
+  return folder;
+}
+
 export class PostgresServer {
   readonly folder: string;
   readonly port: number;
@@ -45,13 +59,13 @@ export class PostgresServer {
     this.#settings = settings;
   }
 
-  /** Makes a cluster whose superuser is `postgres`, and starts it. */
+  /**
+   * Starts one with the run's cluster, whose superuser is `postgres`. All copies of a cluster have one identifier, by which
+   * processes take them for one server: so no two tests that run at once have a process killed in the same namespace.
+   */
   static async start(settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
     const folder = temporaryFolder('semlock-postgres-');
-    const args = ['-D', join(folder, 'data'), '-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync'];
-    await finished(
-      spawn(join(programs(), 'initdb'), args, { ...owner, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] }),
-    );
+    await finished(asOwner('cp', ['-a', join(inject('postgresCluster'), 'data'), folder], folder));
     const server = new PostgresServer(folder, await freePort(), { fsync: 'off', ...settings });
     await server.resume();
     return server;
@@ -74,9 +88,7 @@ export class PostgresServer {
       'stream',
     ];
     args.push('--no-sync', '-c', 'fast');
-    await finished(
-      spawn(join(programs(), 'pg_basebackup'), args, { ...owner, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] }),
-    );
+    await finished(asOwner(join(programs(), 'pg_basebackup'), args, folder));
     const server = new PostgresServer(folder, await freePort(), this.#settings);
     await server.resume();
     return server;
@@ -116,9 +128,7 @@ export class PostgresServer {
 
   async promote(): Promise<void> {
     const args = ['promote', '-D', join(this.folder, 'data'), '-w'];
-    await finished(
-      spawn(join(programs(), 'pg_ctl'), args, { ...owner, cwd: this.folder, stdio: ['ignore', 'ignore', 'pipe'] }),
-    );
+    await finished(asOwner(join(programs(), 'pg_ctl'), args, this.folder));
   }
 
   async stop(mode: StopMode): Promise<void> {

@@ -8,25 +8,35 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { inject } from 'vitest';
+
 import { freePort } from '../free-port.js';
 
 const START_MS = 10_000;
 
 export class RedisServer {
   readonly port: number;
-  readonly folder = mkdtempSync(join(tmpdir(), 'semlock-redis-'));
+  readonly folder: string;
   readonly #options: readonly string[];
   #process: ChildProcess | undefined;
 
-  private constructor(port: number, options: readonly string[]) {
+  private constructor(port: number, folder: string, options: readonly string[]) {
     this.port = port;
+    this.folder = folder;
     this.#options = options;
   }
 
   /** @param options - as on its command line; without persistence, unless they say so. */
   static async start(options: readonly string[] = []): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), options);
+    const server = new RedisServer(await freePort(), mkdtempSync(join(tmpdir(), 'semlock-redis-')), options);
     await server.start();
+    return server;
+  }
+
+  /** The one of the run, which nothing happens to, when it grants with leases of that length. */
+  static async shared(leaseMs: number): Promise<Pick<RedisServer, 'port' | 'url' | 'command'>> {
+    const server = new RedisServer(inject('redisPort'), '', []);
+    await server.isOlderThan(leaseMs);
     return server;
   }
 
