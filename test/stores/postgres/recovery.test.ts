@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { Lock } from '../../../src/lock.js';
 import { PostgresServer } from '../../support/postgres/server.js';
 import { someSchema, Stores } from '../../support/postgres/stores.js';
-import { busyHolder } from '../../support/remote/busy-holder.js';
+import { busyHolders } from '../../support/remote/busy-holder.js';
 import { startHolder } from '../../support/remote/holder.js';
 import { recoveryMs } from '../../support/remote/recovery.js';
 
@@ -57,11 +57,19 @@ describe('A holder that is killed', () => {
 
 it('A holder whose main thread is blocked keeps its lock, unless it has no thread that renews', async () => {
   const server = await started();
-  const store = await storeOf(server, { leaseMs: 5_000 });
-  const ways = [{ kind: 'pg' }, { kind: 'postgres.js' }, { kind: 'pg', withoutThread: true }];
-  const outcomes = await Promise.all(
-    ways.map((way) => busyHolder({ ...way, url: server.url(), leaseMs: 5_000 }, store)),
-  );
+  const leaseMs = 5_000;
+  const store = await storeOf(server, { leaseMs });
+  const admin = stores.pool(server.url(), { max: 1 });
+  const count = async () => {
+    const { rows } = await admin.query<{ n: number }>(
+      `SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'semlock renewal' AND query LIKE '%.renew(%'`,
+    );
+    return rows[0]!.n;
+  };
+  const ways = [{ kind: 'pg' }, { kind: 'postgres.js' }, { kind: 'pg', withoutThread: true }].map((way) => {
+    return { ...way, url: server.url(), leaseMs };
+  });
+  const outcomes = await busyHolders(ways, store, { count, of: 2 });
   const kept = { lost: undefined, togetherMs: 0, abandoned: false };
   expect(outcomes).toEqual([kept, kept, expect.objectContaining({ lost: 'ERR_SEMLOCK_LOST', abandoned: true })]);
 });

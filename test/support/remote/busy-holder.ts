@@ -1,4 +1,6 @@
-// A holder whose main thread does nothing else for three leases.
+// Holders whose main threads do nothing else for three leases.
+
+import { expect } from 'vitest';
 
 import { Lock } from '../../../src/lock.js';
 import type { LockStore } from '../../../src/store.js';
@@ -13,17 +15,28 @@ export interface BusyHolder {
   readonly abandoned: boolean;
 }
 
-/** Has a process hold a lock with its main thread blocked, while this one waits for it. Its store is made `how`. */
-export async function busyHolder(
-  how: { readonly kind: string; readonly leaseMs: number } & Record<string, unknown>,
+/**
+ * Has processes hold a lock each with their main threads blocked, while this one waits for it. Their stores are made `ways`.
+ *
+ * @param renewing - how many threads renew by now: before each that can does so, a main thread must not be busy.
+ */
+export async function busyHolders(
+  ways: readonly ({ readonly kind: string; readonly leaseMs: number } & Record<string, unknown>)[],
   store: LockStore,
-): Promise<BusyHolder> {
-  const [namespace, name] = ['busy holder', JSON.stringify(how)];
-  const holder = await startHolder(how, namespace, name);
-  const blocked = holder.block(3 * how.leaseMs);
-  const next = await new Lock(name, { namespace, store }).acquire();
-  const gotAt = Number(process.hrtime.bigint()) / 1e6;
-  const { lost, releasedAt } = await blocked;
-  await next[Symbol.asyncDispose]();
-  return { lost, togetherMs: Math.max(0, releasedAt - gotAt), abandoned: next.abandoned };
+  renewing: { count: () => Promise<number>; of: number },
+): Promise<BusyHolder[]> {
+  const namespace = 'busy holder';
+  const nameOf = (how: object) => JSON.stringify(how);
+  const holders = await Promise.all(ways.map((how) => startHolder(how, namespace, nameOf(how))));
+  await expect.poll(renewing.count, { timeout: 30_000 }).toBe(renewing.of);
+  return Promise.all(
+    ways.map(async (how, at) => {
+      const blocked = holders[at]!.block(3 * how.leaseMs);
+      const next = await new Lock(nameOf(how), { namespace, store }).acquire();
+      const gotAt = Number(process.hrtime.bigint()) / 1e6;
+      const { lost, releasedAt } = await blocked;
+      await next[Symbol.asyncDispose]();
+      return { lost, togetherMs: Math.max(0, releasedAt - gotAt), abandoned: next.abandoned };
+    }),
+  );
 }
