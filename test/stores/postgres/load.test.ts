@@ -1,9 +1,10 @@
-// What many locks and many waits cost the server. `SEMLOCK_MANY_LOCKS=1000000` shows the first for as many.
+// What many locks and many waits cost the server. `npm run test:many` shows the first for a million of them.
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Pool } from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
 
 import { Lock } from '../../../src/lock.js';
@@ -11,8 +12,9 @@ import type { PostgresStore } from '../../../src/stores/postgres/index.js';
 import { PostgresServer } from '../../support/postgres/server.js';
 import { Stores } from '../../support/postgres/stores.js';
 
-const MANY = Number(process.env['SEMLOCK_MANY_LOCKS'] ?? 10_000);
+const MANY = Number(process.env['SEMLOCK_MANY_LOCKS'] ?? 4_000);
 const NAMES = 100;
+const HELD = 10_000;
 const WATCH_MS = 5_000;
 const [WAITS, LINES] = [200, 10];
 const MOST_SHARE = 0.05;
@@ -52,33 +54,74 @@ async function shareOf(server: PostgresServer): Promise<number> {
   return (processorMs(server) - before) / WATCH_MS;
 }
 
+async function bytesOf(admin: Pool): Promise<number> {
+  const { rows } = await admin.query<{ bytes: string }>(
+    `SELECT sum(pg_total_relation_size(oid)) AS bytes FROM pg_class WHERE relnamespace = 'semlock'::regnamespace AND relkind = 'r'`,
+  );
+  return Number(rows[0]!.bytes);
+}
+
 describe('The tables', () => {
   it(`do not grow with the number of locks that were held (${MANY})`, { timeout: 60_000 + MANY * 5 }, async () => {
     const { server, admin } = await started({ autovacuum_naptime: '1s' });
     const store = stores.store({ pool: stores.pool(server.url(), { max: 8 }), leaseMs: 60_000 });
-    const bytes = async (): Promise<number> => {
-      const { rows } = await admin.query<{ bytes: string }>(
-        `SELECT sum(pg_total_relation_size(oid)) AS bytes FROM pg_class WHERE relnamespace = 'semlock'::regnamespace AND relkind = 'r'`,
-      );
-      return Number(rows[0]!.bytes);
-    };
     const take = async (from: number, to: number): Promise<void> => {
       for (let n = from; n < to; n += 8)
         await new Lock(`lock ${n % NAMES}`, { store, namespace: 'many' }).run(() => undefined);
     };
-    const takeAll = (from: number, to: number) =>
-      Promise.all(Array.from({ length: 8 }, (_, worker) => take(from + worker, to)));
-    await takeAll(0, MANY / 4);
-    const early = await bytes();
-    await takeAll(MANY / 4, MANY);
-    const late = await bytes();
-    console.log(`${MANY} locks: ${early >> 10} KiB after a quarter, ${late >> 10} KiB at the end`);
-    // What is dead when a vacuum begins, and comes meanwhile; each lock leaves some 200 bytes behind.
-    expect(late).toBeLessThan(Math.max(4 << 20, 2 * early));
+    /** The largest size while they are taken. */
+    const takeAll = async (from: number, to: number): Promise<number> => {
+      let most = 0;
+      for (let at = from, step = MANY / 20; at < to; at += step) {
+        await Promise.all(Array.from({ length: 8 }, (_, worker) => take(at + worker, at + step)));
+        most = Math.max(most, await bytesOf(admin));
+      }
+      return most;
+    };
+    const early = await takeAll(0, MANY / 2);
+    // Few locks may be over before the server sees to its tables by itself.
+    await admin.query('VACUUM semlock.locks, semlock.requests, semlock.sessions');
+    const late = await takeAll(MANY / 2, MANY);
+    console.log(`${MANY} locks: ${early >> 10} KiB in the first half, ${late >> 10} KiB in the second`);
+    expect(late).toBeLessThan(1.5 * early); // and more and more, if the room were not used again
+    const { rows: left } = await admin.query(
+      `SELECT (SELECT count(*)::int FROM semlock.requests) AS requests, (SELECT count(*)::int FROM semlock.sessions) AS sessions,
+        (SELECT count(*)::int FROM semlock.locks) AS locks`,
+    );
+    expect(left).toEqual([{ requests: 0, sessions: 1, locks: NAMES }]);
     const { rows } = await admin.query<{ share: number }>(
       `SELECT n_tup_hot_upd::float / n_tup_upd AS share FROM pg_stat_user_tables WHERE relname = 'locks'`,
     );
     expect(rows[0]!.share).toBeGreaterThan(0.9); // changed without a change of an index
+  });
+});
+
+describe(`${HELD} locks of a process`, () => {
+  it('are kept by one renewal each third of a lease, and cost no room', { timeout: 120_000 }, async () => {
+    const { server, admin } = await started();
+    const store = stores.store({ pool: stores.pool(server.url(), { max: 8 }), leaseMs: 3 * WATCH_MS });
+    const holds = await Promise.all(
+      Array.from({ length: HELD }, (_, n) => new Lock(`lock ${n}`, { store, namespace: 'held' }).acquire()),
+    );
+    const look = async () => {
+      const { rows } = await admin.query<{ done: number }>(
+        `SELECT xact_commit::int AS done FROM pg_stat_database WHERE datname = current_database()`,
+      );
+      return { done: rows[0]!.done, bytes: await bytesOf(admin) };
+    };
+    // What was begun before may not be done where the machine is busy; a cost of each lock would be there at any time.
+    const quiet = { transactions: Infinity, bytes: Infinity };
+    for (let looks = 0; looks < 5 && (quiet.transactions > 20 || quiet.bytes > 0); looks += 1) {
+      const before = await look();
+      await sleep(WATCH_MS);
+      const after = await look();
+      quiet.transactions = Math.min(quiet.transactions, after.done - before.done);
+      quiet.bytes = Math.min(quiet.bytes, after.bytes - before.bytes);
+    }
+    console.log(`${HELD} locks: ${quiet.transactions} transactions in ${WATCH_MS} ms, ${quiet.bytes} bytes more`);
+    expect(quiet.transactions).toBeLessThanOrEqual(20); // with those of this test, and of the server itself
+    expect(quiet.bytes).toBeLessThanOrEqual(0);
+    expect(holds.filter(({ lost }) => lost !== undefined)).toEqual([]);
   });
 });
 
