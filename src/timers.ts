@@ -3,5 +3,11 @@
 
 export const { clearInterval, clearTimeout, queueMicrotask, setImmediate, setInterval, setTimeout } = globalThis;
 
+/** `performance` would take Node.js a millisecond to load. */
+const hrtime = process.hrtime;
+
 /** Milliseconds that only grow. */
-export const now = performance.now.bind(performance);
+export function now(): number {
+  const [seconds, nanoseconds] = hrtime();
+  return seconds * 1e3 + nanoseconds / 1e6;
+}

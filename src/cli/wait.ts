@@ -5,6 +5,7 @@
 import type { Hold } from '../hold.js';
 import type { LockMode } from '../store.js';
 import { isTimeout, type StoredLock } from '../stored-lock.js';
+import { now } from '../timers.js';
 
 /** Signals that end a program which does not ask for them, and the one that stops it. */
 const ENDING = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGTSTP'] as const;
@@ -16,10 +17,9 @@ export async function waitFor(
   timeoutMs: number | undefined,
   ignored: ReadonlySet<NodeJS.Signals>,
 ): Promise<Hold | 'busy' | NodeJS.Signals> {
-  const start = performance.now();
+  const start = now();
   for (;;) {
-    const leftMs =
-      timeoutMs === undefined ? undefined : Math.max(0, Math.round(timeoutMs - (performance.now() - start)));
+    const leftMs = timeoutMs === undefined ? undefined : Math.max(0, Math.round(timeoutMs - (now() - start)));
     const ended = await waitOnce(lock, mode, leftMs, ignored);
     if (ended !== 'SIGTSTP') return ended;
     process.kill(process.pid, 'SIGTSTP'); // nobody listens to it now, so this returns when somebody says SIGCONT
