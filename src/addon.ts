@@ -2,7 +2,7 @@
 // folder. An app that was bundled into one file has no package around this code: then the addon may lie beside the
 // bundle, or in the package that is still installed.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
 import Module from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 
@@ -90,10 +90,22 @@ function isPackage(folder: string): boolean {
 
 function libcOfThisProcess(): 'glibc' | 'musl' {
   try {
+    // The program itself names its loader, as a rule near its beginning, where it is found sooner than in the list below.
+    if (beginningOf('/proc/self/exe').includes('/ld-linux-')) return 'glibc';
     // musl is one file, its loader too. Some distributions call it libc.so and make the loader's name a link.
     return /\/(ld-musl-.*|libc\.musl-.*|libc\.so)$/m.test(readFileSync('/proc/self/maps', 'latin1')) ? 'musl' : 'glibc';
   } catch {
     return 'glibc';
+  }
+}
+
+function beginningOf(file: string): string {
+  const descriptor = openSync(file, 'r');
+  try {
+    const bytes = Buffer.alloc(4096);
+    return bytes.toString('latin1', 0, readSync(descriptor, bytes));
+  } finally {
+    closeSync(descriptor);
   }
 }
 
