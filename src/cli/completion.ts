@@ -2,6 +2,7 @@
 // it cannot lag behind them.
 
 import { LS_OPTIONS } from './ls.js';
+import { print } from './output.js';
 import { PRUNE_OPTIONS } from './prune.js';
 import { RUN_OPTIONS } from './run-arguments.js';
 import { HELP, MIGRATE_OPTIONS, parseArguments, UsageError } from './usage.js';
@@ -29,14 +30,14 @@ export function completion(args: string[]): number {
     allowPositionals: true,
   });
   if (values.help === true) {
-    process.stdout.write(HELP);
+    print(HELP);
     return 0;
   }
   const [shell = '', ...rest] = positionals;
   const known = Object.keys(SHELLS);
-  const print = known.includes(shell) && rest.length === 0 ? SHELLS[shell] : undefined;
-  if (print === undefined) throw new UsageError(`completion: a shell is needed, one of ${known.join(', ')}`);
-  process.stdout.write(print());
+  const script = known.includes(shell) && rest.length === 0 ? SHELLS[shell] : undefined;
+  if (script === undefined) throw new UsageError(`completion: a shell is needed, one of ${known.join(', ')}`);
+  print(script());
   return 0;
 }
 

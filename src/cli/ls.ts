@@ -8,6 +8,7 @@ import { checkPosixName } from '../names.js';
 import type { HeldLockInfo, LockGap, LockInfo, LockManagerSnapshot } from '../store.js';
 import { namespaces, type Namespace } from '../stores/process/namespaces.js';
 import type { LockOwners } from '../owners.js';
+import { print } from './output.js';
 import { queryOf, storeFrom } from './store.js';
 import { ALARM, columns, duration, HEADER, nameOf, plain, printable, size, type Cell } from './text.js';
 import {
@@ -48,7 +49,7 @@ export async function ls(args: string[]): Promise<number> {
   const { values } = parseArguments({ args, options: LS_OPTIONS });
   const { help, all = false, json = false, watch = false, 'posix-name': posixName, namespace } = values;
   if (help === true) {
-    process.stdout.write(HELP);
+    print(HELP);
     return 0;
   }
   if ([all || undefined, posixName, namespace].filter((each) => each !== undefined).length > 1) {
@@ -64,7 +65,7 @@ export async function ls(args: string[]): Promise<number> {
   if (!watch) {
     try {
       const view = await look();
-      process.stdout.write(json ? `${JSON.stringify(view.json, null, 2)}\n` : plain(view.table()));
+      print(json ? `${JSON.stringify(view.json, null, 2)}\n` : plain(view.table()));
       return 0;
     } finally {
       await store?.close?.();
@@ -74,7 +75,7 @@ export async function ls(args: string[]): Promise<number> {
   const show = json || !process.stdout.isTTY ? jsonLine : screen;
   for (let before = ''; ;) {
     const text = show(await look());
-    if (text !== before) process.stdout.write(text);
+    if (text !== before) print(text);
     before = text;
     await setTimeout(WATCH_MS);
   }

@@ -3,6 +3,7 @@
 // missing is told in one sentence, and none waits for what it does not need.
 
 import { VERSION } from '../version.js';
+import { print } from './output.js';
 import { EXIT, HELP, parseArguments, UsageError } from './usage.js';
 
 type Command = (args: string[]) => number | Promise<number>;
@@ -20,13 +21,6 @@ const COMMANDS: Readonly<Record<string, () => Loaded>> = {
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
 const NAMES = Object.keys(COMMANDS).join(', ');
-
-// The reader of our output may stop reading, as head(1) does. That is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit();
-  process.stderr.write(`semlock: cannot write the output: ${error.message}\n`);
-  process.exit(EXIT.unavailable);
-});
 
 process.exitCode = EXIT.unavailable; // unless it comes to an end
 void main(process.argv.slice(2))
@@ -47,7 +41,7 @@ function about(args: string[]): number {
     args,
     options: { help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } },
   });
-  process.stdout.write(values.help === true ? HELP : `${VERSION}\n`);
+  print(values.help === true ? HELP : `${VERSION}\n`);
   return 0;
 }
 

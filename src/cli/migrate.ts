@@ -1,13 +1,14 @@
 // semlock migrate: makes the schema in which locks of a PostgreSQL database live, or brings it to the version of this semlock.
 
 import { postgresStore } from '../stores/postgres/postgres-store.js';
+import { print } from './output.js';
 import { printable } from './text.js';
 import { HELP, MIGRATE_OPTIONS, parseArguments, UsageError } from './usage.js';
 
 export async function migrate(args: string[]): Promise<number> {
   const { values } = parseArguments({ args, options: MIGRATE_OPTIONS });
   if (values.help === true) {
-    process.stdout.write(HELP);
+    print(HELP);
     return 0;
   }
   const { store: url = '', schema = 'semlock' } = values;
@@ -20,6 +21,6 @@ export async function migrate(args: string[]): Promise<number> {
   } finally {
     await store.close();
   }
-  process.stdout.write(`The schema ${printable(schema)} is up to date\n`);
+  print(`The schema ${printable(schema)} is up to date\n`);
   return 0;
 }

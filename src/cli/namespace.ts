@@ -1,6 +1,7 @@
 // `semlock namespace`: which locks an app in this folder has, and why.
 
 import { workingFolderNamespace } from '../namespace.js';
+import { print } from './output.js';
 import { printable } from './text.js';
 import { HELP, parseArguments } from './usage.js';
 
@@ -8,11 +9,11 @@ import { HELP, parseArguments } from './usage.js';
 export function namespace(args: string[]): number {
   const { values } = parseArguments({ args, options: { help: { type: 'boolean', short: 'h' } } });
   if (values.help === true) {
-    process.stdout.write(HELP);
+    print(HELP);
     return 0;
   }
   const { name, because } = workingFolderNamespace();
-  process.stdout.write(`${name}\n`);
+  print(`${name}\n`);
   process.stderr.write(`semlock: ${printable(name)}, because ${because}\n`);
   return 0;
 }

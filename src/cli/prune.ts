@@ -2,6 +2,7 @@
 // of it a day later.
 
 import { clearAway, namespaces, type Namespace } from '../stores/process/namespaces.js';
+import { print } from './output.js';
 import { nameOf, size } from './text.js';
 import { HELP, OWNERS_OPTIONS, ownersFrom, parseArguments } from './usage.js';
 
@@ -18,7 +19,7 @@ export function prune(args: string[]): number {
   const { values } = parseArguments({ args, options: PRUNE_OPTIONS });
   const { all = false, json = false } = values;
   if (values.help === true) {
-    process.stdout.write(HELP);
+    print(HELP);
     return 0;
   }
   const owners = ownersFrom(values);
@@ -26,13 +27,13 @@ export function prune(args: string[]): number {
   const those = (wanted: string) => ended.filter(({ answer }) => answer === wanted).map(({ each }) => each);
   const [removed, used, owing] = [those('cleared'), those('in use'), those('owes news')];
   if (json) {
-    process.stdout.write(`${JSON.stringify({ ...owners, removed, inUse: used, owesNews: owing }, null, 2)}\n`);
+    print(`${JSON.stringify({ ...owners, removed, inUse: used, owesNews: owing }, null, 2)}\n`);
     return 0;
   }
-  for (const each of removed) process.stdout.write(`removed ${nameOf(each)} (${size(each.bytes)})\n`);
-  for (const each of owing) process.stdout.write(`kept ${nameOf(each)}: ${news(each)}; --all removes it too\n`);
+  for (const each of removed) print(`removed ${nameOf(each)} (${size(each.bytes)})\n`);
+  for (const each of owing) print(`kept ${nameOf(each)}: ${news(each)}; --all removes it too\n`);
   const bytes = removed.reduce((sum, each) => sum + each.bytes, 0);
-  process.stdout.write(`${removed.length} removed (${size(bytes)}), ${used.length} in use, ${owing.length} kept\n`);
+  print(`${removed.length} removed (${size(bytes)}), ${used.length} in use, ${owing.length} kept\n`);
   return 0;
 }
 

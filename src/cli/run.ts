@@ -5,6 +5,7 @@ import { ownersKey } from '../owners.js';
 import { StoredLock } from '../stored-lock.js';
 import { readCaller, type Caller } from './caller.js';
 import { exitCodeOf, runCommand } from './child.js';
+import { print } from './output.js';
 import { parseRun, type RunArguments } from './run-arguments.js';
 import { queryOf } from './store.js';
 import { duration, printable } from './text.js';
@@ -16,7 +17,7 @@ export async function run(args: string[]): Promise<number> {
   const caller = readCaller(process.env);
   const wanted = parseRun(args);
   if (wanted === 'help') {
-    process.stdout.write(HELP);
+    print(HELP);
     return 0;
   }
   try {
