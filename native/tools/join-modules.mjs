@@ -1,6 +1,8 @@
 // Joins what tsc has made, in dist/.modules, into few files of dist: to find, read and compile each of some 60 files takes
 // Node.js longer than all that they do. `import 'semlock'` loads two, the command one. The modules stay functions, each
-// called when it is required first, so those of other commands than the one that was asked for are never compiled.
+// called when it is required first, so those of other commands than the one that was asked for are never compiled. The file of
+// the command has what `semlock run` needs on this machine, because to look through the rest would take as long as that runs;
+// the rest is in a file beside it.
 
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -13,46 +15,56 @@ const from = join(dist, '.modules');
 
 /** One of our own modules that another requires. */
 const OURS = /\brequire\(["'](\.{1,2}\/[^"']+)["']\)/g;
+/** The same, where it is required at once. */
+const AT_ONCE = /(?<!=> )\brequire\(["'](\.{1,2}\/[^"']+)["']\)/g;
 /** A package that most programs never need: it is loaded when it is used, not when this one is imported. */
 const LATE = /__importDefault\(require\("(negotiator)"\)\)/g;
 /** Stays by itself in the library: in a file this long, ncc does not see the paths of the binaries. */
 const ADDON = 'addon.js';
+/** Of what program it is, `semlock` does not ask, and to find out loads worker threads. */
+const MAIN_SCRIPT = 'main-script.js';
 
 /** The text of `entry` and of all modules that it requires, by their paths. */
-function modulesOf(entry, modules = new Map()) {
+function modulesOf(entry, requires = OURS, modules = new Map()) {
   if (modules.has(entry)) return modules;
   const text = readFileSync(join(from, entry), 'utf8').replace(/^#!.*/, '');
   modules.set(entry, text);
-  for (const [, name] of text.matchAll(OURS)) modulesOf(join(dirname(entry), name), modules);
+  for (const [, name] of text.matchAll(requires)) modulesOf(join(dirname(entry), name), requires, modules);
   return modules;
 }
 
 /** Only `exports` is a module's own: to tools that read it, the file is one CommonJS module with plain requires. */
-function asFunction(file, text, modules) {
+function asFunction(file, text, load) {
   const { outputText } = ts.transpileModule(text, {
     compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, removeComments: true },
   });
   const body = outputText
     .replace(/^"use strict";\n/, '')
-    .replace(OURS, (_, name) => required(join(dirname(file), name), modules))
+    .replace(OURS, (_, name) => load(join(dirname(file), name)))
     .replace(LATE, '{ get default() { return require("$1"); } }');
   return `${JSON.stringify(file)}(exports) {\n${body}},\n`;
 }
 
-function required(file, modules) {
-  if (modules.has(file)) return `__load(${JSON.stringify(file)})`;
-  return `{ get loadAddon() { return require("./${ADDON}").loadAddon; } }`;
+const loaded = (file) => `__load(${JSON.stringify(file)})`;
+
+/** For a module that is not to be loaded before something of it is used. */
+function late(file, load) {
+  const names = namesOf(readFileSync(join(from, file), 'utf8'));
+  return `{ ${names.map((name) => `get ${name}() { return ${load}.${name}; }`).join(', ')} }`;
 }
 
-function joined(modules, last) {
+function functionsOf(modules, load) {
+  return `{\n${[...modules].map(([file, text]) => asFunction(file, text, load)).join('')}}`;
+}
+
+function joined(modules, load, more, last) {
   return `"use strict";
-const __modules = {
-${[...modules].map(([file, text]) => asFunction(file, text, modules)).join('')}};
+const __modules = ${functionsOf(modules, load)};
 const __loaded = {};
 function __load(file) {
   const known = __loaded[file];
   if (known !== undefined) return known;
-  const exports = (__loaded[file] = {});
+${more}  const exports = (__loaded[file] = {});
   __modules[file](exports);
   return exports;
 }
@@ -60,15 +72,17 @@ ${last}
 `;
 }
 
+/** What a module exports. */
+function namesOf(text) {
+  const found = text.matchAll(/\bexports\.(\w+) =|\bdefineProperty\(exports, "(?!__esModule)(\w+)"/g);
+  return [...new Set(Array.from(found, ([, one, other]) => one ?? other))];
+}
+
 /** In the place of a module that was joined. The first line tells Node.js what can be imported from it by name. */
 function door(file, text) {
-  const names = new Set();
-  for (const [, one, other] of text.matchAll(/\bexports\.(\w+) =|\bdefineProperty\(exports, "(\w+)"/g)) {
-    names.add(one ?? other);
-  }
   const all = JSON.stringify(`./${relative(dirname(file), 'semlock.js')}`);
   return `"use strict";
-0 && (module.exports = { ${[...names].join(', ')} });
+0 && (module.exports = { ${['__esModule', ...namesOf(text)].join(', ')} });
 module.exports = require(${all})(${JSON.stringify(file)});
 `;
 }
@@ -81,5 +95,15 @@ for (const file of readdirSync(from, { recursive: true }).filter((each) => each.
   if (text === undefined) copyFileSync(join(from, file), join(dist, file));
   else writeFileSync(join(dist, file), door(file, text));
 }
-writeFileSync(join(dist, 'semlock.js'), joined(library, 'module.exports = __load;'));
-writeFileSync(join(dist, 'command.js'), joined(modulesOf('cli/main.js'), '__load("cli/main.js");'));
+const ofLibrary = (file) => (file === ADDON ? late(ADDON, `require("./${ADDON}")`) : loaded(file));
+writeFileSync(join(dist, 'semlock.js'), joined(library, ofLibrary, '', 'module.exports = __load;'));
+
+const command = modulesOf('cli/run.js', AT_ONCE, modulesOf('cli/main.js', AT_ONCE));
+const rest = new Map([...modulesOf('cli/main.js')].filter(([file]) => !command.has(file)));
+const ofCommand = (file) => (file === MAIN_SCRIPT ? late(file, loaded(file)) : loaded(file));
+const more = `  if (!Object.hasOwn(__modules, file)) Object.assign(__modules, require('./command-rest.js')(__load));\n`;
+writeFileSync(join(dist, 'command.js'), joined(command, ofCommand, more, loaded('cli/main.js')));
+writeFileSync(
+  join(dist, 'command-rest.js'),
+  `"use strict";\nmodule.exports = (__load) => (${functionsOf(rest, ofCommand)});\n`,
+);

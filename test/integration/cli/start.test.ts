@@ -11,9 +11,8 @@ import { runProgram } from '../../support/run-program.js';
 import { scratchNamespace } from '../../support/shm.js';
 import { SEMLOCK } from './semlock.js';
 
-const ROUNDS = 9;
 /** Times what Node.js alone takes. */
-const MOST = 2.8;
+const MOST = 2.5;
 /** The other one says what kind of module it is. */
 const FILES = new Set(['package.json', 'command.js']);
 const DIST = fileURLToPath(new URL('../../../dist/', import.meta.url));
@@ -21,7 +20,7 @@ const DIST = fileURLToPath(new URL('../../../dist/', import.meta.url));
 describe('the start of semlock', () => {
   it('takes a small multiple of that of Node.js', { timeout: 120_000 }, () => {
     const namespace = scratchNamespace();
-    const env = { ...process.env, NODE_EXTRA_CA_CERTS: '' };
+    const env = { ...process.env, NODE_EXTRA_CA_CERTS: '' }; // which Node.js would read at its start
     // Of the processor, because what else the machine does is not the command's.
     const time = (...command: string[]) => {
       const { status, stderr } = runProgram('bash', ['-c', 'TIMEFORMAT="%U %S"; time "$@"', 'bash', ...command], {
@@ -31,12 +30,29 @@ describe('the start of semlock', () => {
       const [user, system] = stderr.trim().split(' ').map(Number) as [number, number];
       return user + system;
     };
-    const [alone, running] = [[] as number[], [] as number[]];
-    for (let round = 0; round < ROUNDS; round += 1) {
-      alone.push(time(process.execPath, '--eval', '0'));
-      running.push(time(SEMLOCK, 'run', '--namespace', namespace, 'report', 'true'));
-    }
-    expect(Math.min(...running) / Math.min(...alone)).toBeLessThan(MOST);
+    // Each beside the other, and the middle one of many: a busy machine adds to some of them, and to which is chance.
+    const ratios: number[] = [];
+    const middle = () => ratios.sort((a, b) => a - b)[ratios.length >> 1]!;
+    do {
+      const alone = time(process.execPath, '--eval', '0');
+      ratios.push(time(SEMLOCK, 'run', '--namespace', namespace, 'report', 'true') / alone);
+    } while (ratios.length < 7 || (middle() >= MOST && ratios.length < 49));
+    expect(middle()).toBeLessThan(MOST);
+  });
+
+  it('loads no part of Node.js that is slow to load and that it can do without', () => {
+    const list = `process.on('exit', () => console.error(JSON.stringify(process.moduleLoadList)))`;
+    const loaded = (...args: string[]) => {
+      const { stderr } = runProgram(process.execPath, ['--import', `data:text/javascript,${list}`, ...args]);
+      return JSON.parse(stderr) as string[];
+    };
+    const alone = new Set(loaded('--eval', '0'));
+    const more = loaded(`${DIST}command.js`, 'run', '--namespace', 'test of start', 'report', 'true');
+    const added = more.filter((each) => !alone.has(each)).map((each) => each.split(' ')[1]);
+    expect(added).toContain('child_process');
+    expect(
+      added.filter((each) => /^(perf_hooks|worker_threads|tty|_?http\w*|tls|readline|url|zlib)$/.test(each!)),
+    ).toEqual([]);
   });
 
   it.runIf(runProgram('strace', ['-V']).status === 0)('loads one file, and the addon where that is needed', () => {
@@ -48,6 +64,7 @@ describe('the start of semlock', () => {
     };
     expect(opened('run', '--namespace', 'test of start', 'report', 'true')).toEqual(FILES);
     expect(opened('--help')).toEqual(FILES);
+    expect(opened('ls', '--namespace', 'test of start')).toEqual(new Set([...FILES, 'command-rest.js']));
   });
 
   it.each([
@@ -71,8 +88,9 @@ function modulesCalled(args: string[]): string[] {
   runProgram(process.execPath, [`${DIST}command.js`, ...args], { env: { ...process.env, NODE_V8_COVERAGE: folder } });
   const [file] = readdirSync(folder);
   const { result } = JSON.parse(readFileSync(join(folder, file!), 'utf8')) as { result: Coverage[] };
-  const { functions } = result.find(({ url }) => url.endsWith('/command.js'))!;
-  return functions
+  return result
+    .filter(({ url }) => /\/command(-rest)?\.js$/.test(url))
+    .flatMap(({ functions }) => functions)
     .filter(({ functionName, ranges }) => functionName.endsWith('.js') && ranges[0]!.count > 0)
     .map(({ functionName }) => functionName);
 }
