@@ -27,10 +27,9 @@ namespace {
 constexpr int64_t kRoundNs = 20000000;
 // How soon a process first looks for whose death it has to listen, where it has not gone round lately.
 constexpr int64_t kFirstLookNs = 3000000;
-// Where many processes wait for one lock, each goes round so seldom that together they do so about every 10 ms; but not
-// more seldom than this, because some of them may be stopped.
-constexpr int64_t kShareNs = 10000000;
-constexpr int64_t kLongestRoundNs = 200000000;
+// Where many processes wait for one lock, each goes round so seldom that together they do so as often as one alone; but
+// not more seldom than this, because some of them may be stopped.
+constexpr int64_t kLongestRoundNs = 1000000000;
 // How soon a theft is found whose thief died before it could tell.
 constexpr int64_t kWatchNs = 1000000000;
 
@@ -310,7 +309,7 @@ namespace {
 int64_t RoundOf(const Record& record, uint32_t waits) {
   // Other programs tell nobody of their posts.
   if (waits == 0 || (record.flags.load() & kForeign) != 0) return kRoundNs;
-  const int64_t share = std::min(kShareNs * record.waiting.load() / waits, kLongestRoundNs);
+  const int64_t share = std::min(kRoundNs * record.waiting.load() / waits, kLongestRoundNs);
   // At random, because all may have gone round at the same time, when a holder died.
   return share <= kRoundNs ? kRoundNs : share / 2 + MonotonicNs() / 16 % (share / 2);
 }
