@@ -99,7 +99,7 @@ class IoRedisConnection implements RedisConnection {
     if (!replicas) return;
     if (client.isCluster === true) throw noReplicas();
     // WAIT holds up whatever comes behind it, so it gets a connection of its own.
-    const own = this.#duplicate();
+    const own = this.#duplicate({ lazyConnect: true });
     this.#client = own;
     this.wait = async (count, ms) => Number(await own.call('WAIT', String(count), String(ms)));
   }
@@ -130,17 +130,17 @@ class IoRedisConnection implements RedisConnection {
     return Promise.resolve();
   }
 
+  /** It asks for its channels for ever, whatever the app does with commands that are not answered. */
   #subscribe(): IoRedis {
-    const subscriber = this.#duplicate();
+    const more = { maxRetriesPerRequest: null, enableOfflineQueue: true, lazyConnect: false };
+    const subscriber = this.#duplicate(...(this.#client.isCluster === true ? [] : [more]));
     subscriber.on('message', (channel: string, message: string) => this.#channels.tell(channel, message));
     return subscriber;
   }
 
-  /** It connects again for ever, says nothing of errors (commands do), and does not keep the process running. */
-  #duplicate(): IoRedis {
-    const more = { maxRetriesPerRequest: null, enableOfflineQueue: true, lazyConnect: false };
-    const { isCluster } = this.#client;
-    const client = isCluster === true ? this.#client.duplicate() : this.#client.duplicate(more);
+  /** It says nothing of errors (commands do), and does not keep the process running. */
+  #duplicate(...more: object[]): IoRedis {
+    const client = this.#client.duplicate(...more);
     client.on('error', () => undefined);
     client.on('connect', () => client.stream?.unref?.());
     this.#own.push(client);
@@ -197,7 +197,7 @@ class NodeRedisConnection implements RedisConnection {
   }
 
   async subscribe(channel: string, listener: (message: string) => void): Promise<() => unknown> {
-    const subscriber = await (this.#subscriber ??= this.#duplicate());
+    const subscriber = await (this.#subscriber ??= this.#duplicate(() => (this.#subscriber = undefined)));
     return this.#channels.add(channel, listener, {
       subscribe: (name) => subscriber.subscribe(name, (message) => this.#channels.tell(name, message)),
       unsubscribe: (name) => subscriber.unsubscribe(name),
@@ -214,14 +214,21 @@ class NodeRedisConnection implements RedisConnection {
   }
 
   #waits(): Promise<NodeRedis> {
-    return (this.#waiter ??= this.#duplicate());
+    return (this.#waiter ??= this.#duplicate(() => (this.#waiter = undefined)));
   }
 
-  async #duplicate(): Promise<NodeRedis> {
+  /** @param failed - called when it could not connect, so that the next to need it makes another. */
+  async #duplicate(failed: () => void): Promise<NodeRedis> {
     const client = this.#client.duplicate();
     client.on('error', () => undefined); // commands tell of it; without a listener it would be thrown
     this.#own.push(client);
-    await client.connect();
+    try {
+      await client.connect();
+    } catch (error) {
+      this.#own.splice(this.#own.indexOf(client), 1);
+      failed();
+      throw error;
+    }
     client.unref?.();
     return client;
   }
@@ -249,30 +256,42 @@ class AdapterConnection implements RedisConnection {
   }
 }
 
+interface Subscriber {
+  subscribe(channel: string): Promise<unknown>;
+  unsubscribe(channel: string): Promise<unknown>;
+}
+
+interface Channel {
+  readonly listeners: Set<(message: string) => void>;
+  readonly subscribed: Promise<unknown>;
+}
+
 /** The listeners to each channel of one subscriber. */
 class Channels {
-  readonly #listeners = new Map<string, Set<(message: string) => void>>();
+  readonly #channels = new Map<string, Channel>();
 
-  tell(channel: string, message: string): void {
-    for (const listener of this.#listeners.get(channel) ?? []) listener(message);
+  tell(name: string, message: string): void {
+    for (const listener of this.#channels.get(name)?.listeners ?? []) listener(message);
   }
 
-  async add(
-    channel: string,
-    listener: (message: string) => void,
-    subscriber: { subscribe(channel: string): Promise<unknown>; unsubscribe(channel: string): Promise<unknown> },
-  ): Promise<() => unknown> {
-    const known = this.#listeners.get(channel);
-    if (known !== undefined) known.add(listener);
-    else {
-      this.#listeners.set(channel, new Set([listener]));
-      await subscriber.subscribe(channel);
+  async add(name: string, listener: (message: string) => void, subscriber: Subscriber): Promise<() => unknown> {
+    let channel = this.#channels.get(name);
+    if (channel === undefined) {
+      channel = { listeners: new Set(), subscribed: subscriber.subscribe(name) };
+      this.#channels.set(name, channel);
+    }
+    const { listeners, subscribed } = channel;
+    listeners.add(listener);
+    try {
+      await subscribed;
+    } catch (error) {
+      if (this.#channels.get(name) === channel) this.#channels.delete(name); // the next one asks anew
+      throw error;
     }
     return () => {
-      const listeners = this.#listeners.get(channel);
-      if (listeners?.delete(listener) !== true || listeners.size > 0) return;
-      this.#listeners.delete(channel);
-      subscriber.unsubscribe(channel).catch(() => undefined); // the connection is gone, and the channel with it
+      if (!listeners.delete(listener) || listeners.size > 0 || this.#channels.get(name) !== channel) return;
+      this.#channels.delete(name);
+      subscriber.unsubscribe(name).catch(() => undefined); // the connection is gone, and the channel with it
     };
   }
 }

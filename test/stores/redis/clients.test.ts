@@ -6,10 +6,11 @@ import { createRequire } from 'node:module';
 import { Redis } from 'ioredis';
 import { Redis as Valkey } from 'iovalkey';
 import ts from 'typescript';
-import { afterAll, expect, it, onTestFinished } from 'vitest';
+import { afterAll, expect, it, onTestFinished, vi } from 'vitest';
 
 import { Lock } from '../../../src/lock.js';
 import type { LockStore } from '../../../src/store.js';
+import { connectionOf } from '../../../src/stores/redis/clients.js';
 import { redisStore } from '../../../src/stores/redis/index.js';
 import { codeBlocks } from '../../docs/code-blocks.js';
 import { RedisServer } from '../../support/redis/server.js';
@@ -84,4 +85,35 @@ it('an adapter to GLIDE, as the document shows it', async () => {
     stores.push(exported.storeOf({ customCommand: ([command, ...args]) => client.call(command!, ...args) }));
   }
   await worksIn('glide', stores);
+});
+
+/** Clients whose connections for messages fail the first time. */
+const failing = {
+  ioredis: () => {
+    const subscribe = vi.fn().mockRejectedValueOnce(new Error('not now')).mockResolvedValue(1);
+    const subscriber = { on: () => undefined, subscribe, unsubscribe: () => Promise.resolve() };
+    return { evalsha: vi.fn(), eval: vi.fn(), options: {}, duplicate: () => subscriber };
+  },
+  'node-redis': () => {
+    const connect = vi.fn().mockRejectedValueOnce(new Error('not now')).mockResolvedValue(undefined);
+    const subscriber = () => ({ on: () => undefined, connect, subscribe: () => Promise.resolve() });
+    return { evalSha: vi.fn(), eval: vi.fn(), duplicate: subscriber };
+  },
+};
+
+it.each(Object.entries(failing))('messages that could not be had by %s are asked for again', async (_kind, client) => {
+  const connection = connectionOf(client(), false);
+  const heard = vi.fn();
+  await expect(connection.subscribe('channel', heard)).rejects.toThrow('not now');
+  await connection.subscribe('channel', heard);
+});
+
+it('a channel is listened to by all who asked for it, however soon, and by nobody where that failed', async () => {
+  const client = failing.ioredis();
+  const { subscribe } = client.duplicate();
+  const connection = connectionOf(client, false);
+  const both = ['one', 'other'].map(() => connection.subscribe('channel', vi.fn()));
+  expect((await Promise.allSettled(both)).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  await Promise.all(['one', 'other'].map(() => connection.subscribe('channel', vi.fn())));
+  expect(subscribe).toHaveBeenCalledTimes(2);
 });
