@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Pool, PoolClient } from 'pg';
@@ -41,6 +42,22 @@ async function storeOf(
 
 const terminateAll = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`;
+
+/** What the functions of the schema take for the time of the server. */
+function clockOf(admin: Pool) {
+  return {
+    async take(): Promise<void> {
+      await admin.query(`CREATE TABLE ahead (by interval NOT NULL);
+        INSERT INTO ahead VALUES ('0');
+        CREATE FUNCTION clock() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+          $$ SELECT pg_catalog.clock_timestamp() + (SELECT by FROM public.ahead) $$`);
+      const { rows } = await admin.query<{ make: string }>(`SELECT pg_get_functiondef(oid) AS make FROM pg_proc
+        WHERE pronamespace = 'semlock'::regnamespace AND prosrc LIKE '%pg_catalog.clock_timestamp%'`);
+      for (const { make } of rows) await admin.query(make.replaceAll('pg_catalog.clock_timestamp', 'public.clock'));
+    },
+    set: (by: string) => admin.query('UPDATE ahead SET by = $1', [by]),
+  };
+}
 
 describe('When the server', () => {
   it.each<StopMode>(['fast', 'immediate'])('is restarted (%s), holds stay held and waits go on', async (mode) => {
@@ -121,6 +138,29 @@ describe('When the server', () => {
     expect(performance.now()).toBeGreaterThan(await lostAt);
     expect(next.token).toBeGreaterThan(hold.token);
     await next[Symbol.asyncDispose]();
+  });
+
+  it('has its clock set, a holder is told where that was forward, keeps its lock where it was back, and tokens grow', async () => {
+    const server = await started();
+    const admin = stores.pool(server.url());
+    const store = await storeOf(server, stores.pool(server.url()));
+    const clock = clockOf(admin);
+    await clock.take();
+    const lock = new Lock('a', { store, namespace: 'ns' });
+    const first = await lock.acquire();
+    await clock.set('-1 h');
+    const renewed = async () => (await store.query!({ namespace: 'ns' })).held[0]?.alive;
+    await sleep(LEASE_MS); // it is renewed by the new time
+    expect([await renewed(), first.signal.aborted]).toEqual([true, false]);
+    await first[Symbol.asyncDispose]();
+    const second = await lock.acquire();
+    expect(second.token).toBeGreaterThan(first.token);
+    const lost = once(second.signal, 'abort');
+    await clock.set('1 h');
+    await lost;
+    const third = await lock.acquire();
+    expect(third.token).toBeGreaterThan(second.token);
+    await third[Symbol.asyncDispose]();
   });
 
   it('loses the schema, a request is refused, and it goes on when there is one again', async () => {

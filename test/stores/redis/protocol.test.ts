@@ -182,6 +182,54 @@ describe('When the data is gone', () => {
   });
 });
 
+describe('When the clock of the server was set', () => {
+  const HOUR_MS = 3_600_000;
+
+  it('back, who is dead is found after a lease, and tokens still grow', async () => {
+    const { a, b, namespace } = await two();
+    const token = await granted(a.ask(1));
+    await wasWrittenAt(namespace, HOUR_MS, [a, b]);
+    const keep = setInterval(() => void backend.renew(b.session, leaseMs, []), leaseMs / 4);
+    expect(await b.ask(1)).toEqual({ is: 'busy' });
+    expect(await backend.renew(a.session, leaseMs, [])).toMatchObject({ alive: true });
+    await b.ask(2, true);
+    await expect.poll(async () => (await b.ask(2, true)).is, { timeout: 10 * leaseMs }).toBe('granted');
+    clearInterval(keep);
+    expect(await granted(b.ask(2))).toBeGreaterThan(token + 1000 * HOUR_MS);
+  });
+
+  it('forward, a holder is told by its next renewal, and tokens still grow', async () => {
+    const { a, b, namespace } = await two();
+    const token = await granted(a.ask(1));
+    await wasWrittenAt(namespace, -HOUR_MS, [a]);
+    expect(await backend.renew(a.session, leaseMs, [])).toEqual({ alive: false });
+    expect(await granted(b.ask(1))).toBeGreaterThan(token);
+  });
+});
+
+/** As if the clock had been so far ahead, by now, when that was written which is there of these sessions and of the last token. */
+async function wasWrittenAt(
+  namespace: string,
+  ms: number,
+  sessions: readonly { readonly session: SessionId }[],
+): Promise<void> {
+  await client.eval(
+    `local ahead = tonumber(ARGV[1])
+     local last, quarantine, longest, seen, cursor, run = struct.unpack('<ddddss', redis.call('HGET', KEYS[1], 'm'))
+     redis.call('HSET', KEYS[1], 'm', struct.pack('<ddddss', last + 1000 * ahead, quarantine, longest, seen, cursor, run))
+     for at = 2, #ARGV do
+       local packed = redis.call('HGET', KEYS[1], 's' .. ARGV[at])
+       local expiry, lease, request, count = struct.unpack('<dddd', packed)
+       packed = struct.pack('<dddd', expiry + ahead, lease, request, count) .. string.sub(packed, 33)
+       redis.call('HSET', KEYS[1], 's' .. ARGV[at], packed)
+     end`,
+    1,
+    keyOf('semlock', namespace),
+    ms,
+    ...sessions.map(({ session }) => session.sid),
+  );
+}
+
 /** As if what is there had been written by another server. */
 async function becomeAnother(namespace: string): Promise<void> {
   await client.eval(
