@@ -19,6 +19,8 @@ export interface Link {
   readonly path: string;
   /** What follows the `#`. */
   readonly anchor: string | undefined;
+  /** What is shown to who points at it: `[text](path "title")`. */
+  readonly title: string | undefined;
 }
 
 export function readPage(path: string): Page {
@@ -69,10 +71,13 @@ export function anchors(page: Pick<Page, 'text'>): string[] {
 export function links(page: Page): Link[] {
   const lines = prose(page).split('\n');
   return lines.flatMap((line, index) =>
-    [...line.replace(/`[^`]*`/g, '').matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)/g)].map(([, to, anchor]) => ({
-      place: `${page.path}:${index + 1}`,
-      path: to === '' ? page.path : posix.join(dirname(page.path), to!),
-      anchor,
-    })),
+    [...line.replace(/`[^`]*`/g, '').matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?(?: "([^"]*)")?\)/g)].map(
+      ([, to, anchor, title]) => ({
+        place: `${page.path}:${index + 1}`,
+        path: to === '' ? page.path : posix.join(dirname(page.path), to!),
+        anchor,
+        title,
+      }),
+    ),
   );
 }
