@@ -9,8 +9,10 @@ import type { HeldLockInfo, LockGap, LockInfo, LockManagerSnapshot } from '../st
 import { namespaces, type Namespace } from '../stores/process/namespaces.js';
 import type { LockOwners } from '../owners.js';
 import { print } from './output.js';
+import { Screen } from './screen.js';
 import { queryOf, storeFrom } from './store.js';
-import { ALARM, columns, duration, HEADER, nameOf, plain, printable, size, type Cell } from './text.js';
+import { ALARM, columns, HEADER, plain, width, type Cell } from './table.js';
+import { duration, nameOf, printable, size } from './text.js';
 import {
   COMMON_OPTIONS,
   HELP,
@@ -24,8 +26,6 @@ import {
 
 /** How often to look. */
 const WATCH_MS = 500;
-
-const CLEAR_SCREEN = '\u001b[H\u001b[2J\u001b[3J';
 
 /** @internal */
 export const LS_OPTIONS = {
@@ -41,7 +41,8 @@ export const LS_OPTIONS = {
 /** What is shown: as it is for programs, and as a table for people. */
 interface View {
   readonly json: object;
-  table(): string;
+  /** In lines that need not be cut, if that can be. */
+  table(room?: number): string;
 }
 
 /** Prints the locks of a namespace, or one with a POSIX name, or all namespaces, once or at each change; gives the exit code. */
@@ -72,23 +73,18 @@ export async function ls(args: string[]): Promise<number> {
     }
   }
   // A line of JSON for each change, where nobody sees a table change.
-  const show = json || !process.stdout.isTTY ? jsonLine : screen;
+  const screen = json || !process.stdout.isTTY ? undefined : new Screen();
   for (let before = ''; ;) {
-    const text = show(await look());
-    if (text !== before) print(text);
-    before = text;
+    const view = await look();
+    if (screen === undefined) {
+      const line = `${JSON.stringify(view.json)}\n`;
+      if (line !== before) print(line);
+      before = line;
+    } else {
+      screen.show((room) => view.table(room));
+    }
     await setTimeout(WATCH_MS);
   }
-}
-
-function jsonLine(view: View): string {
-  return `${JSON.stringify(view.json)}\n`;
-}
-
-function screen(view: View): string {
-  const { NO_COLOR = '', TERM } = process.env;
-  const table = view.table();
-  return `${CLEAR_SCREEN}${NO_COLOR !== '' || TERM === 'dumb' ? plain(table) : table}`;
 }
 
 type Where = { readonly namespace: string } | { readonly posixName: string };
@@ -101,7 +97,8 @@ async function locksOf(
 ): Promise<View> {
   const snapshot = await query({ ...where, ...owners });
   const held = snapshot.held.map((each) => ({ ...each, command: each.alive ? commandOf(each.pid) : undefined }));
-  return { json: { ...where, ...owners, ...snapshot, held }, table: () => lockTable(nothing(where, named), snapshot) };
+  const json = { ...where, ...owners, ...snapshot, held };
+  return { json, table: (room) => lockTable(nothing(where, named), snapshot, room) };
 }
 
 /** Without `--namespace` it is the namespace of the app. The lock that is looked for may be that of a file, which is elsewhere. */
@@ -111,11 +108,22 @@ function nothing(where: Where, named: boolean): string {
   return `No lock is held in the namespace ${printable(where.namespace)}\n${files}`;
 }
 
-function lockTable(nothing: string, { held, pending, gaps }: LockManagerSnapshot): string {
+function lockTable(nothing: string, { held, pending, gaps }: LockManagerSnapshot, room: number | undefined): string {
   if (held.length + pending.length + gaps.length === 0) return nothing;
-  const holders = columns(held.length > 0 ? [HELD_HEADER, ...held.map(heldRow)] : []);
-  const waiters = columns(pending.length > 0 ? [PENDING_HEADER, ...pending.map(pendingRow)] : []);
+  const holders = held.length > 0 ? within(room, [HELD_HEADER, ...held.map(heldRow)]) : '';
+  const waiters = pending.length > 0 ? within(room, [PENDING_HEADER, ...pending.map(pendingRow)]) : '';
   return [holders, waiters, gaps.map(gapLine).join('')].filter((part) => part !== '').join('\n');
+}
+
+/** What can be done without. */
+const DETAILS = new Set(['SINCE', 'TOKEN', 'LAST JOINED']);
+
+/** A table, without details where there is no room for them. */
+function within(room = Infinity, rows: readonly Cell[][]): string {
+  const whole = columns(rows);
+  if (whole.split('\n').every((line) => width(plain(line)) <= room)) return whole;
+  const titles = rows[0]!.map((cell) => (typeof cell === 'string' ? cell : cell.text));
+  return columns(rows.map((row) => row.filter((_, column) => !DETAILS.has(titles[column]!))));
 }
 
 const header = (...titles: string[]): Cell[] => titles.map((text) => ({ text, colour: HEADER }));
@@ -156,8 +164,8 @@ function gapLine({ name, permits, missing }: LockGap): string {
 
 function allNamespaces(owners: LockOwners): View {
   const all = namespaces(owners);
-  const table = () =>
-    all.length === 0 ? 'There are no locks\n' : columns([NAMESPACE_HEADER, ...all.map(namespaceRow)]);
+  const table = (room?: number) =>
+    all.length === 0 ? 'There are no locks\n' : within(room, [NAMESPACE_HEADER, ...all.map(namespaceRow)]);
   return { json: { ...owners, namespaces: all }, table };
 }
 

@@ -1,4 +1,4 @@
-// Text for terminals: names that may hold anything, spans of time, and columns.
+// Text for terminals: names that may hold anything, and spans of time.
 
 const LONGEST_NAME = 80;
 
@@ -30,39 +30,6 @@ export function duration(ms: number): string {
 export function size(bytes: number): string {
   const kib = bytes / 1024;
   return kib < 1024 ? `${Math.round(kib)} KiB` : `${(kib / 1024).toFixed(1)} MiB`;
-}
-
-/** Text in a column, perhaps in a colour. */
-export type Cell = string | { readonly text: string; readonly colour: string };
-
-/** Colours, as ECMA-48 has them: what follows "ESC [". */
-export const [HEADER, ALARM] = ['1m', '31m'];
-
-/** Rows as lines with aligned columns. The last column is as wide as it likes, so text of unknown width goes there. */
-export function columns(rows: readonly (readonly Cell[])[]): string {
-  const textOf = (cell: Cell) => (typeof cell === 'string' ? cell : cell.text);
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => textOf(row[column]!).length))) ?? [];
-  const line = (row: readonly Cell[]) => {
-    const last = row.findLastIndex((cell) => textOf(cell) !== '');
-    return row
-      .slice(0, last + 1)
-      .map(
-        (cell, column) =>
-          coloured(cell, textOf(cell)) + ' '.repeat(column < last ? widths[column]! - textOf(cell).length : 0),
-      )
-      .join('  ');
-  };
-  return rows.map((row) => `${line(row)}\n`).join('');
-}
-
-function coloured(cell: Cell, text: string): string {
-  return typeof cell === 'string' ? text : `\u001b[${cell.colour}${text}\u001b[m`;
-}
-
-/** Without colours. Names have none: they are {@link printable}. */
-export function plain(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/\u001b\[\d*m/g, '');
 }
 
 /** What people call a namespace. */

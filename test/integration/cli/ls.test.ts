@@ -12,10 +12,12 @@ import { Lock } from '../../../src/lock.js';
 import { createLocks } from '../../../src/web-locks/lock-manager.js';
 import { NamedSemaphore } from '../../../src/primitives/named-semaphore.js';
 import { startHolder } from '../../support/holder.js';
+import { runProgram } from '../../support/run-program.js';
 import { scratchSemaphore } from '../../support/semaphore-name.js';
 import { scratchNamespace } from '../../support/shm.js';
 import { SEMLOCK, semlock, start, startSemlock } from './semlock.js';
 
+const ESC = '\u001b';
 const TERMINAL = fileURLToPath(new URL('terminal.py', import.meta.url));
 
 /** Runs `semlock ls`, which must work. */
@@ -165,8 +167,37 @@ describe('semlock ls', () => {
     const line = [TERMINAL, '3', 'env', ...set, SEMLOCK, 'ls', '--watch', '--namespace', namespace];
     const { stdout } = await start('python3', line).ended();
     expect(stdout).toContain(`exclusive  ${pid} `);
-    expect(stdout).toContain('\u001b[2J');
     expect(stdout.includes('\u001b[1mMODE')).toBe(colours);
+  });
+
+  it('with --watch leaves on a terminal what was there before, and keeps within its lines', () => {
+    const namespace = scratchNamespace();
+    const names = ['ready', '会議室の予約', 'zzz 🍕', ...Array.from({ length: 9 }, (_, number) => `more ${number}`)];
+    const all = names.map((name) => new Lock(name, { namespace }).tryAcquire()!);
+    const set = ['TERM=xterm', 'NO_COLOR=1', 'TERMINAL_SIZE=70x6'];
+    const { stdout } = runProgram('env', [
+      ...set,
+      'python3',
+      TERMINAL,
+      '3',
+      SEMLOCK,
+      'ls',
+      '--watch',
+      '--namespace',
+      namespace,
+    ]);
+    for (const each of all) each.release();
+
+    const [before, shown, after] = stdout.split(RegExp(`${ESC}\\[\\?1049[hl]`));
+    expect([before, after]).toEqual(['', '']);
+    expect(stdout, 'what the terminal keeps').not.toMatch(RegExp(`${ESC}\\[[23]J`));
+    const lines = shown!.replace(RegExp(`${ESC}\\[[HJK]|\\^C$`, 'g'), '').split('\r\n');
+    expect(lines).toHaveLength(6);
+    expect(lines[0]).toMatch(/^MODE +PID +ALIVE +HELD FOR +NAME +COMMAND$/);
+    expect(lines.at(-1)).toBe('… and 8 lines more');
+    const commands = lines.slice(1, 4).map((line) => line.split(/(?<=ready|予約|🍕) +/));
+    expect(commands.map(([, command]) => command!.slice(0, 4))).toEqual(Array(3).fill('node'));
+    expect(lines[1], 'cut').toMatch(/…$/);
   });
 
   it('ends quietly when nobody reads its output to the end', () => {
