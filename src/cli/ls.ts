@@ -1,15 +1,17 @@
 // `semlock ls`: who holds which lock, and who waits for it; or which namespaces there are.
 
-import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 
 import { FILE_NAMESPACE } from '../file-name.js';
 import { checkPosixName } from '../names.js';
+import { namespaceIdOf } from '../stores/process/query.js';
 import type { HeldLockInfo, LockGap, LockInfo, LockManagerSnapshot } from '../store.js';
 import { namespaces, type Namespace } from '../stores/process/namespaces.js';
 import type { LockOwners } from '../owners.js';
 import { print } from './output.js';
+import { commandOf, heirsOf, type Command } from './processes.js';
 import { Screen } from './screen.js';
+import { processStore } from '../stores/process/process-store.js';
 import { queryOf, storeFrom } from './store.js';
 import { ALARM, columns, HEADER, plain, width, type Cell } from './table.js';
 import { duration, nameOf, printable, size } from './text.js';
@@ -62,7 +64,8 @@ export async function ls(args: string[]): Promise<number> {
   const owners = ownersFrom(values);
   const store = storeFrom(values.store);
   const query = queryOf(store);
-  const look = all ? () => allNamespaces(owners) : () => locksOf(query, where, owners, namespace !== undefined);
+  const here = store === undefined || store === processStore; // elsewhere a process of that number is another one
+  const look = all ? () => allNamespaces(owners) : () => locksOf(query, where, owners, namespace !== undefined, here);
   if (!watch) {
     try {
       const view = await look();
@@ -89,16 +92,37 @@ export async function ls(args: string[]): Promise<number> {
 
 type Where = { readonly namespace: string } | { readonly posixName: string };
 
+/** What is shown of a holder besides what a store tells. */
+interface Shown extends HeldLockInfo {
+  readonly command?: string | undefined;
+  /** Where the process that took it has ended: those that it has left the lock to. */
+  readonly keptBy?: readonly Command[] | undefined;
+}
+
 async function locksOf(
   query: ReturnType<typeof queryOf>,
   where: Where,
   owners: LockOwners,
   named: boolean,
+  here: boolean,
 ): Promise<View> {
   const snapshot = await query({ ...where, ...owners });
-  const held = snapshot.held.map((each) => ({ ...each, command: each.alive ? commandOf(each.pid) : undefined }));
-  const json = { ...where, ...owners, ...snapshot, held };
-  return { json, table: (room) => lockTable(nothing(where, named), snapshot, room) };
+  const held = snapshot.held.map((each) =>
+    here && each.alive ? { ...each, ...commandsOf(each, where, owners) } : each,
+  );
+  const shown = { ...snapshot, held };
+  return { json: { ...where, ...owners, ...shown }, table: (room) => lockTable(nothing(where, named), shown, room) };
+}
+
+function commandsOf(
+  { pid, clientId }: HeldLockInfo,
+  where: Where,
+  owners: LockOwners,
+): Pick<Shown, 'command' | 'keptBy'> {
+  const command = commandOf(pid);
+  if (command !== undefined) return { command };
+  const keptBy = heirsOf(clientId, namespaceIdOf({ ...where, ...owners }));
+  return keptBy.length === 0 ? {} : { keptBy };
 }
 
 /** Without `--namespace` it is the namespace of the app. The lock that is looked for may be that of a file, which is elsewhere. */
@@ -108,7 +132,11 @@ function nothing(where: Where, named: boolean): string {
   return `No lock is held in the namespace ${printable(where.namespace)}\n${files}`;
 }
 
-function lockTable(nothing: string, { held, pending, gaps }: LockManagerSnapshot, room: number | undefined): string {
+function lockTable(
+  nothing: string,
+  { held, pending, gaps }: LockManagerSnapshot & { readonly held: readonly Shown[] },
+  room: number | undefined,
+): string {
   if (held.length + pending.length + gaps.length === 0) return nothing;
   const holders = held.length > 0 ? within(room, [HELD_HEADER, ...held.map(heldRow)]) : '';
   const waiters = pending.length > 0 ? within(room, [PENDING_HEADER, ...pending.map(pendingRow)]) : '';
@@ -129,19 +157,10 @@ function within(room = Infinity, rows: readonly Cell[][]): string {
 const header = (...titles: string[]): Cell[] => titles.map((text) => ({ text, colour: HEADER }));
 const HELD_HEADER = header('MODE', 'PID', 'ALIVE', 'SINCE', 'HELD FOR', 'TOKEN', 'NAME', 'COMMAND');
 
-function heldRow({ mode, pid, alive, since, token, name }: HeldLockInfo): Cell[] {
-  const lives = alive ? 'yes' : { text: 'no', colour: ALARM };
-  const command = alive ? printable(commandOf(pid) ?? '') : '';
-  return [mode, String(pid), lives, second(since), age(since), String(token), printable(name), command];
-}
-
-/** The command line of a process, as it is seen from here; `undefined` where it is not. */
-function commandOf(pid: number): string | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim();
-  } catch {
-    return undefined;
-  }
+function heldRow({ mode, pid, alive, since, token, name, command, keptBy }: Shown): Cell[] {
+  const lives = !alive ? { text: 'no', colour: ALARM } : keptBy === undefined ? 'yes' : 'kept';
+  const what = keptBy?.[0] === undefined ? (command ?? '') : `by ${keptBy[0].pid}: ${keptBy[0].command}`;
+  return [mode, String(pid), lives, second(since), age(since), String(token), printable(name), printable(what)];
 }
 
 const PENDING_HEADER = header('MODE', 'PID', 'SINCE', 'WAITS FOR', 'NAME');

@@ -1,7 +1,7 @@
 // Who holds what, and who waits for it: a look at the locks of all processes, for people and for tools that watch over
 // them.
 
-import { namespaceId, posixNamespaceId } from '../../names.js';
+import { namespaceId, posixNamespaceId, type Owners } from '../../names.js';
 import { addon, attempt, type ClientReport } from '../../native.js';
 import type { LockInfo, LockManagerSnapshot, QueryTarget } from '../../store.js';
 import { KINDS, numbered } from './owners.js';
@@ -9,7 +9,7 @@ import { KINDS, numbered } from './owners.js';
 /** Looks at all locks of a namespace, or at that of a semaphore. */
 export function snapshot(where: QueryTarget): LockManagerSnapshot {
   const owners = numbered(where);
-  const id = 'namespace' in where ? namespaceId(where.namespace, owners) : posixNamespaceId(where.posixName, owners);
+  const id = idOf(where, owners);
   const found = attempt(undefined, () => addon().lockQuery(id, KINDS[owners?.kind ?? 'own'], owners?.id ?? 0));
   // An array of this realm: in Jest, what the addon makes is of another, and not equal to any that a test has.
   const reports = Array.from(found);
@@ -22,6 +22,15 @@ export function snapshot(where: QueryTarget): LockManagerSnapshot {
     .filter(({ missing }) => missing > 0)
     .map(({ name, permits, missing }) => ({ name, permits, missing }));
   return { held: held.sort((a, b) => a.since.getTime() - b.since.getTime() || a.token - b.token), pending, gaps };
+}
+
+/** What the files of a namespace are called by. */
+export function namespaceIdOf(where: QueryTarget): string {
+  return idOf(where, numbered(where));
+}
+
+function idOf(where: QueryTarget, owners: Owners | undefined): string {
+  return 'namespace' in where ? namespaceId(where.namespace, owners) : posixNamespaceId(where.posixName, owners);
 }
 
 function lockInfo(name: string, { mode, client, pid, since }: ClientReport): LockInfo {

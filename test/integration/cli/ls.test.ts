@@ -200,6 +200,34 @@ describe('semlock ls', () => {
     expect(lines[1], 'cut').toMatch(/…$/);
   });
 
+  it('names the command by which the lock of a killed semlock run stays held', async () => {
+    const namespace = scratchNamespace();
+    const running = startSemlock([
+      'run',
+      '--namespace',
+      namespace,
+      'report',
+      'sh',
+      '-c',
+      'echo $$; read line; : of it',
+    ]);
+    await running.says('\n');
+    const command = Number(running.said());
+    const { pid } = JSON.parse(ls(namespace, '--json')).held[0] as { pid: number };
+    expect(ls(namespace)).toMatch(RegExp(`^exclusive +${pid} +yes .* node .*run --namespace`, 'm'));
+
+    process.kill(pid, 'SIGKILL');
+    await expect
+      .poll(() => ls(namespace))
+      .toMatch(RegExp(`^exclusive +${pid} +kept .* report +by ${command}: sh -c .*of it$`, 'm'));
+    const { held } = JSON.parse(ls(namespace, '--json')) as { held: object[] };
+    expect(held).toMatchObject([
+      { pid, alive: true, keptBy: [{ pid: command, command: expect.stringMatching(/^sh -c/) }] },
+    ]);
+    running.process.stdin.end('\n');
+    await expect.poll(() => ls(namespace)).toMatch(RegExp(`^exclusive +${pid} +no `, 'm'));
+  });
+
   it('ends quietly when nobody reads its output to the end', () => {
     const script = `"$0" ls --json --namespace "$1" | true; echo "\${PIPESTATUS[0]}"`;
     const args = ['-c', script, SEMLOCK, scratchNamespace()];
