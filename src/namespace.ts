@@ -12,6 +12,8 @@ export interface Namespace {
   readonly name: string;
   /** A clause that can stand after "because". */
   readonly because: string;
+  /** For want of an app: hardly any other program has it, unless it is started in the same folder. */
+  readonly isGuess?: true;
 }
 
 /**
@@ -72,7 +74,9 @@ function ofProgram(): Namespace {
 function ofWorkingFolder(): Namespace {
   const folder = process.cwd();
   const name = packageFolder(folder);
-  if (name === undefined) return { name: folder, because: 'it is the working folder, which is in no package' };
+  if (name === undefined) {
+    return { name: folder, because: 'it is the working folder, which is in no package', isGuess: true };
+  }
   return { name, because: 'it is the package of the working folder' };
 }
 

@@ -5,7 +5,7 @@ import { LS_OPTIONS } from './ls.js';
 import { print } from './output.js';
 import { PRUNE_OPTIONS } from './prune.js';
 import { RUN_OPTIONS } from './run-arguments.js';
-import { HELP, MIGRATE_OPTIONS, parseArguments, UsageError } from './usage.js';
+import { HELP, MIGRATE_OPTIONS, NAMESPACE_OPTIONS, parseArguments, UsageError } from './usage.js';
 
 type Options = Record<string, { readonly type: 'string' | 'boolean'; readonly short?: string }>;
 
@@ -15,7 +15,7 @@ const COMMANDS: Record<string, Options> = {
   completion: HELP_OPTION,
   ls: LS_OPTIONS,
   migrate: MIGRATE_OPTIONS,
-  namespace: HELP_OPTION,
+  namespace: NAMESPACE_OPTIONS,
   prune: PRUNE_OPTIONS,
   run: RUN_OPTIONS,
 };

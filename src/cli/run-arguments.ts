@@ -4,6 +4,7 @@
 import type { ParseArgsConfig } from 'node:util';
 
 import type { FileTarget } from '../file-name.js';
+import type { Namespace } from '../namespace.js';
 import { MAX_PERMITS } from '../semaphore.js';
 import type { LockOwners } from '../owners.js';
 import type { LockMode, LockStore } from '../store.js';
@@ -25,7 +26,7 @@ export interface RunArguments extends LockOwners {
   /** `undefined` for a file, whose lock is the same in all apps. */
   readonly namespace: string | undefined;
   /** Why it is that namespace, unless an option says so. */
-  readonly because: string | undefined;
+  readonly why: Namespace | undefined;
   readonly permits: number;
   readonly posixName: string | undefined;
   readonly store: LockStore | undefined;
@@ -84,7 +85,7 @@ export function parseRun(args: readonly string[]): RunArguments | 'help' {
     close: values.close ?? false,
     verbose: values.verbose ?? false,
     command: commandOf(values.command, rest),
-    ...(file === undefined ? namespaceFrom(values.namespace) : { namespace: undefined, because: undefined }),
+    ...(file === undefined ? namespaceFrom(values.namespace) : { namespace: undefined, why: undefined }),
   };
 }
 

@@ -28,22 +28,26 @@ export async function run(args: string[]): Promise<number> {
 }
 
 async function runLocked(wanted: RunArguments, caller: Caller): Promise<number> {
-  const { mode, waitMs, verbose, close, busyCode, command, because } = wanted;
+  const { mode, waitMs, verbose, close, busyCode, command, why, posixName } = wanted;
   const lock = makeLock(wanted);
-  const say = (sentence: string) => {
-    if (verbose) process.stderr.write(`semlock: ${sentence}\n`);
-  };
-  say(`the lock is ${which(lock, wanted)}${because === undefined ? '' : `, because ${because}`}`);
+  const say = (sentence: string) => process.stderr.write(`semlock: ${sentence}\n`);
+  // Without being asked, where it is likely that no other program has this lock.
+  const isGuess = why?.isGuess === true && posixName === undefined;
+  const advice = isGuess ? '; what is to share it needs --namespace or --file' : '';
+  if (verbose || isGuess) {
+    say(`the lock is ${which(lock, wanted)}${why === undefined ? '' : `, because ${why.because}`}${advice}`);
+  }
 
   const asked = Date.now();
   const hold = await waitFor(lock, mode, waitMs, caller.ignores);
   if (hold === 'busy') {
-    process.stderr.write(`semlock: ${await busySentence(lock, wanted)}\n`);
+    say(await busySentence(lock, wanted));
     return busyCode;
   }
   if (typeof hold === 'string') return exitCodeOf(hold);
-  hold.signal.addEventListener('abort', () => process.stderr.write(`semlock: ${hold.lost!.message}\n`));
-  say(`got it after ${Date.now() - asked} ms${hold.abandoned ? '; its holder before has died with it' : ''}`);
+  hold.signal.addEventListener('abort', () => say(hold.lost!.message));
+  if (verbose)
+    say(`got it after ${Date.now() - asked} ms${hold.abandoned ? '; its holder before has died with it' : ''}`);
   try {
     const proofOfLife = close ? undefined : lock.proofOfLife();
     const { exitCode, started } = await runCommand(command, environment(hold), caller, proofOfLife);

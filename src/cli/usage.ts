@@ -3,7 +3,7 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 
 import { SemlockError } from '../errors.js';
-import { workingFolderNamespace } from '../namespace.js';
+import { workingFolderNamespace, type Namespace } from '../namespace.js';
 import type { LockOwners } from '../owners.js';
 
 /** Exit codes of its own: those of sysexits.h, and those that env(1) and nice(1) use for a command that does not start. */
@@ -16,7 +16,7 @@ Usage: semlock run [OPTION ...] NAME COMMAND [ARGUMENT ...]
        semlock ls [--namespace NS | --posix-name /X | --all] [--user USER | --group GROUP] [--store URL]
                   [--watch] [--json]
        semlock prune [--all] [--user USER | --group GROUP] [--json]
-       semlock namespace
+       semlock namespace [--user USER | --group GROUP]
        semlock completion bash|zsh|fish
        semlock migrate --store postgres://USER@HOST/DATABASE [--schema NAME]
 
@@ -86,6 +86,9 @@ export const COMMON_OPTIONS = { namespace: { type: 'string' }, help: { type: 'bo
 /** Options that say whose the locks are. */
 export const OWNERS_OPTIONS = { user: { type: 'string' }, group: { type: 'string' } } as const;
 
+/** Those of `semlock namespace`. */
+export const NAMESPACE_OPTIONS = { ...OWNERS_OPTIONS, help: { type: 'boolean', short: 'h' } } as const;
+
 /** Those of `semlock migrate`, whose file loads the store. */
 export const MIGRATE_OPTIONS = {
   store: { type: 'string' },
@@ -130,9 +133,9 @@ export function usageErrors<T>(check: () => T): T {
  *
  * @throws {@link UsageError} for an empty one, which is most often a shell variable that is not set.
  */
-export function namespaceFrom(option: string | undefined): { namespace: string; because: string | undefined } {
+export function namespaceFrom(option: string | undefined): { namespace: string; why: Namespace | undefined } {
   if (option === '') throw new UsageError('--namespace must not be empty');
-  if (option !== undefined) return { namespace: option, because: undefined };
-  const { name, because } = workingFolderNamespace();
-  return { namespace: name, because };
+  if (option !== undefined) return { namespace: option, why: undefined };
+  const why = workingFolderNamespace();
+  return { namespace: why.name, why };
 }

@@ -28,8 +28,12 @@ export interface Running {
 }
 
 /** Starts a program; should the test end before, it is told to end by the end of its standard input. */
-export function start(program: string, args: readonly string[]): Running {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+export function start(
+  program: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Running {
+  const child = spawn(program, args, { ...options, stdio: ['pipe', 'pipe', 'pipe'] });
   const said = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (said.stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said.stderr += text));

@@ -25,7 +25,7 @@ describe('semlock', () => {
     const { status, stdout, stderr } = semlock(args);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toMatch(
-      /^Usage: semlock run .*\n( +semlock run .*\n){2} +semlock ls .*\n( +\[.*\n)? +semlock prune .*\n +semlock namespace\n/,
+      /^Usage: semlock run .*\n( +semlock run .*\n){2} +semlock ls .*\n( +\[.*\n)? +semlock prune .*\n +semlock namespace .*\n/,
     );
     expect(stdout).toContain('75   the lock is held elsewhere');
   });
