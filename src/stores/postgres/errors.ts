@@ -9,9 +9,12 @@ export function sqlState(error: unknown): string | undefined {
   return typeof code === 'string' && /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code) ? code : undefined; // not EPIPE
 }
 
+/** What one of several transactions is told that wait for each other in a circle. */
+export const DEADLOCK = '40P01';
+
 /** Transactions that stood in each other's way: the same again may succeed, and it was as if this one had not been. */
 export function isTransient(error: unknown): boolean {
-  return ['40001', '40P01'].includes(sqlState(error) ?? '');
+  return ['40001', DEADLOCK].includes(sqlState(error) ?? '');
 }
 
 /** What is not there, in a schema that is not there or of another version. */
@@ -34,6 +37,8 @@ function explanation(state: string | undefined, schema: string): string | undefi
   switch (state) {
     case '25006':
       return 'the server takes no writes: it is a standby, or set to be read-only';
+    case DEADLOCK:
+      return 'transactions waited for each other, each for what another has; roll this one back, and take locks in the same order everywhere';
     case '42501':
       return `this role may not use the schema "${schema}": grant the role USAGE, and SELECT, INSERT, UPDATE and DELETE on its tables`;
     case '53100':

@@ -15,7 +15,7 @@ import { storeFailure } from '../remote/failure.js';
 import type { RemotePermit } from '../remote/session.js';
 import { callOf } from './backend.js';
 import { transactionClient, type Client } from './client.js';
-import { explained, isTransient, sqlState } from './errors.js';
+import { DEADLOCK, explained, isTransient, sqlState } from './errors.js';
 import { keyOf } from './names.js';
 
 /** Options of {@link PostgresStore.lockInTransaction}. */
@@ -40,6 +40,9 @@ const [TRY_MS, HAND_OVER_MS] = [20, 1_000];
 /** How often a wait is tried without the line. */
 const TRY_EVERY_MS = 250;
 
+/** Tries of a wait that is longer than this stay at the gate for long enough that the server finds a deadlock; and how much longer. */
+const [PATIENCE_MS, MORE_MS] = [1_000, 500];
+
 type Attempt = 'held' | 'busy' | 'ask' | 'permits';
 
 export async function lockInTransaction(
@@ -53,12 +56,13 @@ export async function lockInTransaction(
   checkLockName('lockInTransaction()', name);
   const { mode, waitMs, namespace = defaultNamespace() } = parse('lockInTransaction()', options);
   const id: LockId = { namespace, name, permits: 1, keyed: true };
-  const end = waitMs === undefined ? Infinity : now() + waitMs;
+  const begun = now();
+  const end = waitMs === undefined ? Infinity : begun + waitMs;
+  let deadlockMs: Promise<number> | undefined;
 
-  const attempt = (grant?: Grant): Promise<Attempt> => {
+  const attempt = (grant?: Grant, timeoutMs = grant === undefined ? TRY_MS : HAND_OVER_MS): Promise<Attempt> => {
     const permit = grant?.id as RemotePermit | undefined;
     const mine = [permit?.session.id.sid ?? '', permit?.request ?? 0] as const;
-    const timeoutMs = grant === undefined ? TRY_MS : HAND_OVER_MS;
     const call = callOf(schema, 'hold', [keyOf(schema, id), mode === 'shared', ...mine, timeoutMs]);
     return hold(transaction, call, schema, name);
   };
@@ -76,6 +80,11 @@ export async function lockInTransaction(
   };
   if (waitMs === 0 && first === 'busy') throw tooLate();
 
+  const again = async (): Promise<Attempt> => {
+    if (now() - begun < PATIENCE_MS) return attempt();
+    const ms = await (deadlockMs ??= msUntilDeadlock(transaction));
+    return attempt(undefined, Math.max(TRY_MS, Math.min(ms, Math.ceil(end - now()))));
+  };
   const lock = store.open(id);
   do {
     const grant = await lineOrTry(
@@ -85,7 +94,7 @@ export async function lockInTransaction(
           signal,
           ...(waitMs === undefined ? {} : { waitMs: Math.max(0, Math.ceil(end - now())) }),
         }),
-      async () => waitMs !== 0 && isHeld(await attempt()),
+      async () => waitMs !== 0 && isHeld(await again()),
     );
     if (grant === 'held') return;
     if (grant === null) break;
@@ -123,6 +132,16 @@ async function lineOrTry(
   }
 }
 
+/** How long a statement has to wait until the server has found that it waits in a circle; 0 where it would be cancelled by then. */
+async function msUntilDeadlock(transaction: Pick<Client, 'run'>): Promise<number> {
+  const [rows] = await transaction.run(
+    `SELECT setting FROM pg_catalog.pg_settings WHERE name IN ('deadlock_timeout', 'statement_timeout') ORDER BY name`,
+  );
+  const [deadlock, statement] = rows!.map(({ setting }) => Number(setting)) as [number, number];
+  const ms = deadlock + MORE_MS;
+  return statement > 0 && statement <= ms ? 0 : ms;
+}
+
 /** One try, after which the transaction goes on whatever comes of it. */
 async function hold(
   transaction: Pick<Client, 'run'>,
@@ -139,7 +158,7 @@ async function hold(
       throw new SemlockError('ERR_SEMLOCK_STORE', message, { lockName, cause: error });
     }
     await transaction.run('ROLLBACK TO SAVEPOINT semlock; RELEASE SAVEPOINT semlock').catch(() => undefined);
-    if (isTransient(error)) return 'busy';
+    if (isTransient(error) && sqlState(error) !== DEADLOCK) return 'busy';
     throw storeFailure('postgres', 'lock within the transaction', explained(error, schema), lockName);
   }
 }

@@ -49,6 +49,19 @@ function someLock(): { namespace: string; lock: Lock; isFree: (mode?: 'shared') 
   };
 }
 
+/** Lets two go on when both have come there, the first time. */
+function both(): { until(): Promise<void> } {
+  let [come, go] = [0, (): void => undefined];
+  const all = new Promise<void>((resolve) => (go = resolve));
+  return {
+    until: () => {
+      come += 1;
+      if (come === 2) go();
+      return all;
+    },
+  };
+}
+
 describe('A lock within a transaction', () => {
   it.each(['COMMIT', 'ROLLBACK'] as const)('is held until its %s', async (how) => {
     const { namespace, isFree } = someLock();
@@ -167,6 +180,55 @@ describe('A lock within a transaction', () => {
       client.release();
     };
     await Promise.all(Array.from({ length: 6 }, one));
+  });
+
+  it('is refused to one of two that wait for each other, and the other goes on', async () => {
+    const namespace = randomUUID();
+    await pool.query('CREATE TABLE IF NOT EXISTS turns (id text, name text)');
+    const inOrder = async (...names: readonly string[]): Promise<unknown> => {
+      const client = await begun();
+      try {
+        for (const name of names) {
+          await store.lockInTransaction(client, name, { namespace });
+          await client.query('INSERT INTO turns VALUES ($1, $2)', [namespace, name]);
+          await holding.until();
+        }
+        await end(client, 'COMMIT');
+        return undefined;
+      } catch (error) {
+        await end(client, 'ROLLBACK');
+        return error;
+      }
+    };
+    const holding = both();
+    const errors = await Promise.all([inOrder('a', 'b'), inOrder('b', 'a')]);
+    expect(errors.filter((error) => error !== undefined)).toMatchObject([
+      {
+        code: 'ERR_SEMLOCK_STORE',
+        message: expect.stringContaining('in the same order') as string,
+        cause: expect.objectContaining({ code: '40P01' }) as Error,
+      },
+    ]);
+    // What the other did is there, and nothing of the one that was rolled back; and both locks are free.
+    expect((await pool.query('SELECT name FROM turns WHERE id = $1', [namespace])).rowCount).toBe(2);
+    for (const name of ['a', 'b'])
+      await new Lock(name, { store, namespace }).run(() => undefined, { timeoutMs: 5_000 });
+  });
+
+  it('is refused to one that waits for it with a row that its holder waits for', async () => {
+    const { namespace } = someLock();
+    await pool.query('CREATE TABLE IF NOT EXISTS rows (id text PRIMARY KEY)');
+    await pool.query('INSERT INTO rows VALUES ($1)', [namespace]);
+    const [one, other] = [await begun(), await begun()];
+    await store.lockInTransaction(one, 'ledger', { namespace });
+    await other.query('SELECT FROM rows WHERE id = $1 FOR UPDATE', [namespace]);
+    const [locked, updated] = await Promise.allSettled([
+      store.lockInTransaction(other, 'ledger', { namespace }).finally(() => end(other, 'ROLLBACK')),
+      one.query('UPDATE rows SET id = id WHERE id = $1', [namespace]).finally(() => end(one, 'COMMIT')),
+    ]);
+    // The server chooses; who is not refused goes on.
+    const refused = [locked, updated].filter(({ status }) => status === 'rejected');
+    expect(refused).toHaveLength(1);
   });
 
   it('is not had without a transaction, nor in one that does not see what was done before', async () => {
