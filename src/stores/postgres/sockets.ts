@@ -3,6 +3,8 @@
 
 import { connect, type Socket } from 'node:net';
 
+import { setTimeout } from '../../timers.js';
+
 /** The options of a `sql`, as it has them. */
 export interface PostgresJsOptions {
   readonly host: readonly string[];
@@ -10,6 +12,9 @@ export interface PostgresJsOptions {
   readonly path?: string | false;
   readonly socket?: (options: PostgresJsOptions) => Socket | Promise<Socket>;
 }
+
+/** How long a connection has to take its leave, which it does in the next turns: what is written to one that has gone is thrown. */
+const LEAVE_MS = 50;
 
 export class Sockets {
   readonly #make: (options: PostgresJsOptions, turn: number) => Socket | Promise<Socket>;
@@ -25,8 +30,9 @@ export class Sockets {
   /** For the option `socket`. */
   readonly socket = async (options: PostgresJsOptions): Promise<Socket> => {
     const socket = await this.#make(options, this.#turn++);
+    // Not by an event: postgres.js removes all listeners of a socket that it encrypts.
+    for (const before of this.#open) if (before.destroyed) this.#open.delete(before);
     this.#open.add(socket);
-    socket.once('close', () => this.#open.delete(socket));
     if (this.#ended) socket.destroy();
     return socket;
   };
@@ -38,7 +44,9 @@ export class Sockets {
 
   end(): void {
     this.#ended = true;
-    for (const socket of this.#open) socket.destroy();
+    setTimeout(() => {
+      for (const socket of this.#open) socket.destroy();
+    }, LEAVE_MS).unref();
   }
 }
 
