@@ -15,6 +15,7 @@ const endings: { title: string; end(process: LockProcess): Promise<unknown>; cod
   { title: 'calls process.exit() in a handler', end: (process) => process.call('exit', 3), code: 3 },
   { title: 'throws an error that nobody catches', end: (process) => process.call('throwUncaught'), code: 1 },
   { title: 'has nothing left to do', end: (process) => process.call('endNaturally'), code: 0 },
+  { title: 'gets no memory any more', end: (process) => process.call('useUpMemory'), code: null },
   { title: 'is killed', end: (process) => process.kill(), code: null },
 ];
 

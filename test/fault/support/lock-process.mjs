@@ -2,7 +2,7 @@
 // on the addon itself, so that a test sees entries and errnos, and can have the build with the crash points.
 // Usage: fork it with the addon's path as its argument; lock-process.ts is its other half.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readlinkSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
@@ -118,6 +118,11 @@ const calls = {
   },
   exit: (code) => process.exit(code),
   throwUncaught: () => void setImmediate(() => { throw new Error('on purpose'); }), // prettier-ignore
+  /** Ends by what V8 or the addon does when the system refuses memory. */
+  useUpMemory: () => {
+    spawnSync('prlimit', ['--pid', process.pid, '--as=0', '--core=0']);
+    for (const all = []; ;) all.push(Buffer.alloc(1 << 20).toString('latin1'));
+  },
   /** Another program, which lives on after this process; its pid. */
   startProgram: () => spawn('sleep', ['30'], { stdio: 'ignore', detached: true }).pid,
   endNaturally: () => process.disconnect(),
