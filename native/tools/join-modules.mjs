@@ -78,12 +78,17 @@ function namesOf(text) {
   return [...new Set(Array.from(found, ([, one, other]) => one ?? other))];
 }
 
-/** In the place of a module that was joined. The first line tells Node.js what can be imported from it by name. */
+/**
+ * In the place of a module that was joined. The first line tells Node.js what can be imported from it by name. It must not
+ * take the rest for a module that passes another one on: it would look for names in all of that, which takes longer than to
+ * run it.
+ */
 function door(file, text) {
   const all = JSON.stringify(`./${relative(dirname(file), 'semlock.js')}`);
   return `"use strict";
 0 && (module.exports = { ${['__esModule', ...namesOf(text)].join(', ')} });
-module.exports = require(${all})(${JSON.stringify(file)});
+const load = require(${all});
+module.exports = load(${JSON.stringify(file)});
 `;
 }
 

@@ -162,3 +162,15 @@ describe('in one file with the app', () => {
     );
   });
 });
+
+it('an ES module finds the names that the package exports, and none of what is inside of it', () => {
+  // For those, Node.js would look through all of the package, which takes longer than to run it.
+  const source = `import * as all from 'semlock';
+    import { createRequire } from 'node:module';
+    const names = Object.keys(createRequire(process.cwd() + '/_')('semlock'));
+    console.log(JSON.stringify([Object.keys(all).filter((name) => !/^(default|module.exports|__esModule)$/.test(name)), names.sort()]));`;
+  const { stdout } = runProgram(process.execPath, ['--input-type=module', '--eval', source], { cwd: app });
+  const [imported, exported] = JSON.parse(stdout) as [string[], string[]];
+  expect(imported).toContain('fileLock');
+  expect(imported).toEqual(exported);
+});
