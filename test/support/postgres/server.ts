@@ -152,18 +152,16 @@ export class PostgresServer {
 export class Bouncer {
   readonly port: number;
   readonly #folder: string;
-  readonly #process: ChildProcess;
+  #process: ChildProcess | undefined;
 
-  private constructor(folder: string, port: number, child: ChildProcess) {
+  private constructor(folder: string, port: number) {
     this.#folder = folder;
     this.port = port;
-    this.#process = child;
   }
 
   static async start(server: PostgresServer): Promise<Bouncer> {
     const folder = temporaryFolder('semlock-pgbouncer-');
     const port = await freePort();
-    const file = join(folder, 'pgbouncer.ini');
     const settings = {
       listen_addr: '127.0.0.1',
       listen_port: port,
@@ -175,28 +173,41 @@ export class Bouncer {
       ignore_startup_parameters: 'extra_float_digits',
     };
     const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
-    writeFileSync(
-      file,
-      `[databases]\npostgres = host=127.0.0.1 port=${server.port} dbname=postgres user=postgres\n[pgbouncer]\n${lines.join('\n')}\n`,
-    );
+    const database = `postgres = host=127.0.0.1 port=${server.port} dbname=postgres user=postgres`;
+    const file = join(folder, CONFIGURATION);
+    writeFileSync(file, `[databases]\n${database}\n[pgbouncer]\n${lines.join('\n')}\n`);
     if (owner.uid !== undefined) chownSync(file, owner.uid, owner.gid!);
-    const child = spawn('pgbouncer', ['-q', file], { ...owner, cwd: folder, stdio: 'ignore' });
-    for (const end = Date.now() + 10_000; !(await answers(port));) {
+    const bouncer = new Bouncer(folder, port);
+    await bouncer.resume();
+    return bouncer;
+  }
+
+  async resume(): Promise<void> {
+    const args = ['-q', join(this.#folder, CONFIGURATION)];
+    const child = spawn('pgbouncer', args, { ...owner, cwd: this.#folder, stdio: 'ignore' });
+    this.#process = child;
+    for (const end = Date.now() + 10_000; !(await answers(this.port));) {
       await sleep(20);
       if (child.exitCode !== null || Date.now() > end) throw new Error('pgbouncer does not start');
     }
-    return new Bouncer(folder, port, child);
+  }
+
+  /** As by a crash. */
+  async stop(): Promise<void> {
+    const child = this.#process;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
   }
 
   async remove(): Promise<void> {
-    if (this.#process.exitCode === null) {
-      const exited = once(this.#process, 'exit');
-      this.#process.kill('SIGKILL');
-      await exited;
-    }
+    await this.stop();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }
+
+const CONFIGURATION = 'pgbouncer.ini';
 
 function temporaryFolder(prefix: string): string {
   const folder = mkdtempSync(join(tmpdir(), prefix));
