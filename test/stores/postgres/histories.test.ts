@@ -60,6 +60,7 @@ describe('A run is right', () => {
             run.every(700, async () => {
               await run.kill(run.holder());
               await run.startClient();
+              await run.granted();
             }),
           );
           expect(run.problems).toEqual([]);

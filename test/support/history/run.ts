@@ -92,6 +92,12 @@ export class Run {
     }
   }
 
+  /** Waits until somebody has got the lock a few times: on a machine that is busy nobody would, between two things that go wrong. */
+  async granted(): Promise<void> {
+    const enough = this.grants.length + 3;
+    for (const end = now() + 10_000; !this.#over && this.grants.length < enough && now() < end;) await sleep(50);
+  }
+
   /** What is wrong, in sentences. */
   get problems(): string[] {
     const end = now();
