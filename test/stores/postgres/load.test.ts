@@ -84,11 +84,12 @@ describe('The tables', () => {
     const late = await takeAll(MANY / 2, MANY);
     console.log(`${MANY} locks: ${early >> 10} KiB in the first half, ${late >> 10} KiB in the second`);
     expect(late).toBeLessThan(1.5 * early); // and more and more, if the room were not used again
-    const { rows: left } = await admin.query(
+    const { rows: left } = await admin.query<{ requests: number; sessions: number; locks: number }>(
       `SELECT (SELECT count(*)::int FROM semlock.requests) AS requests, (SELECT count(*)::int FROM semlock.sessions) AS sessions,
         (SELECT count(*)::int FROM semlock.locks) AS locks`,
     );
-    expect(left).toEqual([{ requests: 0, sessions: 1, locks: NAMES }]);
+    expect(left).toMatchObject([{ requests: 0, sessions: 1 }]);
+    expect(left[0]!.locks).toBeLessThanOrEqual(NAMES); // fewer, where some were not used for a while
     const { rows } = await admin.query<{ share: number }>(
       `SELECT n_tup_hot_upd::float / n_tup_upd AS share FROM pg_stat_user_tables WHERE relname = 'locks'`,
     );
