@@ -8,10 +8,12 @@ import { onTestFinished } from 'vitest';
 
 const HOLDER = fileURLToPath(new URL('holder.mjs', import.meta.url));
 
+/** @param atEnd - of the test that it is killed with; where tests run at once, that of their context. */
 export async function startHolder(
   store: object,
   namespace: string,
   name: string,
+  atEnd: (end: () => Promise<void>) => void = onTestFinished,
 ): Promise<{
   token: number;
   kill: () => Promise<void>;
@@ -26,7 +28,7 @@ export async function startHolder(
     child.kill('SIGKILL');
     await exited;
   };
-  onTestFinished(kill);
+  atEnd(kill);
   const failed = exited.then(() => Promise.reject(new Error('the holder ended before it had the lock')));
   failed.catch(() => undefined);
   const [{ token }] = (await Promise.race([once(child, 'message'), failed])) as [{ token: number }];
