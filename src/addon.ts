@@ -27,9 +27,10 @@ export function loadAddon(): unknown {
 function findAddon(): string {
   const libc = libcOfThisProcess();
   const binary = `${process.platform}-${process.arch}/semlock.${libc}.node`;
-  const candidates = [...besideThisFolder(`${process.arch} ${libc}`), join(here, 'prebuilds', binary)];
-  const installed = installedPackage();
-  if (installed !== undefined) candidates.push(join(installed, 'prebuilds', binary));
+  const candidates = besideThisFolder(`${process.arch} ${libc}`);
+  // Where __dirname is not known, those of the package are not found by that: a bundle lies in `dist` as this file does.
+  const folders = [here, join(here, '..'), installedPackage()].filter((folder) => folder !== undefined);
+  candidates.push(...folders.map((folder) => join(folder, 'prebuilds', binary)));
   const found = candidates.find(mayExist);
   if (found !== undefined) return resolve(found);
 

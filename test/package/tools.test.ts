@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, symlinkSync, utimesSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, symlinkSync, utimesSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -165,12 +165,15 @@ describe.concurrent('the package in one file with the app, by', () => {
     expect(existsSync(join(app.folder, bundle)), output).toBe(true);
     expect(await app.output(process.execPath, bundle), 'the package is still installed').toMatch(WORKS);
 
-    const elsewhere = mkdtempSync(join(inject('workshop'), 'image-'));
-    cpSync(join(app.folder, bundle, '..'), elsewhere, { recursive: true });
-    const file = join(elsewhere, bundle.split('/').at(-1)!);
+    const dist = join(mkdtempSync(join(inject('workshop'), 'image-')), 'dist');
+    cpSync(join(app.folder, bundle, '..'), dist, { recursive: true });
+    const file = join(dist, bundle.split('/').at(-1)!);
     expect(await app.output(process.execPath, file)).toContain(advice);
-    cpSync(join(app.folder, 'node_modules/semlock/prebuilds'), join(elsewhere, 'prebuilds'), { recursive: true });
-    expect(await app.output(process.execPath, file)).toMatch(WORKS);
+    for (const place of [join(dist, 'prebuilds'), join(dist, '../prebuilds')]) {
+      cpSync(join(app.folder, 'node_modules/semlock/prebuilds'), place, { recursive: true });
+      expect(await app.output(process.execPath, file), place).toMatch(WORKS);
+      rmSync(place, { recursive: true });
+    }
   });
 
   it('ncc, which takes the addon along', async () => {
