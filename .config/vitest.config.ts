@@ -20,6 +20,8 @@ export default defineConfig({
     pool: 'threads',
     // Tests start processes and measure times: side by side they would disturb each other.
     fileParallelism: false,
+    // Within a file, those that say so do nothing but wait.
+    maxConcurrency: 30,
     projects: [
       {
         extends: true,
