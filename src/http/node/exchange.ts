@@ -1,6 +1,7 @@
 // A request and response of node:http or node:http2, whatever framework stands on them.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 
 import { Exchange } from '../core/exchange.js';
@@ -8,6 +9,7 @@ import type { OrphanedMessage as AnyOrphanedMessage } from '../core/lock-use.js'
 import { CallGate, onEndWithoutClient } from './response-calls.js';
 import { shared } from './shared.js';
 import { SocketGate, type Gated } from './socket-gate.js';
+import { StreamProgress } from './stream-progress.js';
 
 /** What subscribers of the diagnostics channel `semlock:orphaned` are given of requests of node:http. */
 export interface OrphanedMessage extends AnyOrphanedMessage {
@@ -38,6 +40,8 @@ class NodeExchange extends Exchange implements Gated {
   #given = 0;
   /** Where there is no gate. */
   #calls: CallGate | undefined;
+  /** With HTTP/2. */
+  #progress: StreamProgress | undefined;
   #closed = false;
   #stopWatching: (() => void) | undefined;
 
@@ -73,15 +77,16 @@ class NodeExchange extends Exchange implements Gated {
 
   disconnect(): void {
     if (this.#gate !== undefined) this.#gate.disconnect();
-    else if (isHttp2(this.#req)) (this.response as unknown as { stream: Socket }).stream.destroy();
+    else if (isHttp2(this.#req)) streamOf(this.response)?.destroy();
     else this.#req.socket.destroy();
   }
 
   taken(): number | undefined {
-    const sink = isHttp2(this.#req) ? (this.response as unknown as { stream?: Socket }).stream : this.#req.socket;
-    if (sink === undefined || !(sink.writableLength > 0)) return undefined;
+    if (this.#progress !== undefined) return this.#progress.taken;
+    const { socket } = this.#req;
+    if (!(socket.writableLength > 0)) return undefined;
     // What was given to the operating system but for what this has not taken: bytes of one large write count, too.
-    const { bytesWritten, writeQueueSize } = handleOf(this.#req.socket);
+    const { bytesWritten, writeQueueSize } = handleOf(socket);
     const taken = bytesWritten! - writeQueueSize!;
     return Number.isNaN(taken) ? undefined : taken;
   }
@@ -93,7 +98,8 @@ class NodeExchange extends Exchange implements Gated {
       !req.destroyed &&
       req.readableLength === 0 &&
       (req.readableFlowing === true || req.listenerCount('readable') > 0);
-    return waitedFor ? handleOf(req.socket).bytesRead : undefined;
+    if (!waitedFor) return undefined;
+    return this.#progress === undefined ? handleOf(req.socket).bytesRead : this.#progress.sent;
   }
 
   displaced(): void {
@@ -175,6 +181,8 @@ class NodeExchange extends Exchange implements Gated {
     this.#calls = new CallGate(res, isWhole, () => this.settle());
     this.#calls.watch('end');
     if (!isHttp2(req)) return;
+    const stream = streamOf(res);
+    if (stream !== undefined) this.#progress = new StreamProgress(stream);
     this.#calls.watch('writeHead');
     this.#calls.watch('flushHeaders');
     this.#calls.watch('write');
@@ -202,6 +210,11 @@ function isDead(socket: Socket | undefined): boolean {
 
 function isHttp2({ httpVersionMajor }: IncomingMessage): boolean {
   return httpVersionMajor === 2;
+}
+
+/** `undefined` when it is over. */
+function streamOf(res: ServerResponse): ServerHttp2Stream | undefined {
+  return (res as unknown as { stream?: ServerHttp2Stream }).stream;
 }
 
 /** What libuv has counted. Undocumented; where it is missing, a client counts as one that moves. */
