@@ -1,5 +1,5 @@
 // A cluster that answers in several ways under one lock of all workers. Usage: node cluster.mjs <framework>; prints the
-// port when all workers listen, ends on SIGTERM.
+// port when all workers listen, ends on SIGTERM. The framework `late` is none: it frees its lock after the answer.
 
 import cluster from 'node:cluster';
 import { createServer } from 'node:http';
@@ -7,13 +7,19 @@ import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import { getRequestListener } from '@hono/node-server';
+import { Controller, Get, Header, HttpCode, StreamableFile } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import fastify from 'fastify';
 import { Hono } from 'hono';
 import Koa from 'koa';
+import { Lock } from 'semlock';
 import { lockPlugin } from 'semlock/fastify';
 import { locked } from 'semlock/fetch';
 import { fileLock as honoFileLock } from 'semlock/hono';
 import { fileLock as koaFileLock } from 'semlock/koa';
+import { FileLocked, LockModule } from 'semlock/nest';
 
 const WORKERS = 3;
 
@@ -31,6 +37,35 @@ const asResponse = async (path) => {
   if (path === '/length') return new Response(body(), { headers: { 'Content-Length': '4' } });
   return path === '/empty' ? new Response(null, { status: 204 }) : new Response('done');
 };
+
+async function nest(adapter) {
+  class Answers {
+    async text() {
+      await turn();
+      return 'done';
+    }
+    async stream() {
+      await turn();
+      return new StreamableFile(Readable.from(pieces(), { objectMode: false }));
+    }
+    async length() {
+      return this.stream();
+    }
+    async empty() {
+      await turn();
+    }
+  }
+  FileLocked('answers')(Answers);
+  Controller()(Answers);
+  const others = { length: [Header('Content-Length', '4')], empty: [HttpCode(204)] };
+  for (const way of ['text', 'stream', 'length', 'empty']) {
+    const descriptor = Object.getOwnPropertyDescriptor(Answers.prototype, way);
+    for (const decorator of [Get(way), ...(others[way] ?? [])]) decorator(Answers.prototype, way, descriptor);
+  }
+  const module = { module: class {}, imports: [LockModule.forRoot()], controllers: [Answers] };
+  const app = await NestFactory.create(module, adapter, { logger: false });
+  await app.listen(0, '127.0.0.1');
+}
 
 const frameworks = {
   async fastify() {
@@ -70,6 +105,17 @@ const frameworks = {
   async fetch() {
     const handler = locked('answers', (request) => asResponse(new URL(request.url).pathname));
     createServer(getRequestListener(handler)).listen(0, '127.0.0.1');
+  },
+  nestOnExpress: () => nest(new ExpressAdapter()),
+  nestOnFastify: () => nest(new FastifyAdapter()),
+  async late() {
+    const lock = new Lock('answers');
+    const listener = (_req, res) => {
+      const held = lock.tryAcquire();
+      res.on('finish', () => held?.release());
+      res.writeHead(held === null ? 503 : 200).end();
+    };
+    createServer(listener).listen(0, '127.0.0.1');
   },
 };
 

@@ -42,8 +42,8 @@ const inExpress = ['res.send()', 'res.json()', 'res.sendFile()', 'res.redirect()
 
 const servers = [
   { name: 'Express 5', framework: 'express5', ways: [...everywhere, ...inExpress] },
-  { name: 'Express 4', framework: 'express4', ways: inExpress },
-  { name: 'Connect', framework: 'connect', ways: ['end(data)', 'end(data), later', 'pipe()'] },
+  { name: 'Express 4', framework: 'express4', ways: [...everywhere, ...inExpress] },
+  { name: 'Connect', framework: 'connect', ways: everywhere },
   { name: 'node:http', framework: 'http', ways: everywhere },
   { name: 'node:http2', framework: 'http2', ways: everywhere },
 ];
