@@ -220,7 +220,8 @@ export function asHttpError(owner: string, thrown: unknown, status: number): Err
   const error =
     thrown instanceof Error ? thrown : new Error(`${owner}: ${describe(thrown)} was thrown`, { cause: thrown });
   if (!('status' in error) && !('statusCode' in error) && Object.isExtensible(error)) {
-    Object.assign(error, { status, statusCode: status });
+    // As the package http-errors makes them, by which NestJS knows an error that has a status.
+    Object.assign(error, { status, statusCode: status, expose: false });
   }
   return error;
 }

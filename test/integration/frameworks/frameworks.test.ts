@@ -1,5 +1,6 @@
 // What clients see is the same in every framework.
 
+import { once } from 'node:events';
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,22 +11,26 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { Lock } from '../../../src/lock.js';
 import { deferred } from '../../support/deferred.js';
+import { fakeStore } from '../../support/fake-store.js';
+import { startHolder } from '../../support/holder.js';
+import { RawClient } from '../../support/http-server.js';
 import { scratchNamespace } from '../../support/shm.js';
 import { tinyStore } from '../../support/tiny-store.js';
 import { frameworks, type Options, type Work } from './servers.js';
 
 describe.each(frameworks)('In $name', ({ name, serve }) => {
   /** A server whose handler works until it is told to go on. */
-  async function start(options: Partial<Options> = {}, answer: Awaited<ReturnType<Work>> = 'done') {
+  async function start(options: Partial<Options> = {}, answer: Awaited<ReturnType<Work>> = 'done', times = 1) {
     const namespace = scratchNamespace();
     const [began, goOn] = [deferred(), deferred()];
     let calls = 0;
-    const url = await serve({ namespace, ...options }, async () => {
+    const work = async () => {
       calls += 1;
       began.resolve();
       await goOn.promise;
       return answer;
-    });
+    };
+    const url = await serve({ namespace, ...options }, work, times);
     const lock = new Lock('default', { namespace });
     const isFree = () => lock.tryAcquire()?.release() === true;
     return { url, began: began.promise, goOn: () => goOn.resolve(), calls: () => calls, isFree, lock };
@@ -116,6 +121,79 @@ describe.each(frameworks)('In $name', ({ name, serve }) => {
     expect(isFree()).toBe(false);
     goOn();
     await expect.poll(isFree, { timeout: 10_000 }).toBe(true);
+  });
+
+  it('a client that leaves while its request waits has its handler not run', async () => {
+    const [waits, gaveUp] = [deferred(), deferred()];
+    const acquire = async ({ signal }: { signal?: AbortSignal | undefined }): Promise<never> => {
+      waits.resolve();
+      await once(signal!, 'abort');
+      gaveUp.resolve();
+      throw signal!.reason;
+    };
+    const store = fakeStore({ trySync: () => null, acquire });
+    const { url, calls } = await start({ store, waitMs: 60_000 });
+    const leaving = new AbortController();
+    const request = fetch(url, { signal: leaving.signal });
+    await waits.promise;
+    leaving.abort();
+    await expect(request).rejects.toThrow('aborted');
+    await gaveUp.promise;
+    expect(calls()).toBe(0);
+  });
+
+  it('a request that meets its lock again passes, and has it until it is answered', async () => {
+    const { url, began, goOn, isFree } = await start({}, 'done', 3);
+    const answer = fetch(url);
+    await began;
+    expect(isFree()).toBe(false);
+    expect((await fetch(url)).status).toBe(503);
+    goOn();
+    expect(await (await answer).text()).toBe('done');
+    expect(isFree()).toBe(true);
+  });
+
+  it('the lock of a process that was killed is free, and its next holder is told', async () => {
+    const namespace = scratchNamespace();
+    const abandoned: (boolean | undefined)[] = [];
+    const url = await serve({ namespace }, (_url, lock) => {
+      abandoned.push(lock?.abandoned);
+      return Promise.resolve('done');
+    });
+    const holder = await startHolder('default', { namespace });
+    expect((await fetch(url)).status).toBe(503);
+    await holder.die();
+    for (let times = 0; times < 2; times += 1) expect((await fetch(url)).status).toBe(200);
+    expect(abandoned).toEqual(name === 'fetch' ? [undefined, undefined] : [true, false]);
+  });
+
+  it('a lock that cannot be had at all is an error with the status 503, and the handler does not run', async () => {
+    const store = fakeStore({
+      trySync: () => {
+        throw new Error('the store is down');
+      },
+    });
+    const { url, calls } = await start({ store });
+    const { status, headers } = await fetch(url);
+    expect([status, headers.get('retry-after')]).toEqual([503, null]);
+    expect(calls()).toBe(0);
+  });
+
+  it('a client that reads nothing of its answer is disconnected, and the lock is free', async () => {
+    const piece = 'x'.repeat(1_000_000);
+    async function* endless() {
+      for (;;) {
+        yield piece;
+        await Promise.resolve();
+      }
+    }
+    const { url, began, goOn, isFree } = await start({ stallMs: 500 }, endless());
+    const client = new RawClient(Number(new URL(url).port)).get();
+    client.socket.pause();
+    await began;
+    expect(isFree()).toBe(false);
+    goOn();
+    await expect.poll(isFree, { timeout: 15_000 }).toBe(true);
   });
 
   it('the lock is held until a streamed body is through, and free when the client has it', async () => {

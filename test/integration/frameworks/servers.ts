@@ -34,6 +34,7 @@ export interface Options {
   readonly file?: (url: string) => string;
   readonly files?: (url: string) => readonly string[];
   readonly waitMs?: number;
+  readonly stallMs?: number;
   readonly skip?: (url: string) => boolean;
 }
 
@@ -42,8 +43,8 @@ export type Work = (url: string, lock: Held | undefined) => Promise<string | Asy
 
 export interface Framework {
   readonly name: string;
-  /** Starts a server; gives its address. */
-  serve(options: Options, work: Work): Promise<string>;
+  /** Starts a server whose requests meet the lock so many times; gives its address. */
+  serve(options: Options, work: Work, times?: number): Promise<string>;
 }
 
 async function listen(listener: RequestListener): Promise<string> {
@@ -67,6 +68,11 @@ function callbacks<T>({ name, file, files, skip, ...rest }: Options, urlOf: (con
   };
 }
 
+const repeat = <T>(times: number, what: T): T[] => Array.from({ length: times }, () => what);
+
+/** What error handlers answer. */
+const failed = (error: Error) => new Response('error', { status: (error as { status?: number }).status ?? 500 });
+
 function asResponse(answer: string | AsyncIterable<string>): Response {
   if (typeof answer === 'string') return new Response(answer);
   return new Response(Readable.toWeb(Readable.from(answer, { encoding: 'utf8' })).pipeThrough(new TextEncoderStream()));
@@ -75,9 +81,10 @@ function asResponse(answer: string | AsyncIterable<string>): Response {
 export const frameworks: readonly Framework[] = [
   {
     name: 'Express',
-    serve(options, work) {
+    serve(options, work, times = 1) {
       const app = express();
-      app.use(fileLock(callbacks(options, (req: IncomingMessage) => req.url!)));
+      const guard = fileLock(callbacks(options, (req: IncomingMessage) => req.url!));
+      app.use(...(repeat(times, guard) as [typeof guard]));
       app.get('*path', async (req, res) => {
         const answer = await work(req.url, req.lock);
         if (typeof answer === 'string') res.send(answer);
@@ -90,11 +97,11 @@ export const frameworks: readonly Framework[] = [
   },
   {
     name: 'Fastify',
-    async serve(options, work) {
+    async serve(options, work, times = 1) {
       const app = fastify({ forceCloseConnections: true });
       await app.register(lockPlugin, { namespace: options.namespace });
       const preHandler = app.fileLock(callbacks(options, (request: { url: string }) => request.url));
-      app.get('*', { preHandler }, async (request, reply) => {
+      app.get('*', { preHandler: repeat(times, preHandler) }, async (request, reply) => {
         const answer = await work(request.url, request.lock ?? undefined);
         return reply.send(typeof answer === 'string' ? answer : Readable.from(answer));
       });
@@ -104,10 +111,11 @@ export const frameworks: readonly Framework[] = [
   },
   {
     name: 'Koa',
-    serve(options, work) {
+    serve(options, work, times = 1) {
       const app = new Koa();
       app.silent = true;
-      app.use(koaFileLock(callbacks(options, (ctx: Koa.Context) => ctx.url)));
+      const guard = koaFileLock(callbacks(options, (ctx: Koa.Context) => ctx.url));
+      for (const each of repeat(times, guard)) app.use(each);
       app.use(async (ctx) => {
         const answer = await work(ctx.url, (ctx as { lock?: Held }).lock);
         ctx.body = typeof answer === 'string' ? answer : Readable.from(answer);
@@ -117,24 +125,24 @@ export const frameworks: readonly Framework[] = [
   },
   {
     name: 'Hono',
-    serve(options, work) {
+    serve(options, work, times = 1) {
       const app = new Hono<{ Variables: { lock: Held } }>();
-      app.use(
-        honoFileLock(callbacks(options, (c: { req: { raw: Request } }) => new URL(c.req.raw.url).pathname)) as never,
-      );
+      const pathOf = (c: { req: { raw: Request } }) => new URL(c.req.raw.url).pathname;
+      for (const guard of repeat(times, honoFileLock(callbacks(options, pathOf)))) app.use(guard as never);
       app.get('*', async (c) => asResponse(await work(c.req.path, c.get('lock') as Held | undefined)));
-      app.onError(() => new Response('error', { status: 500 }));
+      app.onError(failed);
       return listen(getRequestListener(app.fetch) as RequestListener);
     },
   },
   {
     name: 'fetch',
-    serve(options, work) {
+    serve(options, work, times = 1) {
       const pathOf = (request: Request) => new URL(request.url).pathname;
       const given = callbacks(options, pathOf);
       if ((given.file ?? given.files) === undefined) given.name ??= 'default';
-      const handler = locked(given, async (request: Request) => asResponse(await work(pathOf(request), undefined)));
-      const answerErrors = (request: Request) => handler(request).catch(() => new Response('error', { status: 500 }));
+      let handler = async (request: Request) => asResponse(await work(pathOf(request), undefined));
+      for (let left = times; left > 0; left -= 1) handler = locked(given, handler);
+      const answerErrors = (request: Request) => handler(request).catch(failed);
       return listen(getRequestListener(answerErrors) as RequestListener);
     },
   },
@@ -143,7 +151,7 @@ export const frameworks: readonly Framework[] = [
     { name: 'NestJS on Fastify', all: '*', adapter: () => new FastifyAdapter({ forceCloseConnections: true }) },
   ].map(({ name, all, adapter }): Framework => ({
     name,
-    async serve(options, work) {
+    async serve(options, work, times = 1) {
       class Controllers {
         async answer(request: { url: string; lock?: Held }) {
           const answer = await work(request.url, request.lock);
@@ -151,7 +159,7 @@ export const frameworks: readonly Framework[] = [
         }
       }
       const given = callbacks(options, (request: { url: string }) => request.url);
-      decorate(Controllers, 'answer', [Get(all), nestFileLocked(given)], [Req()]);
+      decorate(Controllers, 'answer', [Get(all), ...repeat(times, nestFileLocked(given))], [Req()]);
       Controller()(Controllers);
       const module = { module: class App {}, imports: [LockModule.forRoot()], controllers: [Controllers] };
       const app = await NestFactory.create(module, adapter() as AbstractHttpAdapter, { logger: false });
