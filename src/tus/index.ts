@@ -46,8 +46,9 @@ const parse = optionParser<TusLockerOptions>()({
   acquireTimeoutMs: integer(0, MAX_TIMER_MS, 30_000),
 });
 
-/** How long to wait before ringing again: a holder may not have heard it yet. */
-const RING_AGAIN_MS = 500;
+/** How long to wait before ringing again, as a holder may not have heard it, or not have let go: longer each time. */
+const RING_AGAIN_MS = 25;
+const RING_AGAIN_AT_MOST_MS = 500;
 
 /**
  * A locker for `@tus/server`.
@@ -83,10 +84,10 @@ class UploadLock implements TusLock {
   }
 
   async lock(signal: AbortSignal, requestRelease: RequestRelease): Promise<void> {
-    let ringing = setTimeout(() => ring(), 0);
-    const ring = () => {
+    let ringing = setTimeout(() => ring(RING_AGAIN_MS), 0);
+    const ring = (againMs: number) => {
       this.#locks.request(this.#bell, { steal: true }, () => undefined).catch(() => undefined);
-      ringing = setTimeout(ring, RING_AGAIN_MS);
+      ringing = setTimeout(ring, againMs, Math.min(2 * againMs, RING_AGAIN_AT_MOST_MS));
     };
     try {
       await this.#acquire(signal);
@@ -110,35 +111,42 @@ class UploadLock implements TusLock {
       const held = () =>
         new Promise<void>((release) => {
           this.#release = release;
+          this.#ended = ended;
           resolve();
         });
-      this.#ended = this.#locks.request(this.#name, { signal, timeoutMs: this.#timeoutMs }, held).catch(reject);
+      const ended = this.#locks.request(this.#name, { signal, timeoutMs: this.#timeoutMs }, held).catch(reject);
     });
   }
 
-  /** Holds the bell as long as the upload, or until somebody takes it to ring. */
+  /** Holds the bell as long as the upload. Who takes it rings; then it is taken back, to hear the next. */
   #hearBell(requestRelease: RequestRelease): void {
     const upload = this.#ended;
-    const hear = this.#locks.request(this.#bell, { steal: true }, async ({ signal }) => {
-      signal.addEventListener('abort', () => {
-        // A holder that does not let go keeps the upload: that is its own business.
-        Promise.resolve()
-          .then(requestRelease)
-          .catch(() => undefined);
+    let isOver = false;
+    void upload?.then(() => (isOver = true));
+    const hear = () => {
+      const hearing = this.#locks.request(this.#bell, { steal: true }, async ({ signal }) => {
+        signal.addEventListener('abort', () => {
+          if (isOver) return;
+          hear();
+          // A holder that does not let go keeps the upload: that is its own business.
+          Promise.resolve()
+            .then(requestRelease)
+            .catch(() => undefined);
+        });
+        await upload;
       });
-      await upload;
-    });
-    hear.catch(() => undefined); // it was taken
+      hearing.catch(() => undefined); // it was taken
+    };
+    hear();
   }
 }
 
-/** An error with what tus-node-server reads from those of its own. */
+/** An error with what tus-node-server reads from its own one of this kind, and sends to the client. */
 class UploadIsBusy extends Error {
   readonly status_code = 500;
-  readonly body: string;
+  readonly body = 'failed to acquire lock before timeout';
 
   constructor(name: string, cause: unknown) {
     super(`the ${name} is in use`, { cause });
-    this.body = `${this.message}\n`;
   }
 }

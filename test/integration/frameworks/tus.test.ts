@@ -1,4 +1,5 @@
-// Uploads of tus-node-server: whoever comes asks the one before to let go, also across processes.
+// Uploads of tus-node-server: whoever comes asks the one before to let go, also across processes. What tus-node-server
+// tests of its own locker is tested here, too.
 
 import { fileURLToPath } from 'node:url';
 
@@ -36,6 +37,34 @@ it('a holder in another process is asked, too', async () => {
   await lock.unlock();
 });
 
+it('a holder may let go later, and is asked again until then', async () => {
+  const locker = tusLocker({ namespace: scratchNamespace() });
+  const [first, second] = [locker.newLock('a'), locker.newLock('a')];
+  let asked = 0;
+  await first.lock(never, async () => {
+    asked += 1;
+    if (asked === 3) await first.unlock();
+  });
+  let askedSecond = 0;
+  await second.lock(never, () => void (askedSecond += 1));
+  expect([asked, askedSecond]).toEqual([3, 0]);
+  await second.unlock();
+});
+
+it('a holder keeps the upload when a request that it was asked by gives up', async () => {
+  const locker = tusLocker({ namespace: scratchNamespace() });
+  const [first, second] = [locker.newLock('a'), locker.newLock('a')];
+  const leaving = new AbortController();
+  let asked = 0;
+  await first.lock(never, () => {
+    asked += 1;
+    if (asked === 2) leaving.abort();
+  });
+  await expect(second.lock(leaving.signal, () => undefined)).rejects.toMatchObject({ status_code: 500 });
+  await expect(second.unlock()).rejects.toThrow('not locked');
+  await first.unlock();
+});
+
 it('uploads of different ids do not exclude each other', async () => {
   const locker = tusLocker({ namespace: scratchNamespace() });
   const both = [locker.newLock('a'), locker.newLock('b')];
@@ -47,7 +76,11 @@ it('a request gives up when its time is over, or its client has left', async () 
   const locker = tusLocker({ namespace: scratchNamespace(), acquireTimeoutMs: 50 });
   const holder = locker.newLock('a');
   await holder.lock(never, () => undefined); // does not let go
-  const inUse = { status_code: 500, body: expect.stringContaining('in use') };
+  const inUse = { status_code: 500, body: 'failed to acquire lock before timeout' };
+  await expect(
+    holder.lock(never, () => undefined),
+    'also by the same object',
+  ).rejects.toMatchObject(inUse);
   await expect(locker.newLock('a').lock(never, () => undefined)).rejects.toMatchObject(inUse);
   const leaving = new AbortController();
   const pending = locker.newLock('a').lock(leaving.signal, () => undefined);
