@@ -61,7 +61,8 @@ export const httpCpu = {
     SERVERS.map(({ group }) => {
       const added = (side) => figures.median('addedNs', side, group);
       const [empty, free, again] = [added(EMPTY), added(FREE), added(AGAIN)];
-      const ratio = empty === undefined || free === undefined ? undefined : free / empty;
+      // What is not above the difference of the same side twice is no figure to divide by.
+      const ratio = free !== undefined && empty > Math.abs(again) ? free / empty : undefined;
       return atMost(2, `fileLock() ÷ a middleware that only calls next(), ${group}`, ratio, {
         because:
           `fileLock() adds ${shown(free)}, a middleware that only calls \`next()\` ${shown(empty)}, and the same ` +
