@@ -5,23 +5,35 @@ import { Consumer } from './consumer.js';
 import type { Server } from './server.js';
 
 const busy = { status: 503, body: 'busy' };
+const nest = { project: 'nestjs', routes: ['/above', '/below', '/combined', '/route', '/later'], success: 201 };
+const nest11 = ['@nestjs/common@11', '@nestjs/core@11', '@nestjs/platform-express@11'];
 const done = (status = 200) => ({ status, body: 'done' });
 
-describe.each([
+interface Case {
+  project: string;
+  routes: string[];
+  success?: number;
+  /** Versions in place of those that its package.json names. */
+  others?: string[];
+}
+
+describe.each<Case>([
   { project: 'express-4', routes: ['/everything/a', '/middleware/a', '/wrapped', '/method'] },
   { project: 'express-5', routes: ['/everything/a', '/middleware/a', '/wrapped', '/method'] },
   { project: 'standard-decorators', routes: ['/method', '/static-method', '/locked', '/static-locked'] },
   { project: 'legacy-decorators', routes: ['/method', '/static-method', '/locked', '/static-locked'] },
-  { project: 'nestjs', routes: ['/above', '/below', '/combined', '/route', '/later'], success: 201 },
+  nest,
+  { ...nest, others: nest11 },
   { project: 'routing-controllers', routes: ['/above', '/below/1', '/later'] },
   { project: 'overnight', routes: ['/above', '/below/1', '/later'] },
   { project: 'decorators-express', routes: ['/above', '/below/1', '/later'] },
-])('the project $project, compiled by tsc and run in two processes', ({ project, routes, success }) => {
+])('the project $project $others, compiled by tsc and run in two processes', ({ project, routes, success, others }) => {
   const namespace = scratchNamespace();
   const servers: Server[] = [];
 
   beforeAll(async () => {
     const consumer = new Consumer(project);
+    if (others !== undefined) consumer.install(...others);
     consumer.compile();
     servers.push(await consumer.serve(namespace), await consumer.serve(namespace));
   });
