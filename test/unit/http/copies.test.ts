@@ -9,6 +9,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { fileLock } from '../../../src/http/node/file-lock.js';
 import { locked } from '../../../src/http/node/locked.js';
 import { Lock } from '../../../src/lock.js';
+import { start } from '../../integration/cli/semlock.js';
 import { deferred } from '../../support/deferred.js';
 import { express5App, type Handler } from '../../support/http-frameworks.js';
 import { listen, RawClient } from '../../support/http-server.js';
@@ -64,6 +65,45 @@ describe('A request that meets the lock of two copies of the package', () => {
     }
     elsewhere?.release();
   });
+});
+
+it('Requests of two processes, each with a copy of its own, exclude each other', async () => {
+  const other = start(process.execPath, [
+    '--input-type=module',
+    '--eval',
+    `import { createServer } from 'node:http';
+     import { fileLock } from 'semlock';
+     const guard = fileLock('file', { namespace: '${namespace}' });
+     const handler = (req, res) => void process.stdin.once('data', () => res.end('done'));
+     const server = createServer((req, res) => guard(req, res, () => handler(req, res)));
+     server.listen(0, '127.0.0.1', () => console.log('port', server.address().port, '.'));
+     process.stdin.on('end', () => process.exit());`,
+  ]);
+  await other.says('.');
+  const there = `http://127.0.0.1:${/\d+/.exec(other.said())![0]}`;
+  const [begun, work] = [deferred(), deferred()];
+  const guard = fileLock('file', { namespace }) as Handler;
+  const port = await listen(
+    express5App(guard, async (_req, res) => {
+      begun.resolve();
+      await work.promise;
+      res.end('done');
+    }),
+  );
+  const here = `http://127.0.0.1:${port}`;
+
+  const first = fetch(there);
+  await expect.poll(isHeld, { timeout: 10_000 }).toBe(true);
+  expect((await fetch(here)).status).toBe(503);
+  other.process.stdin.write('go on');
+  expect((await first).status).toBe(200);
+
+  const second = fetch(here);
+  await begun.promise;
+  expect((await fetch(there)).status).toBe(503);
+  work.resolve();
+  expect((await second).status).toBe(200);
+  expect(isHeld()).toBe(false);
 });
 
 it('A request behind one copy keeps its lock when all connections of a server are closed that the other watches', async () => {
