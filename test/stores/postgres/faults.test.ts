@@ -23,8 +23,8 @@ afterEach(async () => {
   for (const server of servers.splice(0)) await server.remove();
 });
 
-async function started(settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
-  const server = await PostgresServer.start(settings);
+async function started(settings: Readonly<Record<string, string>> = {}, disk?: string): Promise<PostgresServer> {
+  const server = await PostgresServer.start(settings, disk);
   servers.push(server);
   return server;
 }
@@ -176,23 +176,32 @@ describe('When the server', () => {
     await lock.run(() => expect(hold.signal.aborted).toBe(true));
   });
 
-  it('has no room left, a request is refused, and nothing is held', async () => {
-    const server = await started();
+  it('has no room left, a request is refused, nothing is lost, and it goes on when there is room', async () => {
+    const server = await started({}, '32m');
     const admin = stores.pool(server.url());
     const store = await storeOf(server, admin, 10_000);
-    const lock = new Lock('a', { store, namespace: 'ns' });
-    await lock.run(() => undefined);
-    // As a full disk is told of, whose filling would take the other tests' room.
-    await admin.query(`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
-      $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$`);
-    await admin.query('CREATE TRIGGER full_disk BEFORE INSERT ON semlock.requests EXECUTE FUNCTION full_disk()');
-    await expect(lock.acquire()).rejects.toMatchObject({
+    const namespace = 'full disk';
+    const first = await new Lock('first', { store, namespace }).acquire();
+    await admin.query('CREATE TABLE filler (x text)');
+    for (let rows = 1_000; rows >= 1;) {
+      const fill = `INSERT INTO filler SELECT repeat(md5(random()::text), 50) FROM generate_series(1, ${rows})`;
+      await admin.query(fill).catch(() => (rows = rows === 1 ? 0 : Math.ceil(rows / 10)));
+    }
+    const holds = [first];
+    const refused = (async () => {
+      for (;;) holds.push(await new Lock(`lock ${holds.length}`, { store, namespace }).acquire());
+    })();
+    await expect(refused).rejects.toMatchObject({
       code: 'ERR_SEMLOCK_STORE',
       message: expect.stringContaining('disk') as string,
       cause: { code: '53100' },
     });
-    await admin.query('DROP TRIGGER full_disk ON semlock.requests');
-    await lock.run(() => undefined);
+    expect((await store.query!({ namespace })).held).toHaveLength(holds.length);
+    expect(holds.filter(({ lost }) => lost !== undefined)).toEqual([]);
+    await admin.query('DROP TABLE filler');
+    await Promise.all(holds.map((hold) => hold[Symbol.asyncDispose]()));
+    await new Lock(`lock ${holds.length}`, { store, namespace }).run(() => undefined);
+    expect(await store.query!({ namespace })).toMatchObject({ held: [], pending: [] });
   });
 
   it.each([

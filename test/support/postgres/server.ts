@@ -40,6 +40,10 @@ function asOwner(program: string, args: readonly string[], cwd: string): ChildPr
   return spawn(program, args, { ...owner, cwd, stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
+/** Has a folder on a disk of its own, in a namespace of mounts that only what it starts then sees. */
+const ON_DISK =
+  'mv "$0" "$0.before" && mkdir "$0" && mount -t tmpfs -o "$1" tmpfs "$0" && cp -a "$0.before/." "$0" && shift && exec "$@"';
+
 /** Makes the cluster that the servers of a run are copies of, with a log in short files, which are soon copied; gives its folder. */
 export async function makeCluster(): Promise<string> {
   const folder = temporaryFolder('semlock-cluster-');
@@ -52,22 +56,26 @@ export class PostgresServer {
   readonly folder: string;
   readonly port: number;
   readonly #settings: Readonly<Record<string, string>>;
+  readonly #disk: string | undefined;
   #process: ChildProcess | undefined;
 
-  private constructor(folder: string, port: number, settings: Readonly<Record<string, string>>) {
+  private constructor(folder: string, port: number, settings: Readonly<Record<string, string>>, disk?: string) {
     this.folder = folder;
     this.port = port;
     this.#settings = settings;
+    this.#disk = disk;
   }
 
   /**
    * Starts one with the run's cluster, whose superuser is `postgres`. All copies of a cluster have one identifier, by which
    * processes take them for one server: so no two tests that run at once have a process killed in the same namespace.
+   *
+   * @param disk - the size of a disk that its tables have to themselves, such as `32m`; for root alone.
    */
-  static async start(settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
+  static async start(settings: Readonly<Record<string, string>> = {}, disk?: string): Promise<PostgresServer> {
     const folder = temporaryFolder('semlock-postgres-');
     await finished(asOwner('cp', ['-a', join(inject('postgresCluster'), 'data'), folder], folder));
-    const server = new PostgresServer(folder, await freePort(), { fsync: 'off', ...settings });
+    const server = new PostgresServer(folder, await freePort(), { fsync: 'off', ...settings }, disk);
     await server.resume();
     return server;
   }
@@ -108,16 +116,34 @@ export class PostgresServer {
     };
     const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     const log = join(this.folder, 'log');
-    const child = spawn(
+    const command = [
       'sh',
-      ['-c', 'exec "$0" "$@" >>"$LOG" 2>&1', join(programs(), 'postgres'), '-D', join(this.folder, 'data'), ...args],
-      {
-        ...owner,
-        cwd: this.folder,
-        env: { ...process.env, LOG: log },
-        stdio: 'ignore',
-      },
-    );
+      '-c',
+      'exec "$0" "$@" >>"$LOG" 2>&1',
+      join(programs(), 'postgres'),
+      '-D',
+      this.#data,
+      ...args,
+    ];
+    const { uid, gid } = owner;
+    const [program, ...rest] =
+      this.#disk === undefined
+        ? command
+        : [
+            'unshare',
+            '-m',
+            'sh',
+            '-c',
+            ON_DISK,
+            join(this.#data, 'base'),
+            `size=${this.#disk},mode=700,uid=${uid},gid=${gid}`,
+          ].concat(['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', ...command]);
+    const child = spawn(program!, rest, {
+      ...(this.#disk === undefined ? owner : {}),
+      cwd: this.folder,
+      env: { ...process.env, LOG: log },
+      stdio: 'ignore',
+    });
     this.#process = child;
     const pidFile = join(this.folder, 'data', 'postmaster.pid');
     for (const end = Date.now() + 30_000; ;) {
@@ -125,6 +151,10 @@ export class PostgresServer {
       if (existsSync(pidFile) && / ?ready/.test(readFileSync(pidFile, 'utf8').split('\n')[7] ?? '')) return;
       if (child.exitCode !== null || Date.now() > end) throw new Error(`no server: ${readFileSync(log, 'utf8')}`);
     }
+  }
+
+  get #data(): string {
+    return join(this.folder, 'data');
   }
 
   async promote(): Promise<void> {
