@@ -14,6 +14,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 30_000,
+    expect: { poll: { timeout: 15_000 } }, // on a machine that may be busy
     globalSetup: 'test/support/servers.ts',
     include: ['test/stores/*/**/*.test.ts'],
   },
