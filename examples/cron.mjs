@@ -9,7 +9,7 @@ try {
   await new Lock({ file }).run(
     async (held) => {
       if (held.abandoned) console.log('the last run was killed, so the file may be half written');
-      await writeFile(file, String(Number(await readFile(file, 'utf8')) + 1));
+      await writeFile(file, String(Number(await readFile(file, 'utf8').catch(() => '0')) + 1));
       console.log('done');
     },
     { timeoutMs: Number(process.env.WAIT_MS ?? 60_000) },
