@@ -73,6 +73,8 @@ export interface NativeAddon {
   lockNamespaces(ownersKind: OwnersKind, ownersId: number): NamespaceReport[];
   /** Clears a namespace away that nobody alive uses: 0; 1, it is used; 2, it owes news, and `evenNews` is false. */
   lockClear(namespaceId: string, evenNews: boolean, ownersKind: OwnersKind, ownersId: number): number;
+  /** Removes semaphores without a lock table, unless somebody may use them: then they are among those that are kept. */
+  lockClearStrays(ownersKind: OwnersKind, ownersId: number): { removed: number; kept: number; bytes: number };
 
   /** The number of a user or group of that name; -1 where there is none. */
   ownersId(kind: OwnersKind, name: string): number;

@@ -36,11 +36,25 @@ napi_value LockClear(napi_env env, napi_callback_info info) {
   return Int(env, cleared == Cleared::kDone ? 0 : cleared == Cleared::kInUse ? 1 : 2);
 }
 
+// lockClearStrays(kind of the owners, their id): { removed, kept, bytes }
+napi_value LockClearStrays(napi_env env, napi_callback_info info) {
+  Args<2> args(env, info);
+  const Owners owners = OwnersOf(args.Int(0), args.Id(1));
+  if (SysError error = owners.Check()) return Throw(env, error);
+  const Strays strays = ClearStraySemaphores(owners);
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("removed", Napi::Number::New(env, strays.removed));
+  object.Set("kept", Napi::Number::New(env, strays.kept));
+  object.Set("bytes", Napi::Number::New(env, static_cast<double>(strays.bytes)));
+  return object;
+}
+
 }  // namespace
 
 void InitNamespaces(Napi::Object exports) {
   Export(exports, "lockNamespaces", LockNamespaces, nullptr);
   Export(exports, "lockClear", LockClear, nullptr);
+  Export(exports, "lockClearStrays", LockClearStrays, nullptr);
 }
 
 }  // namespace semlock

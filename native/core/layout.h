@@ -234,5 +234,9 @@ struct LockedBytes {
   int64_t presence;  // of the folder /dev/shm
 };
 LockedBytes LockedBytesOf(const std::string& namespace_id);
+// Where those of all namespaces begin, and how far apart they are.
+inline constexpr int64_t kFirstGate = int64_t{1} << 61;
+inline constexpr int64_t kGateStep = 2048;
+static_assert(kGateStep > kMaxProcesses);
 
 }  // namespace semlock

@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "clock.h"
@@ -152,6 +154,57 @@ void ClearOldLeftovers(const Owners& owners) {
     ClearNamespace(old[at % old.size()], owners, false);
     if (MonotonicNs() - start > kLongNs) return;
   }
+}
+
+// What uses a semaphore holds a lock of its namespace's bytes, in a file that the kernel lists even without a name. So
+// nobody does when all such locks belong to tables that are there. The semaphores are listed first: a namespace that
+// comes after that has others.
+Strays ClearStraySemaphores(const Owners& owners) {
+  struct Stray {
+    std::string name;
+    uint64_t bytes;
+  };
+  std::vector<Stray> found;
+  const size_t before = strlen(kSemaphoreFiles) + strlen("semlock.");
+  ForEachOwnSemaphore([&](int folder, const char* name) {
+    // Not one that a program has named itself.
+    if (strlen(name) != before + kSemaphorePrefix + kSecretLetters || strchr(name + before, '.') != nullptr) return;
+    struct stat info;
+    if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode) || !owners.Trust(info)) return;
+    found.push_back({name, BytesOf(info)});
+  });
+  Strays strays;
+  if (found.empty()) return strays;
+
+  std::map<std::string, Found> all;
+  if (FindAll(owners, &all)) return strays;
+  std::set<std::string> prefixes;
+  std::set<int64_t> gates;
+  for (const auto& [id, files] : all) {
+    prefixes.insert(id.substr(0, kSemaphorePrefix));
+    gates.insert(LockedBytesOf(id).gate);
+  }
+  const ActAs them(owners);
+  const int shm = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  struct stat device;
+  bool all_known = shm >= 0 && fstat(shm, &device) == 0;
+  if (all_known) {
+    const bool told = ForEachLockedByte(device.st_dev, [&](int64_t byte) {
+      all_known = all_known && (byte < kFirstGate || gates.count(byte / kGateStep * kGateStep) != 0);
+    });
+    all_known = all_known && told;
+  }
+  for (const Stray& each : found) {
+    if (prefixes.count(each.name.substr(before, kSemaphorePrefix)) != 0) continue;
+    if (all_known && unlinkat(shm, each.name.c_str(), 0) == 0) {
+      strays.removed += 1;
+      strays.bytes += each.bytes;
+    } else {
+      strays.kept += 1;
+    }
+  }
+  if (shm >= 0) close(shm);
+  return strays;
 }
 
 bool ClearAllLeftovers(const Owners& owners) {

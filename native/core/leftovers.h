@@ -40,4 +40,14 @@ void ClearOldLeftovers(const Owners& owners);
 // The same for all, however old, where there is no room left: whether that has cleared any.
 bool ClearAllLeftovers(const Owners& owners);
 
+// Semaphores of theirs whose lock table is gone, as after somebody removed it by hand.
+struct Strays {
+  uint32_t removed = 0;
+  uint32_t kept = 0;   // nothing proves that nobody uses them
+  uint64_t bytes = 0;  // of those that were removed
+};
+
+// Removes those that provably nobody uses. Never waits.
+Strays ClearStraySemaphores(const Owners& owners);
+
 }  // namespace semlock

@@ -158,21 +158,13 @@ void ForEachName(int folder, F visit) {
   closedir(entries);
 }
 
-// Whether anybody has locked the byte of a slot, in whatever file on that device. Those of open file descriptions are
-// shown to all, whatever their pid namespace. False also where the kernel does not tell.
+// Whether anybody has locked the byte of a slot, in whatever file on that device. False also where the kernel does not
+// tell.
 bool SlotIsLockedSomewhere(dev_t device, int64_t first_slot) {
-  FILE* locks = fopen("/proc/locks", "re");
-  if (locks == nullptr) return false;
-  char line[256];
   bool found = false;
-  while (!found && fgets(line, sizeof(line), locks) != nullptr) {
-    unsigned major_number = 0;
-    unsigned minor_number = 0;
-    long long start = 0;
-    if (sscanf(line, "%*d: OFDLCK %*s %*s %*d %x:%x:%*[0-9] %lld", &major_number, &minor_number, &start) != 3) continue;
-    found = makedev(major_number, minor_number) == device && start >= first_slot && start < first_slot + kMaxProcesses;
-  }
-  fclose(locks);
+  ForEachLockedByte(device, [&](int64_t byte) {
+    found = found || (byte >= first_slot && byte < first_slot + static_cast<int64_t>(kMaxProcesses));
+  });
   return found;
 }
 
@@ -204,6 +196,22 @@ void ForEachOwnSemaphore(const std::function<void(int folder, const char* name)>
   });
 }
 
+bool ForEachLockedByte(dev_t device, const std::function<void(int64_t byte)>& visit) {
+  FILE* locks = fopen("/proc/locks", "re");
+  if (locks == nullptr) return false;
+  char line[256];
+  while (fgets(line, sizeof(line), locks) != nullptr) {
+    unsigned major_number = 0;
+    unsigned minor_number = 0;
+    long long start = 0;
+    if (sscanf(line, "%*d: OFDLCK %*s %*s %*d %x:%x:%*[0-9] %lld", &major_number, &minor_number, &start) != 3) continue;
+    if (makedev(major_number, minor_number) == device) visit(start);
+  }
+  const bool whole = ferror(locks) == 0;
+  fclose(locks);
+  return whole;
+}
+
 int ReserveBytes(int fd, size_t start, size_t length) {
   int error;
   do {
@@ -216,7 +224,7 @@ LockedBytes LockedBytesOf(const std::string& namespace_id) {
   uint64_t hash = 0xcbf29ce484222325;  // FNV-1a, of what is a digest itself
   for (const char letter : namespace_id) hash = (hash ^ static_cast<uint8_t>(letter)) * 0x100000001b3;
   // 50 bits of it, and room for the slots.
-  const auto gate = static_cast<int64_t>((hash >> 14 << 11) | uint64_t{1} << 61);
+  const auto gate = static_cast<int64_t>(hash >> 14) * kGateStep | kFirstGate;
   return {gate, gate + 1, gate};
 }
 

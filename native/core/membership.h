@@ -124,6 +124,9 @@ class Membership {
 SysError ForEachTableFile(const Owners& owners, const std::function<void(int folder, const char* name)>& visit);
 // The same for the files of semaphores that tables have.
 void ForEachOwnSemaphore(const std::function<void(int folder, const char* name)>& visit);
+// The bytes that anybody has locked, in whatever file on that device. Locks of open file descriptions are shown to all,
+// whatever their pid namespace. False where the kernel does not tell.
+bool ForEachLockedByte(dev_t device, const std::function<void(int64_t byte)>& visit);
 std::string TableName(const std::string& id);
 
 // Gives a part of a file memory: 0, or errno, ENOSPC above all.

@@ -1,7 +1,7 @@
 // `semlock prune`: removes now what dead processes have left in the system. Each process that joins a namespace removes some
 // of it a day later.
 
-import { clearAway, namespaces, type Namespace } from '../stores/process/namespaces.js';
+import { clearAway, clearStrays, namespaces, type Namespace } from '../stores/process/namespaces.js';
 import { print } from './output.js';
 import { nameOf, size } from './text.js';
 import { HELP, OWNERS_OPTIONS, ownersFrom, parseArguments } from './usage.js';
@@ -26,12 +26,15 @@ export function prune(args: string[]): number {
   const ended = namespaces(owners).map((each) => ({ each, answer: clearAway(each.id, all, owners) }));
   const those = (wanted: string) => ended.filter(({ answer }) => answer === wanted).map(({ each }) => each);
   const [removed, used, owing] = [those('cleared'), those('in use'), those('owes news')];
+  const strays = clearStrays(owners);
   if (json) {
-    print(`${JSON.stringify({ ...owners, removed, inUse: used, owesNews: owing }, null, 2)}\n`);
+    print(`${JSON.stringify({ ...owners, removed, inUse: used, owesNews: owing, strays }, null, 2)}\n`);
     return 0;
   }
   for (const each of removed) print(`removed ${nameOf(each)} (${size(each.bytes)})\n`);
   for (const each of owing) print(`kept ${nameOf(each)}: ${news(each)}; --all removes it too\n`);
+  if (strays.removed > 0) print(`removed semaphores without a lock table: ${strays.removed} (${size(strays.bytes)})\n`);
+  if (strays.kept > 0) print(`kept semaphores without a lock table, which somebody may use: ${strays.kept}\n`);
   const bytes = removed.reduce((sum, each) => sum + each.bytes, 0);
   print(`${removed.length} removed (${size(bytes)}), ${used.length} in use, ${owing.length} kept\n`);
   return 0;

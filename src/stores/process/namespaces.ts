@@ -53,3 +53,9 @@ export function clearAway(id: string, evenNews: boolean, whose: LockOwners = {})
   const [kind, number] = [KINDS[owners?.kind ?? 'own'], owners?.id ?? 0] as const;
   return answers[attempt(undefined, () => addon().lockClear(id, evenNews, kind, number)) as 0 | 1 | 2];
 }
+
+/** Removes semaphores whose table somebody has removed, and that provably nobody uses; says how many there were. */
+export function clearStrays(whose: LockOwners = {}): { removed: number; kept: number; bytes: number } {
+  const owners = numbered(whose);
+  return attempt(undefined, () => addon().lockClearStrays(KINDS[owners?.kind ?? 'own'], owners?.id ?? 0));
+}

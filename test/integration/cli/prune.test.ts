@@ -7,10 +7,10 @@ import { describe, expect, it } from 'vitest';
 
 import { namespaceId } from '../../../src/names.js';
 import { startHolder } from '../../support/holder.js';
-import { runModule } from '../../support/run-program.js';
+import { runModule, runProgram } from '../../support/run-program.js';
 import { scratchSemaphore } from '../../support/semaphore-name.js';
 import { filesOf, scratchNamespace, tableOf } from '../../support/shm.js';
-import { semlock } from './semlock.js';
+import { SEMLOCK, semlock } from './semlock.js';
 
 interface Shown {
   readonly id: string;
@@ -83,6 +83,21 @@ describe('semlock prune', () => {
     expect(stdout).not.toContain(used);
     expect(filesOf(left)).toEqual([]);
     expect(existsSync(tableOf(used))).toBe(true);
+  });
+
+  // In a /dev/shm of its own: while a process of another user has locks, nothing tells that a semaphore is not its.
+  it.runIf(process.geteuid!() === 0)('removes semaphores whose table is gone, once nobody uses them', () => {
+    const inside = `rm -r /dev/shm/semlock-0; "$0" prune
+      kill -9 $PPID; while kill -0 $PPID 2>/dev/null; do sleep 0.01; done
+      "$0" prune; ls -d /dev/shm/sem.*`;
+    const own = `/dev/shm/sem.semlock.${'x'.repeat(29)}`; // of a program, as its length tells
+    const script = `mount -t tmpfs -o mode=1777 tmpfs /dev/shm; umask 077; : >${own}
+      "$0" run --close --namespace test report sh -c '${inside}' "$0"`;
+    const { stdout } = runProgram('unshare', ['--mount', 'sh', '-c', script, SEMLOCK]);
+    const [kept, , removed, , ...files] = stdout.trimEnd().split('\n');
+    expect(kept).toBe('kept semaphores without a lock table, which somebody may use: 1');
+    expect(removed).toMatch(/^removed semaphores without a lock table: 1 \(\d+ KiB\)$/);
+    expect(files).toEqual([own]);
   });
 
   it('keeps what the next holder of a lock is to be told, but for --all', async () => {
