@@ -51,8 +51,11 @@ export interface NativeAddon {
   readonly lockEvents: Float64Array;
   /** Whether waiting keeps the event loop running. */
   lockKeepAlive(alive: boolean): void;
-  /** As `lockTryAcquire`, but {@link QUEUED} in place of busy: an event with the id in `lockResult` will come. */
-  lockWait(handle: Handle, mode: NativeMode): number;
+  /**
+   * As `lockTryAcquire`, but {@link QUEUED} in place of busy: an event with the id in `lockResult` will come, unless it is
+   * cancelled. After `timeoutMs`, if that is not negative, it has to be, since it is not served any more.
+   */
+  lockWait(handle: Handle, mode: NativeMode, timeoutMs: number): number;
   /** {@link BUSY}: it is over; {@link DELIVERED}: it was granted, and its event will come. */
   lockCancel(handle: Handle, id: number): number;
   /** Gives back a grant whose event came too late. What it was told of an abandoned lock, the next holder is told. */

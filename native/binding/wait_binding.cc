@@ -1,5 +1,6 @@
 // Waiting for JavaScript: waits are started and cancelled here; how they end is told by inbox_binding.cc.
 
+#include "../core/clock.h"
 #include "inbox_binding.h"
 #include "lock_binding.h"
 
@@ -23,9 +24,10 @@ napi_value LockKeepAlive(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// lockWait(handle, mode): as lockTryAcquire, but kResultQueued in place of busy
+// lockWait(handle, mode, timeout in ms, negative for none): as lockTryAcquire, but kResultQueued in place of busy. Who
+// waits ends it by lockCancel; after that time the others do not wait for that any more.
 napi_value LockWait(napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
+  Args<3> args(env, info);
   Locks& locks = args.Data<Locks>();
   LockRecord* lock = locks.handles.Get(args.Int(0));
   Grant grant;
@@ -33,8 +35,10 @@ napi_value LockWait(napi_env env, napi_callback_info info) {
   SysError error;
   LoopInbox* inbox = lock == nullptr ? nullptr : locks.InboxOf(env, lock->table(), &error);
   const int64_t id = WaitService::NewId();
+  const int64_t timeout_ms = args.Int(2);
+  const int64_t deadline = timeout_ms < 0 ? kNoDeadline : MonotonicNs() + timeout_ms * 1000000;
   const Outcome outcome =
-      inbox == nullptr ? Outcome::kNotHeld : lock->Enqueue(ModeOf(args.Int(1)), id, &grant, &wait, &error);
+      inbox == nullptr ? Outcome::kNotHeld : lock->Enqueue(ModeOf(args.Int(1)), id, deadline, &grant, &wait, &error);
   if (outcome != Outcome::kQueued) return Int(env, locks.Return(outcome, grant, error));
   inbox->service().Wait(id, *lock, wait, &inbox->inbox());
   locks.result[0] = static_cast<double>(id);

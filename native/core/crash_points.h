@@ -36,9 +36,13 @@
   STEP(hand_on_granting)           \
   STEP(hand_on_entry_written)      \
   STEP(hand_on_granted)            \
-  STEP(collect_read)               \
+  STEP(collect_marked)             \
   STEP(collect_freed)              \
   STEP(cancel_marked)              \
+  STEP(take_back_marked)           \
+  STEP(take_back_passed)           \
+  STEP(pass_marked)                \
+  STEP(come_back_marked)           \
   STEP(queue_cell_freed)           \
   STEP(steal_found)                \
   STEP(room_waiters_linked)        \

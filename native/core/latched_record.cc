@@ -8,6 +8,14 @@
 #include "named_semaphore.h"
 
 namespace semlock {
+namespace {
+
+// How long a permit lies uncollected while another waits. Longer with each time that the same wait was passed over:
+// where the machine is so slow that nobody comes in time, somebody has to get it.
+constexpr int64_t kPatienceNs = 100000000;
+constexpr int kMostDoublings = 6;
+
+}  // namespace
 
 Waiter* CellOf(const LockTable& table, const WaitRef& wait) {
   Waiter* waiter = table.WaiterAt(wait.number);
@@ -107,13 +115,17 @@ void LatchedRecord::ClearEntry(Entry& entry) {
 void LatchedRecord::Repair() {
   CountEntries();
   uint32_t waiting = 0;
+  uint32_t uncollected = 0;
   table_.AnyWaiter(record_, [&](Waiter& waiter, uint32_t) {
     if (waiter.tag.load() == 0) return false;
-    if (waiter.state.load() == kGranting) SettleGranting(waiter);
-    waiting += waiter.state.load() != kGranted;
+    if (waiter.state.load() == kGranting) SettleGrant(waiter, kWaiting);
+    if (waiter.state.load() == kReturning) SettleGrant(waiter, kPassed);
+    waiting += IsInLine(waiter.state.load());
+    uncollected += waiter.state.load() == kGranted;
     return false;
   });
   record_.waiting.store(waiting);
+  record_.uncollected.store(uncollected);
   CRASH_POINT(repair_queue_counted);
   FreeAllCancelled();
   PostMissing();
@@ -131,12 +143,18 @@ void LatchedRecord::CountEntries() {
   CRASH_POINT(repair_counted);
 }
 
-// The process that handed on died in between. The entry says whether the waiter has its permit: no other entry ever has
-// its token.
-void LatchedRecord::SettleGranting(Waiter& waiter) {
-  const Entry* entry = table_.EntryAt(record_, waiter.entry);
-  const bool granted = entry != nullptr && entry->tag.load() == waiter.tag.load() && entry->token == waiter.token;
-  waiter.state.store(granted ? kGranted : kWaiting);
+// That of its grant: no other entry ever has its token. Null where it is not written yet, was cleared, or was stolen.
+Entry* LatchedRecord::EntryOf(const Waiter& waiter) {
+  Entry* entry = table_.EntryAt(record_, waiter.entry);
+  const bool its = entry != nullptr && entry->tag.load() == waiter.tag.load() && entry->token == waiter.token;
+  return its ? entry : nullptr;
+}
+
+// The process that handed on, or took back, died in between. The entry says whether the waiter has its permit.
+void LatchedRecord::SettleGrant(Waiter& waiter, WaitState without_entry) {
+  const bool granted = EntryOf(waiter) != nullptr;
+  if (!granted && waiter.abandoned != 0) record_.abandoned = 1;
+  waiter.state.store(granted ? kGranted : without_entry);
   if (granted) Tell(waiter.tag.load(), waiter.thread.load(), waiter.id.load());
   CRASH_POINT(repair_grant_settled);
 }
@@ -189,8 +207,79 @@ void LatchedRecord::MovePermits() {
 
 bool LatchedRecord::Settle() {
   const bool slot_lost = Sweep();
+  TakeBackUncollected();
   HandOn();
   return slot_lost;
+}
+
+// What lies there for a thread that cannot run: past its deadline, or too long while another could use it.
+void LatchedRecord::TakeBackUncollected() {
+  if (record_.uncollected.load(std::memory_order_relaxed) == 0) return;
+  const int64_t now = MonotonicNs();
+  uint32_t left = 0;
+  table_.AnyWaiter(record_, [&](Waiter& waiter, uint32_t) {
+    if (waiter.tag.load() == 0 || waiter.state.load() != kGranted) return false;
+    const bool too_late = now >= waiter.deadline_ns;
+    const int64_t patience = kPatienceNs << std::min<int>(waiter.times_passed, kMostDoublings);
+    const bool is_kept = now - waiter.granted_at_ns >= patience && IsKeptFromAnother(waiter, now);
+    if (!too_late && !is_kept) {
+      ++left;
+    } else if (table_.slot().Check(waiter.tag.load()) == Liveness::kDead) {
+      waiter.tag.store(0);  // to sweep its entry tells of it
+    } else {
+      TakeBack(waiter);
+    }
+    return false;
+  });
+  record_.uncollected.store(left);
+}
+
+// Whether another thread waits. If so, its own thread's other waits are passed over too: they would not be collected
+// either.
+bool LatchedRecord::IsKeptFromAnother(const Waiter& granted, int64_t now) {
+  const auto is_of_its_thread = [&](const Waiter& waiter) {
+    return waiter.tag.load() == granted.tag.load() && waiter.thread.load() == granted.thread.load();
+  };
+  const bool is_kept = table_.AnyWaiter(record_, [&](Waiter& waiter, uint32_t) {
+    const Tag tag = waiter.tag.load();
+    return tag != 0 && waiter.state.load() == kWaiting && !is_of_its_thread(waiter) && now < waiter.deadline_ns &&
+           table_.slot().Check(tag) != Liveness::kDead;
+  });
+  if (!is_kept) return false;
+  table_.AnyWaiter(record_, [&](Waiter& waiter, uint32_t) {
+    if (is_of_its_thread(waiter)) Pass(waiter);
+    return false;
+  });
+  return true;
+}
+
+// Its thread may be collecting it at this moment: the compare-and-swap says who was first. I4 as in any release.
+void LatchedRecord::TakeBack(Waiter& waiter) {
+  uint8_t granted = kGranted;
+  if (!waiter.state.compare_exchange_strong(granted, kReturning)) return;
+  CRASH_POINT(take_back_marked);
+  if (waiter.abandoned != 0) record_.abandoned = 1;
+  if (Entry* entry = EntryOf(waiter)) ClearEntry(*entry);
+  waiter.times_passed.store(static_cast<uint8_t>(std::min<int>(waiter.times_passed + 1, kMostDoublings)));
+  waiter.state.store(kPassed);
+  CRASH_POINT(take_back_passed);
+}
+
+// It keeps its place, but counts no more.
+void LatchedRecord::Pass(Waiter& waiter) {
+  uint8_t waiting = kWaiting;
+  if (!waiter.state.compare_exchange_strong(waiting, kPassed)) return;
+  CRASH_POINT(pass_marked);
+  record_.waiting.store(record_.waiting.load() - 1);
+}
+
+bool LatchedRecord::ComeBack(Waiter& waiter) {
+  if (waiter.mode == Mode::kShared && !HasRoomForReader()) return false;
+  uint8_t passed = kPassed;
+  if (!waiter.state.compare_exchange_strong(passed, kWaiting)) return true;  // it gave up meanwhile
+  CRASH_POINT(come_back_marked);
+  record_.waiting.store(record_.waiting.load() + 1);
+  return true;
 }
 
 // What a process had in hand when it died. Where it was about to write an entry, that tells whether it came to it: no
@@ -241,10 +330,12 @@ bool LatchedRecord::Sweep() {
   return slot_lost;
 }
 
-bool LatchedRecord::Enqueue(Mode mode, uint16_t thread, int64_t id, WaitRef* ref) {
-  // A permit is an entry, and there are as many as permits; readers need one each.
-  if (mode == Mode::kShared && record_.held.load() + record_.waiting.load() >= record_.entry_room) return false;
-  Waiter* waiter = FreeWaiter(&ref->number, kGrantedDead);
+// A permit is an entry, and there are as many as permits; readers need one each.
+bool LatchedRecord::HasRoomForReader() { return record_.held.load() + record_.waiting.load() < record_.entry_room; }
+
+bool LatchedRecord::Enqueue(Mode mode, uint16_t thread, int64_t id, int64_t deadline_ns, WaitRef* ref) {
+  if (mode == Mode::kShared && !HasRoomForReader()) return false;
+  Waiter* waiter = FreeWaiter(&ref->number, kDeadOutOfLine);
   if (waiter == nullptr) waiter = FreeWaiter(&ref->number, kAllDead);
   if (waiter == nullptr) return false;
   ref->ticket = ++record_.last_ticket;
@@ -253,6 +344,8 @@ bool LatchedRecord::Enqueue(Mode mode, uint16_t thread, int64_t id, WaitRef* ref
   waiter->since_ms = CoarseUnixMs();
   waiter->thread = thread;
   waiter->id = id;
+  waiter->deadline_ns = deadline_ns;
+  waiter->times_passed = 0;
   waiter->mode = mode;
   waiter->state.store(kWaiting);
   CRASH_POINT(enqueue_filled);
@@ -263,19 +356,18 @@ bool LatchedRecord::Enqueue(Mode mode, uint16_t thread, int64_t id, WaitRef* ref
   return true;
 }
 
-// One that nobody has, or that a dead process left. Under the latch only its own process reads a cell, once it is
-// granted.
+// One that nobody has, or that a dead process left.
 Waiter* LatchedRecord::FreeWaiter(uint32_t* number, Reused reused) {
   Waiter* free = nullptr;
   uint32_t asked = 0;
   Tag alive = table_.slot().tag();
   table_.AnyWaiter(record_, [&](Waiter& waiter, uint32_t at) {
     const Tag tag = waiter.tag.load();
-    const bool granted = waiter.state.load() == kGranted;
-    if (tag != 0 && tag != alive && (granted || (reused == kAllDead && asked < kAskedAtOnce))) {
+    const bool in_line = IsInLine(waiter.state.load());
+    if (tag != 0 && tag != alive && (!in_line || (reused == kAllDead && asked < kAskedAtOnce))) {
       ++asked;
       if (table_.slot().Check(tag) == Liveness::kDead) {
-        granted ? waiter.tag.store(0) : LeaveLine(waiter);
+        in_line ? LeaveLine(waiter) : waiter.tag.store(0);
       } else {
         alive = tag;
       }
@@ -294,9 +386,12 @@ void LatchedRecord::LeaveLine(Waiter& waiter) {
   record_.waiting.store(record_.waiting.load() - 1);
 }
 
-void LatchedRecord::FreeCancelled(const WaitRef& wait) {
+bool LatchedRecord::Update(const WaitRef& wait) {
   Waiter* waiter = CellOf(table_, wait);
-  if (waiter != nullptr && waiter->state.load() == kCancelled) LeaveLine(*waiter);
+  if (waiter == nullptr) return true;
+  if (waiter->state.load() == kPassed) return ComeBack(*waiter);
+  if (waiter->state.load() == kCancelled) LeaveLine(*waiter);
+  return true;
 }
 
 void LatchedRecord::FreeAllCancelled() { Head(); }
@@ -338,6 +433,11 @@ void LatchedRecord::HandOn() {
       LeaveLine(*head);
       continue;
     }
+    const int64_t now = MonotonicNs();
+    if (now >= head->deadline_ns) {
+      Pass(*head);  // or it has cancelled, and the search frees its cell
+      continue;
+    }
     Entry* entry = FreeEntry(&number);
     if (entry == nullptr || !TakePermit(head->mode)) return;
     CRASH_POINT(hand_on_permit_taken);
@@ -346,6 +446,7 @@ void LatchedRecord::HandOn() {
     head->entry = number;
     head->token = token;
     head->abandoned = record_.abandoned.load();
+    head->granted_at_ns = now;
     uint8_t waiting = kWaiting;
     if (!head->state.compare_exchange_strong(waiting, kGranting)) {
       // Cancelled at the last moment. What was taken for it goes back, and the search frees its cell.
@@ -361,6 +462,7 @@ void LatchedRecord::HandOn() {
     if (from_hand) ForeignOf(record_).in_hand.store(0);
     record_.abandoned = 0;
     record_.waiting.store(record_.waiting.load() - 1);
+    record_.uncollected.store(record_.uncollected.load() + 1);
     CRASH_POINT(hand_on_entry_written);
     head->state.store(kGranted);
     CRASH_POINT(hand_on_granted);

@@ -38,8 +38,8 @@ class LatchedRecord {
 
   // After the latch was taken over from a dead owner. Idempotent: the repairer may die too.
   void Repair();
-  // Frees what the dead and the released hold, then hands on. True when it met a process that is alive but has lost
-  // its slot.
+  // Frees what the dead and the released hold, and what was granted to those who do not come for it, then hands on.
+  // True when it met a process that is alive but has lost its slot.
   bool Settle();
   // Grants to the queue's head, and to those after it, while there are permits for them.
   void HandOn();
@@ -55,10 +55,12 @@ class LatchedRecord {
   bool Steal(uint16_t thread, Grant* grant);
   // Puts the caller's thread at the end of the queue; its inbox is sent `id` when it is granted. False: no room for one
   // more waiter, or for its entry later.
-  bool Enqueue(Mode mode, uint16_t thread, int64_t id, WaitRef* ref);
+  bool Enqueue(Mode mode, uint16_t thread, int64_t id, int64_t deadline_ns, WaitRef* ref);
 
-  // The cell of a wait of this process that was cancelled, or all such cells.
-  void FreeCancelled(const WaitRef& wait);
+  // For a wait of this process: frees its cell when it was cancelled, and lets it be served again when it was passed
+  // over. False: then there would be no room for its entry.
+  bool Update(const WaitRef& wait);
+  // The cells of all waits that were cancelled.
   void FreeAllCancelled();
 
   // Posts until table and semaphore agree, where nobody else may have taken the permit.
@@ -84,11 +86,18 @@ class LatchedRecord {
   bool TakePermit(Mode mode);
   void WriteEntry(Entry& entry, Mode mode, Tag tag, uint32_t pid, uint16_t thread, uint64_t token);
   Entry* FreeEntry(uint32_t* number);
-  enum Reused { kGrantedDead, kAllDead };
+  enum Reused { kDeadOutOfLine, kAllDead };
   Waiter* FreeWaiter(uint32_t* number, Reused reused);
   void LeaveLine(Waiter& waiter);
   Waiter* Head();
-  void SettleGranting(Waiter& waiter);
+  bool HasRoomForReader();
+  bool ComeBack(Waiter& waiter);
+  void Pass(Waiter& waiter);
+  void TakeBackUncollected();
+  bool IsKeptFromAnother(const Waiter& granted, int64_t now);
+  void TakeBack(Waiter& waiter);
+  Entry* EntryOf(const Waiter& waiter);
+  void SettleGrant(Waiter& waiter, WaitState without_entry);
   bool Sweep();
   bool TakeInHand();
   void SweepInHand();

@@ -28,7 +28,7 @@ inline constexpr uint64_t kAsked = uint64_t{1} << 63;
 inline constexpr Tag kUnrepaired = Tag{1} << 62;
 
 inline constexpr uint64_t kMagic = 0x314b434f4c4d4553;  // "SEMLOCK1" as bytes
-inline constexpr uint32_t kLayoutVersion = 5;
+inline constexpr uint32_t kLayoutVersion = 6;
 inline constexpr uint32_t kMaxProcesses = 1024;
 inline constexpr uint32_t kBuckets = 16384;
 inline constexpr uint32_t kMaxRecords = 65536;
@@ -104,15 +104,23 @@ struct Entry {
 };
 static_assert(sizeof(Entry) == 32);
 
+// README.md has what each of them means, and what may follow it.
 enum WaitState : uint8_t {
   kWaiting = 0,
   kGranting = 1,   // the granting process writes the entry: if it dies, the entry's tag and token say how far it came
-  kGranted = 2,    // the waiter's own: it reads the cell and then clears the tag
+  kGranted = 2,    // the entry is there, and its thread has not come for it
   kCancelled = 3,  // set by the waiter in place of kWaiting: to be cleared under the latch
+  kOver = 4,       // set by the waiter in place of kGranted or kPassed: the cell is its own, and it clears the tag
+  kReturning = 5,  // in place of kGranted: the entry is being cleared again
+  kPassed = 6,     // not served until its thread shows that it runs
 };
+// Whether `waiting` counts it.
+inline constexpr bool IsInLine(uint8_t state) { return state == kWaiting || state == kGranting || state == kCancelled; }
 
-// One thread that waits for its turn. Guarded by the record's latch, but for `state`, which only changes by
-// compare-and-swap from kWaiting, and for a granted cell.
+inline constexpr int64_t kNoDeadline = INT64_MAX;
+
+// One thread that waits for its turn. Guarded by the record's latch, but for `state`, which changes by compare-and-swap
+// where its waiter may change it too, and for a cell with kOver.
 struct Waiter {
   std::atomic<Tag> tag;            // 0: free. Written last
   std::atomic<uint64_t> ticket;    // the smallest is the head of the queue
@@ -123,9 +131,13 @@ struct Waiter {
   std::atomic<Mode> mode;
   std::atomic<uint8_t> state;  // a WaitState
   std::atomic<uint8_t> abandoned;
+  std::atomic<uint8_t> times_passed;
   std::atomic<int64_t> id;  // what its thread's inbox is told; 0 for one that blocks, and sleeps on the slot's futex
+  // Of CLOCK_MONOTONIC, as what follows: from here on it is not served, and a grant that is not collected taken back.
+  std::atomic<int64_t> deadline_ns;
+  std::atomic<int64_t> granted_at_ns;
 };
-static_assert(sizeof(Waiter) == 56);
+static_assert(sizeof(Waiter) == 72);
 
 enum class State : uint32_t {
   kFree = 0,       // fresh memory reads as this
@@ -160,11 +172,12 @@ struct alignas(64) Record {
   std::atomic<uint32_t> posix_name_bytes;  // of its semaphore's name, which follows in UTF-8; constant
   std::atomic<uint32_t> flags;             // kNamed and its like; only kUnclaimed changes
   std::atomic<uint32_t> held;              // how many entries have a tag
-  std::atomic<uint32_t> waiting;           // how many waiters have a tag and are neither granting nor granted
+  std::atomic<uint32_t> waiting;           // how many waiters have a tag and are IsInLine()
   std::atomic<uint32_t> used;              // set by who uses it again, cleared by the search for idle records: a hint
   std::atomic<uint8_t> abandoned;          // a holder died; the next one is told
   std::atomic<Mode> held_mode;             // of all entries, where `held` is not 0
   std::atomic<uint32_t> entry_room;        // entries there are, in use or not
+  std::atomic<uint32_t> uncollected;       // how many waiters are kGranted, at most
   std::atomic<uint64_t> last_token;
   std::atomic<uint64_t> last_ticket;
   sem_t semaphore;
@@ -195,7 +208,7 @@ inline constexpr Tag TagInHand(uint64_t in_hand) { return in_hand & ((uint64_t{1
 inline constexpr uint64_t kInEntry = uint64_t{1} << 63;
 
 inline constexpr uint32_t kEntriesPerExtension = 7;
-inline constexpr uint32_t kWaitersPerExtension = 4;
+inline constexpr uint32_t kWaitersPerExtension = 3;
 inline constexpr uint32_t kNameBytesPerExtension = 224;
 
 struct alignas(64) Extension {

@@ -114,7 +114,7 @@ Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error) {
   });
 }
 
-Outcome LockRecord::Enqueue(Mode mode, int64_t id, Grant* grant, WaitRef* wait, SysError* error) {
+Outcome LockRecord::Enqueue(Mode mode, int64_t id, int64_t deadline_ns, Grant* grant, WaitRef* wait, SysError* error) {
   return Retry(mode, error, [&](bool remembered) {
     LatchedRecord under(*table_, record(), semaphore_);
     if (const Outcome entered = Enter(&under, kLook, error); entered != Outcome::kDone) return entered;
@@ -127,7 +127,7 @@ Outcome LockRecord::Enqueue(Mode mode, int64_t id, Grant* grant, WaitRef* wait, 
       granted = under.TryGrant(mode, thread_, grant);
     }
     wait->record = ref_.index;
-    const bool queued = !granted && under.Enqueue(mode, thread_, id, wait);
+    const bool queued = !granted && under.Enqueue(mode, thread_, id, deadline_ns, wait);
     Leave(&under);
     CRASH_POINT(enqueue_left);
     return granted ? Outcome::kDone : queued ? Outcome::kQueued : Outcome::kNoRoom;
@@ -218,14 +218,16 @@ bool LockRecord::HoldsAll() const {
   return own >= record().permits;
 }
 
-void LockRecord::Settle(const std::vector<WaitRef>& cancelled) {
+void LockRecord::Settle(const std::vector<WaitRef>& changed) {
   LatchedRecord under(*table_, record(), semaphore_);
   SysError ignored;
   const Outcome entered = Enter(&under, kLook, &ignored);
   if (entered == Outcome::kDone) {
-    for (const WaitRef& each : cancelled) under.FreeCancelled(each);
+    bool has_room = true;
+    for (const WaitRef& each : changed) has_room = under.Update(each) && has_room;
     under.Settle();
     Leave(&under);
+    if (!has_room) table_->MakeRoom(ref_, Mode::kShared);  // for the next time
   } else if (entered == Outcome::kBusy && AskToSweep(record().latch, table_->slot())) {
     LeaveSettled();
   }
@@ -363,20 +365,32 @@ bool IsGranted(LockTable& table, const WaitRef& wait) {
 
 bool Collect(LockTable& table, const WaitRef& wait, Grant* grant) {
   Waiter* waiter = CellOf(table, wait);
-  if (waiter == nullptr || waiter->state.load() != kGranted) return false;
+  uint8_t granted = kGranted;
+  // What is being taken back at this moment is lost to one of the two.
+  if (waiter == nullptr || !waiter->state.compare_exchange_strong(granted, kOver)) return false;
+  CRASH_POINT(collect_marked);
   *grant = {waiter->entry, waiter->token, waiter->abandoned != 0};
-  CRASH_POINT(collect_read);
-  waiter->tag.store(0);  // others leave a granted cell of a live process alone
+  waiter->tag.store(0);  // others leave such a cell of a live process alone
   CRASH_POINT(collect_freed);
   return true;
 }
 
+bool IsPassed(LockTable& table, const WaitRef& wait) {
+  const Waiter* waiter = CellOf(table, wait);
+  return waiter != nullptr && waiter->state.load() == kPassed;
+}
+
 bool MarkCancelled(LockTable& table, const WaitRef& wait) {
   Waiter* waiter = CellOf(table, wait);
-  uint8_t waiting = kWaiting;
-  const bool cancelled = waiter != nullptr && waiter->state.compare_exchange_strong(waiting, kCancelled);
-  CRASH_POINT(cancel_marked);
-  return cancelled;
+  if (waiter == nullptr) return false;
+  for (uint8_t state = waiter->state.load(); state == kWaiting || state == kPassed;) {
+    const bool counts = state == kWaiting;
+    if (!waiter->state.compare_exchange_strong(state, counts ? kCancelled : kOver)) continue;
+    CRASH_POINT(cancel_marked);
+    if (!counts) waiter->tag.store(0);
+    return true;
+  }
+  return false;
 }
 
 bool StillHolds(LockTable& table, uint32_t record, const Grant& grant) {

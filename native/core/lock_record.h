@@ -40,7 +40,8 @@ class LockRecord {
   // reason.
   Outcome TryAcquire(Mode mode, Grant* grant, SysError* error);
   // As TryAcquire, but kQueued in place of kBusy; then the thread's inbox is sent `id` when the wait is granted.
-  Outcome Enqueue(Mode mode, int64_t id, Grant* grant, WaitRef* wait, SysError* error);
+  // Not after `deadline_ns`: a grant that is not collected by then is taken back, and the wait has only to be ended.
+  Outcome Enqueue(Mode mode, int64_t id, int64_t deadline_ns, Grant* grant, WaitRef* wait, SysError* error);
   // Takes the lock from its holders, and overtakes the queue. kBusy when a foreign program has it.
   Outcome Steal(Grant* grant, SysError* error);
   // Never waits for another process longer than a latch's bound, and is never lost: kDone or kNotHeld (or kEnded).
@@ -52,9 +53,10 @@ class LockRecord {
   // Whether this thread has a permit of it, or all of them.
   bool Holds() const;
   bool HoldsAll() const;
-  // Frees what the dead hold and the cells of those waits of this process that were cancelled, and serves the queue; or
-  // has it done by the process that is inside the latch.
-  void Settle(const std::vector<WaitRef>& cancelled = {});
+  // Frees what the dead hold and the uncollected, and serves the queue; or has it done by the process that is inside
+  // the latch. Before, of `changed` waits of this process: frees the cells of those that were cancelled, and lets those
+  // be served again that were passed over, as their threads run.
+  void Settle(const std::vector<WaitRef>& changed = {});
   // The same for a lock with a foreign semaphore, which other programs may wait for, and which one of them may have
   // replaced under its holder. Where nobody holds it, that is seen at once.
   void LookAfter();
@@ -99,10 +101,13 @@ class LockRecord {
 
 // Whether that wait was granted its permit. To a wait that somebody else may collect, the answer may be false at once.
 bool IsGranted(LockTable& table, const WaitRef& wait);
-// The same, and takes the grant: then, or after MarkCancelled, the wait is over.
+// The same, and takes the grant: then, or after MarkCancelled, the wait is over. Only for its own thread: that it
+// collects shows that it runs.
 bool Collect(LockTable& table, const WaitRef& wait, Grant* grant);
-// False when its grant is on its way, or there. Otherwise LockRecord::Settle must follow, to free the cell and for
-// those behind.
+// Whether it was passed over, because its thread did not run or its time was over.
+bool IsPassed(LockTable& table, const WaitRef& wait);
+// False when its grant is on its way there or back, or there. Otherwise LockRecord::Settle must follow, to free the
+// cell and for those behind.
 bool MarkCancelled(LockTable& table, const WaitRef& wait);
 // Whether this process still has that permit: not when it was stolen.
 bool StillHolds(LockTable& table, uint32_t record, const Grant& grant);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "clock.h"
 #include "named_semaphore.h"
 
 namespace semlock {
@@ -20,13 +21,14 @@ bool ReadEntry(const LockTable& table, const Entry& entry, std::vector<HolderInf
   return true;
 }
 
-// Those that stand in the queue, in the order in which they are served.
+// Those that stand in the queue and may be served yet, in their order.
 void ReadQueue(const LockTable& table, Record& record, std::vector<WaiterInfo>* waiters) {
-  if (record.waiting.load() == 0) return;
+  const int64_t now = MonotonicNs();
   table.AnyWaiter(record, [&](Waiter& waiter, uint32_t) {
     const Tag tag = waiter.tag.load();
     const uint8_t state = waiter.state.load();
-    if (tag == 0 || state == kGranted || state == kCancelled) return false;
+    if (tag == 0 || (state != kWaiting && state != kGranting && state != kPassed)) return false;
+    if (now >= waiter.deadline_ns) return false;
     const WaiterInfo info{{tag, table.slot().PidOf(tag), waiter.thread},
                           waiter.since_ms.load(),
                           waiter.ticket.load(),
@@ -84,7 +86,7 @@ std::vector<LockInfo> QueryLocks(const LockTable& table) {
     Record& record = table.record(index);
     if (record.state.load() != State::kLock) continue;
     const bool foreign = (record.flags.load() & kForeign) != 0;
-    if (record.held.load() == 0 && record.waiting.load() == 0 && !foreign) continue;
+    if (record.held.load() == 0 && record.more_waiters.load() == 0 && !foreign) continue;
     const uint32_t generation = record.generation;
     LockInfo lock{table.NameOf(record), record.permits, 0, {}, {}};
     int reads = 1;

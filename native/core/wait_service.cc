@@ -49,6 +49,7 @@ Services& services() {
 struct WaitService::Pending {
   LockRecord lock;     // guarded by `finishing`
   const Inbox* inbox;  // null: nobody wants its event any more, so a wait is withdrawn, or its grant given back
+  bool runs = false;   // its thread has shown it, since the wait was passed over
   bool watch;          // whether `held` is still held; else a wait
   WaitRef wait;        // of a watch only the record
   Grant held;
@@ -60,7 +61,8 @@ struct WaitService::Unfinished {
   struct Unsettled {
     std::shared_ptr<Pending> any;
     uint32_t waits = 0;
-    std::vector<WaitRef> cancelled;
+    std::vector<WaitRef> changed;  // as LockRecord::Settle has it
+    bool comes_back = false;       // one that was passed over
   };
   std::unordered_map<uint32_t, Unsettled> unsettled;  // by record
   std::vector<std::pair<std::shared_ptr<Pending>, Grant>> unwanted;
@@ -139,18 +141,18 @@ int64_t WaitService::NewId() {
 
 void WaitService::Wait(int64_t id, LockRecord lock, const WaitRef& wait, const Inbox* inbox) {
   ForeignWait::Begin(lock);
-  Add(id, Pending{std::move(lock), inbox, false, wait, {}});
+  Add(id, Pending{std::move(lock), inbox, false, false, wait, {}});
 }
 
 void WaitService::Watch(int64_t id, LockRecord lock, const Grant& held, const Inbox* inbox) {
   const WaitRef record{lock.record_index(), 0, 0};
-  Add(id, Pending{std::move(lock), inbox, true, record, held});
+  Add(id, Pending{std::move(lock), inbox, false, true, record, held});
   // A thief that came before this did not know whom to tell.
   if (!StillHolds(*state_->table, record.record, held)) inbox->Post(kTheft);
 }
 
 void WaitService::GiveBackLater(LockRecord lock, const WaitRef& wait) {
-  Add(NewId(), Pending{std::move(lock), nullptr, false, wait, {}});
+  Add(NewId(), Pending{std::move(lock), nullptr, false, false, wait, {}});
 }
 
 void WaitService::Add(int64_t id, Pending pending) {
@@ -179,6 +181,11 @@ void WaitService::Take(const Inbox& inbox, std::vector<WaitEvent>* events) {
       const auto found = state_->pending.find(messages[each]);
       if (found == state_->pending.end() || found->second->inbox != &inbox) continue;
       WaitEvent event{found->first, false, {}};
+      if (IsPassed(table, found->second->wait)) {
+        found->second->runs = true;
+        state_->next_round = 0;
+        state_->WakeThread();
+      }
       if (!Collect(table, found->second->wait, &event.grant)) continue;
       events->push_back(event);
       Remove(found);
@@ -262,7 +269,7 @@ bool WaitService::GiveUp(PendingMap::iterator at, Unfinished* work) {
   } else {
     Unfinished::Unsettled& lock = work->unsettled[at->second->wait.record];
     lock.any = at->second;
-    if (cancelled) lock.cancelled.push_back(at->second->wait);
+    if (cancelled) lock.changed.push_back(at->second->wait);
   }
   if (cancelled || granted) Remove(at);
   return cancelled || granted;
@@ -272,7 +279,10 @@ bool WaitService::GiveUp(PendingMap::iterator at, Unfinished* work) {
 // one only when it ends.
 void WaitService::Finish(const Unfinished& work) {
   std::lock_guard<std::mutex> guard(state_->finishing);
-  for (auto& [record, unsettled] : work.unsettled) unsettled.any->lock.Settle(unsettled.cancelled);
+  for (auto& [record, unsettled] : work.unsettled) {
+    unsettled.any->lock.Settle(unsettled.changed);
+    if (unsettled.comes_back) ForeignWait::Begin(unsettled.any->lock);
+  }
   for (auto& [pending, grant] : work.unwanted) pending->lock.Decline(grant);
 }
 
@@ -323,18 +333,21 @@ void WaitService::GoRound(std::unique_lock<std::mutex>* guard) {
   int64_t rest = state.pending.empty() ? -1 : kWatchNs;
   for (auto next = state.pending.begin(); next != state.pending.end();) {
     const auto at = next++;
-    const Pending& each = *at->second;
+    Pending& each = *at->second;
     if (each.watch) {
       if (!StillHolds(table, each.wait.record, each.held)) each.inbox->Post(kTheft);
     } else if (each.inbox == nullptr) {
       GiveUp(at, &work);
-    } else if (IsGranted(table, each.wait)) {
+    } else if (IsGranted(table, each.wait) || (IsPassed(table, each.wait) && !each.runs)) {
       each.inbox->Post(at->first);
       rest = kRoundNs;
     } else {
       Unfinished::Unsettled& lock = work.unsettled[each.wait.record];
       lock.any = at->second;
       ++lock.waits;
+      if (!std::exchange(each.runs, false)) continue;  // if it is passed over again, it has to show that again
+      lock.changed.push_back(each.wait);
+      lock.comes_back = true;
     }
   }
   state.next_round = -1;  // from here on Add() may set it
@@ -394,9 +407,10 @@ Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const s
   const int64_t start = MonotonicNs();
   Outcome outcome;
   // Busy is a latch here, which a process was stopped inside of: the queue cannot even be joined.
-  while ((outcome = lock.Enqueue(mode, kBlocking, grant, &wait, error)) == Outcome::kBusy) {
+  const int64_t deadline = timeout_ns < 0 ? kNoDeadline : start + timeout_ns;
+  while ((outcome = lock.Enqueue(mode, kBlocking, deadline, grant, &wait, error)) == Outcome::kBusy) {
     const bool latch = !*error || IsLatchTimeout(*error);
-    if (!latch || !goes_on() || (timeout_ns >= 0 && MonotonicNs() - start >= timeout_ns)) return outcome;
+    if (!latch || !goes_on() || MonotonicNs() >= deadline) return outcome;
     *error = {};
     SleepNs(1000000);
   }
@@ -407,22 +421,25 @@ Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const s
   for (;;) {
     const uint32_t seen = slot.wakeups();
     if (Collect(*lock.table(), wait, grant)) return Keep(lock, *grant, goes_on);
-    const int64_t now = MonotonicNs();
-    const int64_t left = timeout_ns < 0 ? kRoundNs : start + timeout_ns - now;
+    const int64_t left = deadline - MonotonicNs();
     if (left <= 0) break;
+    if (IsPassed(*lock.table(), wait)) {
+      lock.Settle({wait});
+      ForeignWait::Begin(lock);
+    }
     slot.SleepUntilWoken(seen, std::min(left, kRoundNs));
     if (MonotonicNs() - settled < kRoundNs) continue;
     if (!goes_on()) break;
     lock.Settle();
     settled = MonotonicNs();
   }
-  if (MarkCancelled(*lock.table(), wait)) {
-    lock.Settle({wait});
-    return Outcome::kBusy;
-  }
-  // Granted at the last moment, or about to be by a process that may be stopped right there.
+  // Where it is neither: its grant is on its way there or back, by a process that may be stopped right there.
   const int64_t over = MonotonicNs();
   while (!Collect(*lock.table(), wait, grant)) {
+    if (MarkCancelled(*lock.table(), wait)) {
+      lock.Settle({wait});
+      return Outcome::kBusy;
+    }
     SysError refused;  // then nobody would give it back, and it has to be waited for
     WaitService* service = MonotonicNs() - over > kRoundNs ? WaitService::Of(lock.table(), &refused) : nullptr;
     if (service != nullptr) {

@@ -18,6 +18,7 @@ const DEPTH = 5_000_000;
 /** A violation is found in a moment, so what counts is how soon the search is compiled. */
 const QUICK_COMPILER = spawnSync('tcc', ['-v']).error ? 'gcc' : 'tcc';
 
+const LATE = { LATE: '' };
 const IN_HAND = { FOREIGN: '', IN_HAND: '' };
 
 /** Those that take longest: with `--all`. */
@@ -25,6 +26,16 @@ const longRuns = [
   holds('queue', '3 processes, shared, 1 kill', { PROCESSES: 3, PERMITS: 1, KILLS: 1, SHARED: '' }),
   holds('queue', '3 processes, 2 permits, 2 kills', { PROCESSES: 3, PERMITS: 2, KILLS: 2 }),
   holds('queue', '2 processes, shared, stealing, any kills', { PROCESSES: 2, PERMITS: 1, SHARED: '', STEALING: '' }),
+  holds('queue', '3 processes, late, 1 kill', { ...LATE, PROCESSES: 3, PERMITS: 1, KILLS: 1 }),
+  holds('queue', '2 processes, late, any kills', { ...LATE, PROCESSES: 2, PERMITS: 1 }),
+  holds('queue', '2 processes, late, stealing, 2 kills', {
+    ...LATE,
+    PROCESSES: 2,
+    PERMITS: 1,
+    KILLS: 2,
+    STEALING: '',
+  }),
+  holds('queue', '2 processes, late, shared, 1 kill', { ...LATE, PROCESSES: 2, PERMITS: 1, KILLS: 1, SHARED: '' }),
   holds('lock', '3 processes, 2 permits, 1 kill', { PROCESSES: 3, PERMITS: 2, KILLS: 1 }),
   holds('lock', '3 processes, 1 permit, foreign, any kills', { PROCESSES: 3, PERMITS: 1, HAND_BACK: '', FOREIGN: '' }),
   holds('lock', '3 processes, 2 permits, foreign, 1 kill', { PROCESSES: 3, PERMITS: 2, KILLS: 1, FOREIGN: '' }),
@@ -47,6 +58,8 @@ const runs = [
     STEALING: '',
   }),
   holds('queue', '3 processes, 1 permit, stealing, 1 kill', { PROCESSES: 3, PERMITS: 1, KILLS: 1, STEALING: '' }),
+  holds('queue', '2 processes, late, 2 kills', { ...LATE, PROCESSES: 2, PERMITS: 1, KILLS: 2 }),
+  holds('queue', '3 processes, late, no kill', { ...LATE, PROCESSES: 3, PERMITS: 1, KILLS: 0 }),
   holds('queue', '3 processes, 2 permits, 1 kill', { PROCESSES: 3, PERMITS: 2, KILLS: 1 }),
   holds('queue', '2 processes, 1 permit, any kills', { PROCESSES: 2, PERMITS: 1 }),
   fails('lock', 'no repair', 'NO_REPAIR'),
@@ -86,6 +99,15 @@ const runs = [
   fails('queue', 'every reader posts', 'EVERY_READER_POSTS', { SHARED: '' }),
   fails('queue', 'release that does not look for a thief', 'RELEASE_UNCHECKED', { STEALING: '' }),
   fails('queue', 'declined grant that tells nobody of the abandonment', 'DECLINE_FORGETS'),
+  fails('queue', 'taken back what is collected', 'COLLECTED_TAKEN_BACK', LATE),
+  fails('queue', 'collected without a mark', 'COLLECTED_UNMARKED', LATE),
+  fails('queue', 'taken back without its news', 'TAKEN_BACK_FORGETS', LATE),
+  fails('queue', 'taken back and its entry kept', 'ENTRY_KEPT_IN_PLACE', LATE),
+  fails('queue', 'passed over and still counted', 'PASSED_STILL_COUNTED', LATE),
+  fails('queue', 'come back and not counted', 'COME_BACK_NOT_COUNTED', LATE),
+  fails('queue', 'return under way not settled by repair', 'RETURN_NOT_SETTLED', LATE),
+  fails('queue', 'return undone without the entry', 'RETURN_ALWAYS_UNDONE', LATE),
+  fails('queue', 'return completed in spite of the entry', 'RETURN_NEVER_UNDONE', LATE),
   fails('queue', 'abandonment forgotten before the entry is written', 'FORGOTTEN_BEFORE_ENTRY'),
 ];
 
@@ -149,7 +171,7 @@ function unmodelledSteps() {
   // The token is counted up between two steps and nothing depends on it; the others lie behind the last step of a call.
   const leftOut = ['acquire_token_counted', 'acquire_left', 'enqueue_left', 'release_left'];
   const parts =
-    'in_hand|foreign_post|acquire|release|give_back|sweep|repair|enqueue|hand_on|collect|cancel|queue|steal';
+    'take_back|pass|come_back|in_hand|foreign_post|acquire|release|give_back|sweep|repair|enqueue|hand_on|collect|cancel|queue|steal';
   const steps = [...header.matchAll(new RegExp(`STEP\\(((?:${parts})_\\w+)\\)`, 'g'))].map(([, name]) => name);
   return steps.filter((name) => !leftOut.includes(name) && !new RegExp(`\\b${name}\\b`).test(models));
 }

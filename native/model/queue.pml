@@ -6,6 +6,7 @@
 //   PROCESSES, PERMITS   how many there are of each
 //   SHARED               requests may be shared ones
 //   STEALING             a process may take the permits of all others
+//   LATE                 what was granted may be taken back until it is collected, and those in line be passed over
 //   KILLS                see steps.pml
 // Its other switches are the mutations: each takes one protection away.
 
@@ -34,8 +35,12 @@
 #define GRANTING 1
 #define GRANTED 2
 #define CANCELLED 3
+#define OVER 4
+#define RETURNING 5
+#define PASSED 6
+#define IS_IN_LINE(which) (state[which] == WAITING || state[which] == GRANTING || state[which] == CANCELLED)
 
-// Tickets are kept relative: the first in line has 1, and who is in line no more has 0.
+// Tickets are kept relative: the first in line has 1, and who is not going to be in line any more has 0.
 
 byte latch;
 byte value = PERMITS;  // of the semaphore
@@ -57,10 +62,11 @@ bit granted_abandoned[CELLS];
 // What a process is about when it is not inside the latch.
 #define IDLE 0
 #define WAITS 1
-#define COLLECTS 2   // has read its grant
+#define COLLECTS 2   // has marked that the grant is its own
 #define WITHDRAWS 3  // has cancelled its wait, and must settle
 #define HOLDS 4      // as far as it knows: it may be robbed
 #define DECLINES 5   // has a grant that it does not want any more
+#define GIVES_UP 6   // was passed over, and has marked that the cell is its own
 
 byte phase_of[PROCESSES + 1];
 byte cell_of[PROCESSES + 1];
@@ -75,6 +81,7 @@ byte cell_of[PROCESSES + 1];
 #define RELEASE 4
 #define STEAL 5
 #define ROB 6  // having swept
+#define COME_BACK 7  // as SETTLE, of somebody who was passed over
 
 // ---- What only the checks know
 
@@ -86,13 +93,21 @@ bit owed;                   // that news, while nobody has it
 
 // ---- Steps
 
-#define FORGET op = 0; mode = 0; settled = false; freed = false; at = 0; w = 0; i = 0
+#define FORGET op = 0; mode = 0; settled = false; freed = false; taken = false; at = 0; w = 0; i = 0
 
 inline die() {
   for (i : 0 .. ROOM - 1) {
     if :: holder[i] == me -> holder[i] = DEAD; dead_news[i] = news[self] :: else fi
   }
-  for (i : 0 .. CELLS - 1) { if :: waiter[i] == me -> waiter[i] = DEAD :: else fi }
+  for (i : 0 .. CELLS - 1) {
+    if
+    :: waiter[i] == me ->
+       waiter[i] = DEAD;
+       // Out of line, its cell can be had: nobody asks in which way it came there.
+       if :: IS_IN_LINE(i) || state[i] == RETURNING :: else -> state[i] = GRANTED fi
+    :: else
+    fi
+  }
   if :: latch == me -> latch = DEAD :: else fi;
   holds[self] = 0; news[self] = 0; phase = IDLE; cell = 0; mine = 0; told = false; must_repair = false;
   FORGET
@@ -146,6 +161,8 @@ inline clear_entry() {
        :: op != ROB && holder[at] == DEAD -> owed = owed | dead_news[at]; dead_news[at] = 0
        :: op == RELEASE && holder[at] == me ->
           owed = owed | (phase == DECLINES && news[self]); news[self] = 0; holds[self] = 0; phase = IDLE
+       :: op != ROB && taken && LIVES(holder[at]) ->
+          owed = owed | news[holder[at] - 1]; news[holder[at] - 1] = 0; holds[holder[at] - 1] = 0
        :: else
        fi;
        holder[at] = 0);
@@ -172,6 +189,13 @@ inline leave_line(which) {
   ticket[which] = 0;
   i = 0
 }
+
+// Whoever may yet be passed over keeps its ticket until it has collected its grant.
+#ifdef LATE
+#define LEAVE_SERVED(which) skip
+#else
+#define LEAVE_SERVED(which) leave_line(which)
+#endif
 
 // What is left in a free cell is never read, so it may as well be nothing.
 inline free_cell() {
@@ -225,6 +249,17 @@ inline find_head() {
 #define FORGET_EARLY skip
 #endif
 
+#ifdef LATE
+#define IS_LATE(which) (!on_time && state[which] == WAITING)
+#else
+#define IS_LATE(which) false
+#endif
+#ifdef PASSED_STILL_COUNTED
+#define COUNT_PASSED_OUT freed = false
+#else
+#define COUNT_PASSED_OUT freed = true
+#endif
+
 inline hand_on() {
   do
   WHEN(waiting == 0, nobody waits, break)
@@ -235,27 +270,101 @@ inline hand_on() {
        :: w == CELLS || !TABLE_ALLOWS_ANY -> w = 0; at = 0; break
        :: w < CELLS && TABLE_ALLOWS_ANY && (state[w] == CANCELLED || IS_DROPPED(waiter[w])) ->
           free_cell(); w = 0; at = 0; freed = true
-       :: else ->
+       :: w < CELLS && TABLE_ALLOWS_ANY && IS_LATE(w) && !IS_DROPPED(waiter[w]) ->  // pass_marked
+          state[w] = PASSED; w = CELLS; at = 0; COUNT_PASSED_OUT
+       :: w < CELLS && TABLE_ALLOWS_ANY && state[w] != CANCELLED && !IS_DROPPED(waiter[w]) ->
           if
           :: at < ROOM && CAN_TAKE(wanted[w]) -> TAKE_PERMIT(wanted[w])
           :: else -> w = 0; at = 0; break
           fi
        fi);
     if
-    WHEN(freed, count, waiting--; freed = false)
-    WHEN(!freed && !IS_TO_BE_GRANTED, give back, GIVE_BACK_UNGRANTED; w = 0; at = 0)
-    WHEN(!freed && IS_TO_BE_GRANTED, hand_on_granting,
+    WHEN(freed, count, waiting--; freed = false; w = 0)
+    WHEN(!freed && w == CELLS, not counted, w = 0)
+    WHEN(!freed && w < CELLS && !IS_TO_BE_GRANTED, give back, GIVE_BACK_UNGRANTED; w = 0; at = 0)
+    WHEN(!freed && w < CELLS && IS_TO_BE_GRANTED, hand_on_granting,
          check_order(ticket[w]);
          granted_entry[w] = at; granted_abandoned[w] = abandoned; state[w] = BEING_GRANTED;
          FORGET_EARLY);
       write_entry(waiter[w], wanted[w]);
       STEP(hand_on_entry_written, abandoned = 0; waiting--; at = 0);
-      STEP(hand_on_granted, state[w] = GRANTED; leave_line(w); w = 0)
+      STEP(hand_on_granted, state[w] = GRANTED; LEAVE_SERVED(w); w = 0)
     OR_KILLED
     fi
   OR_KILLED
   od
 }
+
+// ---- What is not collected
+
+#if defined(COLLECTED_TAKEN_BACK)
+#define IS_UNCOLLECTED(which) (state[which] == GRANTED || state[which] == OVER && granted_entry[which] < ROOM)
+#else
+#define IS_UNCOLLECTED(which) (state[which] == GRANTED)
+#endif
+#define HAS_ENTRY(which) (holder[granted_entry[which]] == waiter[which])
+#ifdef TAKEN_BACK_FORGETS
+#define TELL_NEXT skip
+#else
+#define TELL_NEXT abandoned = abandoned | granted_abandoned[w]
+#endif
+#ifdef ENTRY_KEPT_IN_PLACE
+#define CLEAR_TAKEN at = 0
+#else
+#define CLEAR_TAKEN clear_entry()
+#endif
+
+inline pass_taken() {
+  if
+  :: LIVES(waiter[w]) && holds[waiter[w] - 1] == ROBBED ->
+     holds[waiter[w] - 1] = 0; owed = owed | granted_abandoned[w]
+  :: else
+  fi;
+  state[w] = PASSED; granted_entry[w] = 0; granted_abandoned[w] = 0
+}
+
+// Which of them lie there for too long is for the clock to say, so it may be any.
+inline take_back() {
+  do
+  WHEN(true, take_back_marked,
+       do
+       :: w < CELLS -> w++
+       :: w < CELLS && LIVES(waiter[w]) && IS_UNCOLLECTED(w) && !on_time -> break
+       :: w == CELLS -> break
+       od;
+       if :: w == CELLS -> w = 0; break :: else -> state[w] = RETURNING; at = granted_entry[w]; taken = true fi);
+    STEP(tell the next one, TELL_NEXT);
+    if
+    WHEN(HAS_ENTRY(w), clear it, skip); CLEAR_TAKEN
+    WHEN(!HAS_ENTRY(w), robbed, assert(!LIVES(waiter[w]) || holds[waiter[w] - 1] == ROBBED))
+    OR_KILLED
+    fi;
+    STEP(take_back_passed, pass_taken(); w = 0; at = 0; taken = false)
+  OR_KILLED
+  od
+}
+
+#ifdef COME_BACK_NOT_COUNTED
+#define COUNT_BACK skip
+#else
+#define COUNT_BACK waiting++
+#endif
+#define HAS_ROOM(which) (wanted[which] == EXCLUSIVE || held + waiting < ROOM)
+
+inline come_back() {
+  if
+  WHEN(op == COME_BACK && HAS_ROOM(cell), come_back_marked, state[cell] = WAITING);
+    STEP(count, COUNT_BACK)
+  WHEN(op != COME_BACK || !HAS_ROOM(cell), none, skip)
+  OR_KILLED
+  fi
+}
+
+#ifdef LATE
+#define SETTLE_ALL sweep(); take_back(); hand_on()
+#else
+#define SETTLE_ALL sweep(); hand_on()
+#endif
 
 #ifdef CANCELLED_CELL_KEPT
 #define IS_WITHDRAWN false
@@ -286,21 +395,30 @@ inline free_all_cancelled() {
 
 inline count_waiters() {
   waiting = 0;
-  for (i : 0 .. CELLS - 1) { if :: waiter[i] != 0 && state[i] != GRANTED -> waiting++ :: else fi }
+  for (i : 0 .. CELLS - 1) { if :: waiter[i] != 0 && IS_IN_LINE(i) -> waiting++ :: else fi }
   i = 0
 }
 
+#ifdef RETURN_NOT_SETTLED
+#define IS_RETURN_UNSETTLED(which) false
+#else
+#define IS_RETURN_UNSETTLED(which) (state[which] == RETURNING)
+#endif
 #ifdef GRANT_NOT_SETTLED
 #define IS_UNSETTLED(which) false
 #else
-#define IS_UNSETTLED(which) (waiter[which] != 0 && state[which] == GRANTING)
+#define IS_UNSETTLED(which) (waiter[which] != 0 && (state[which] == GRANTING || IS_RETURN_UNSETTLED(which)))
 #endif
 #if defined(GRANT_ALWAYS_COMPLETED)
 #define HAS_ITS_ENTRY true
 #elif defined(GRANT_NEVER_COMPLETED)
 #define HAS_ITS_ENTRY false
+#elif defined(RETURN_ALWAYS_UNDONE)
+#define HAS_ITS_ENTRY (state[w] == RETURNING || HAS_ENTRY(w))
+#elif defined(RETURN_NEVER_UNDONE)
+#define HAS_ITS_ENTRY (state[w] != RETURNING && HAS_ENTRY(w))
 #else
-#define HAS_ITS_ENTRY (holder[granted_entry[w]] == waiter[w])
+#define HAS_ITS_ENTRY HAS_ENTRY(w)
 #endif
 #ifdef WAITERS_NOT_COUNTED
 #define COUNT_WAITERS skip
@@ -321,7 +439,8 @@ inline repair() {
        do :: w < CELLS && !IS_UNSETTLED(w) -> w++ :: else -> break od;
        if
        :: w == CELLS -> break
-       :: w < CELLS && HAS_ITS_ENTRY -> state[w] = GRANTED; leave_line(w)
+       :: w < CELLS && HAS_ITS_ENTRY -> state[w] = GRANTED; LEAVE_SERVED(w)
+       :: w < CELLS && !HAS_ITS_ENTRY && state[w] == RETURNING -> TELL_NEXT; pass_taken()
        :: else -> state[w] = WAITING; granted_entry[w] = 0; granted_abandoned[w] = 0
        fi)
   OR_KILLED
@@ -367,10 +486,10 @@ inline acquire() {
   WHEN(MAY_GRANT, acquire_permit_taken, check_order(NOBODY); find_entry(); TAKE_PERMIT(mode));
     grant_to_me(mode);
     break
-  WHEN(!MAY_GRANT && !settled, settle, settled = true); sweep(); hand_on()
+  WHEN(!MAY_GRANT && !settled, settle, settled = true); SETTLE_ALL
   WHEN(!MAY_GRANT && settled && (op == TRY || NO_ROOM), busy, break)
   WHEN(!MAY_GRANT && settled && op == WAIT && !NO_ROOM, enqueue_filled,
-       do :: w < CELLS && waiter[w] != 0 && !(IS_LEFT_BEHIND(waiter[w]) && state[w] == GRANTED) -> w++
+       do :: w < CELLS && waiter[w] != 0 && !(IS_LEFT_BEHIND(waiter[w]) && !IS_IN_LINE(w)) -> w++
           :: else -> break
        od;
        // The engine frees it and counts it out in two steps, as in hand_on(): a kill in between leaves the same as there.
@@ -468,8 +587,8 @@ inline check_left() {
   for (i : 0 .. ROOM - 1) { if :: holder[i] != 0 -> writers++ :: else fi }
   assert(held == writers);
   for (i : 0 .. CELLS - 1) {
-    assert(waiter[i] == 0 || state[i] != GRANTING);
-    if :: waiter[i] != 0 && state[i] != GRANTED -> readers++ :: else fi
+    assert(waiter[i] == 0 || state[i] != GRANTING && state[i] != RETURNING);
+    if :: waiter[i] != 0 && IS_IN_LINE(i) -> readers++ :: else fi
   }
   assert(waiting == readers);
   find_head();
@@ -498,7 +617,13 @@ inline check_left() {
 #define FREE_COLLECTED free_cell()
 #endif
 
-#define LOCALS byte op, mode, at, mine, w, i, writers, readers; bit must_repair, settled, freed, told
+#ifdef COLLECTED_UNMARKED
+#define MARK_COLLECTED skip
+#else
+#define MARK_COLLECTED state[cell] = OVER
+#endif
+
+#define LOCALS byte op, mode, at, mine, w, i, writers, readers; bit must_repair, settled, freed, taken, told, on_time
 
 inline pick_mode() {
   mode = EXCLUSIVE;
@@ -525,9 +650,14 @@ end_outside:
        state[cell] = CANCELLED; leave_line(cell); phase = CANCELS;
        if :: phase == IDLE -> cell = 0 :: else fi;
        goto end_outside)
-  WHEN(phase == WAITS && state[cell] == GRANTED, collect_read,
+  WHEN(phase == WAITS && state[cell] == GRANTED, collect_marked,
        assert(waiter[cell] == me && holds[self] != 0 && (granted_abandoned[cell] || !news[self]));
-       mine = granted_entry[cell]; told = granted_abandoned[cell]; phase = COLLECTS; goto end_outside)
+       mine = granted_entry[cell]; told = granted_abandoned[cell]; MARK_COLLECTED; phase = COLLECTS; goto end_outside)
+#ifdef LATE
+  WHEN(OPEN && phase == WAITS && state[cell] == PASSED, come back, enter(COME_BACK))
+  WHEN(phase == WAITS && state[cell] == PASSED, cancel_marked, state[cell] = OVER; phase = GIVES_UP; goto end_outside)
+  WHEN(phase == GIVES_UP, free it, w = cell; free_cell(); w = 0; cell = 0; phase = IDLE; goto end_outside)
+#endif
   WHEN(phase == COLLECTS, collect_freed,
        w = cell; FREE_COLLECTED; w = 0; cell = 0;
        if :: phase = HOLDS; told = false; news[self] = (holds[self] != ROBBED) :: phase = DECLINES fi;
@@ -536,12 +666,15 @@ end_outside:
   :: atomic { phase != IDLE && MAY_BE_KILLED -> COUNT_KILL; die(); goto end_killed }
   fi;
   if
-  :: must_repair -> repair(); sweep(); hand_on()
+  :: must_repair -> repair(); SETTLE_ALL
   :: else
   fi;
   if
   :: op == TRY || op == WAIT -> acquire()
-  :: op == SETTLE -> free_cancelled(); sweep(); hand_on()
+  :: op == SETTLE -> free_cancelled(); SETTLE_ALL
+#ifdef LATE
+  :: op == COME_BACK -> come_back(); SETTLE_ALL
+#endif
   :: op == RELEASE -> release()
 #ifdef STEALING
   :: op == STEAL -> steal()
@@ -570,8 +703,19 @@ end_killed:
     }
     i = 0;
     enter(SETTLE);
-    if :: must_repair -> repair(); sweep(); hand_on() :: else fi;
-    sweep(); hand_on();
+    if :: must_repair -> repair(); SETTLE_ALL :: else fi;
+    SETTLE_ALL;
+    on_time = true;
+    // All who were passed over come back, or none.
+    if
+    :: true
+    :: true ->
+       for (i : 0 .. CELLS - 1) {
+         if :: LIVES(waiter[i]) && state[i] == PASSED && HAS_ROOM(i) -> state[i] = WAITING; waiting++ :: else fi
+       }
+       i = 0;
+       hand_on()
+    fi;
     check_left();
     for (i : 0 .. PROCESSES - 1) {
       if
@@ -588,6 +732,7 @@ end_killed:
     for (i : 0 .. CELLS - 1) {
       assert(!LIVES(waiter[i]) || cell_of[waiter[i] - 1] == i &&
              (phase_of[waiter[i] - 1] == WAITS || phase_of[waiter[i] - 1] == COLLECTS ||
+              phase_of[waiter[i] - 1] == GIVES_UP ||
               phase_of[waiter[i] - 1] == WITHDRAWS && state[i] == CANCELLED))
     }
     // Whoever is first in line lives, and waits for a permit that is held. Where nobody could be granted anything, nobody

@@ -207,7 +207,7 @@ static WaitRef Queue(Lock& lock, int64_t id = semlock::kBlocking) {
   Grant grant;
   WaitRef wait;
   SysError error;
-  CHECK((*lock).Enqueue(Mode::kExclusive, id, &grant, &wait, &error) == Outcome::kQueued);
+  CHECK((*lock).Enqueue(Mode::kExclusive, id, semlock::kNoDeadline, &grant, &wait, &error) == Outcome::kQueued);
   return wait;
 }
 
@@ -221,7 +221,7 @@ TEST("no permit is lost between grants and the cancellations that meet them") {
       WaitRef wait;
       SysError error;
       const int64_t id = WaitService::NewId();
-      const Outcome outcome = (*lock).Enqueue(Mode::kExclusive, id, &grant, &wait, &error);
+      const Outcome outcome = (*lock).Enqueue(Mode::kExclusive, id, semlock::kNoDeadline, &grant, &wait, &error);
       bool held = outcome == Outcome::kDone;
       if (outcome == Outcome::kQueued) {
         service.Wait(id, *lock, wait, loop.inbox());

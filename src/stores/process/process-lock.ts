@@ -17,7 +17,7 @@ import {
 } from '../../native.js';
 import { ownersKey } from '../../owners.js';
 import type { Grant, LockId, LockMode, StoreLock, Want } from '../../store.js';
-import { clearTimeout, setTimeout } from '../../timers.js';
+import { clearTimeout, now, setTimeout } from '../../timers.js';
 import { label } from './namespaces.js';
 import { KINDS, numbered } from './owners.js';
 import { cancel, enqueue, isWaitedFor, listen, subscribe, unlisten, type WaitRequest } from './waits.js';
@@ -137,6 +137,7 @@ export class ProcessLock implements StoreLock {
     const request: WaitRequest = {
       lock: this,
       mode: NATIVE_MODE[mode],
+      deadline: waitMs === undefined ? Infinity : now() + waitMs,
       ownPlace,
       granted: (entry, token, abandoned) => {
         done();

@@ -21,6 +21,8 @@ import { now, queueMicrotask, setTimeout } from '../../timers.js';
 export interface WaitRequest {
   readonly lock: { readonly id: { readonly name: string }; readonly handle: Handle };
   readonly mode: NativeMode;
+  /** When it is going to be cancelled because its time is over, by `now()`; `Infinity`: never. */
+  readonly deadline: number;
   /** Stands in the queue between processes by itself, not only when it is the head of its thread. */
   readonly ownPlace: boolean;
   granted(entry: number, token: number, abandoned: boolean): void;
@@ -118,7 +120,7 @@ class WaitQueue {
     for (const next of this.#requests) {
       if (this.#places.has(next)) continue;
       if (!this.#mayTakePlace(next)) return;
-      const entry = addon().lockWait(next.lock.handle, next.mode);
+      const entry = addon().lockWait(next.lock.handle, next.mode, timeLeft(next));
       if (entry === BUSY) {
         retryLater(this);
         return;
@@ -166,6 +168,11 @@ function withdraw(request: WaitRequest, id: number): void {
   unlisten(id);
   if (addon().lockCancel(request.lock.handle, id) !== DELIVERED) return;
   listen(id, (entry, token, abandoned) => addon().lockDecline(request.lock.handle, entry, token, abandoned));
+}
+
+/** In whole milliseconds; -1: as long as it takes. */
+function timeLeft({ deadline }: WaitRequest): number {
+  return deadline === Infinity ? -1 : Math.max(0, Math.ceil(deadline - now()));
 }
 
 function lastError({ lock }: WaitRequest): unknown {

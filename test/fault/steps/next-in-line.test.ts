@@ -24,7 +24,7 @@ const HANDING_ON = [
   'release_left',
 ];
 const GETTING_IN_LINE = ['enqueue_latched', 'enqueue_filled', 'enqueue_tag_written', 'enqueue_counted', 'enqueue_left'];
-const BEING_SERVED = ['collect_read', 'collect_freed'];
+const BEING_SERVED = ['collect_marked', 'collect_freed'];
 const GIVING_UP = ['cancel_marked', 'queue_cell_freed'];
 
 /** What takes no longer than the next one may have to wait. */

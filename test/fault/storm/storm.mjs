@@ -1,6 +1,7 @@
 // The storm: processes that try, wait, block, read, write and steal without end, of which one that holds or waits is
-// killed at random and replaced, again and again. An oracle of its own in shared memory counts how often two held what
-// one may hold, and each writes down what it had and when, for the checks of test/support/history.
+// killed at random and replaced, again and again, and others are stopped for a while. An oracle of its own in shared
+// memory counts how often two held what one may hold, and each writes down what it had and when, for the checks of
+// test/support/history.
 
 import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -24,6 +25,9 @@ const SURVIVORS = ['wait', 'block'];
 
 /** As many live when one is killed, so that it has had the time to hold and to wait. */
 const AT_WORK = 3;
+
+/** How long somebody is stopped at most: longer than a permit lies there that is granted and not collected. */
+const STOPPED_MS = 400;
 
 /** Who has been told to end is done with its waits by then. */
 const END_MS = 2 * STUCK_MS;
@@ -86,11 +90,16 @@ export async function storm({ kind, seconds }) {
     await once(victim, 'exit');
     start(team);
   };
+  const stopForAWhile = (worker) => {
+    worker.kill('SIGSTOP');
+    setTimeout(() => worker.kill('SIGCONT'), Math.random() * STOPPED_MS);
+  };
   const progress = new Progress(locks);
   try {
     for (const team of [SURVIVORS, ...TEAMS]) start(team);
     for (const end = performance.now() + seconds * 1000; performance.now() < end;) {
       await sleep(Math.random() * 100);
+      if (Math.random() < 0.2) stopForAWhile(any([...workers.keys()]));
       if (ready.size >= AT_WORK) await killAndReplace(chooseVictim([...ready], locks, namespace));
       stuck = progress.stuck();
       if (stuck.length === locks.length) break;

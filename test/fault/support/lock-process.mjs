@@ -63,13 +63,13 @@ const calls = {
   /** Blocks the whole process until it has a permit, or null when the time is over. */
   wait: (lock, ms, mode = 'exclusive') => grantOf(addon.lockAcquireSync(open(lock), MODES[mode], ms)),
   /** Waits without blocking, as servers do: its event loop is told of the grant. */
-  waitInTurn: (lock) =>
+  waitInTurn: (lock, mode = 'exclusive') =>
     new Promise((resolve) => {
       addon.lockOnEvents(() => {
         const [, entry, token, abandoned] = addon.lockEvents;
         resolve({ entry, token, abandoned: abandoned !== 0 });
       });
-      const entry = addon.lockWait(open(lock), EXCLUSIVE);
+      const entry = addon.lockWait(open(lock), MODES[mode], -1);
       if (entry !== QUEUED) resolve(grantOf(entry));
     }),
   /** Takes a permit, and ends when its event loop is told that it is gone. */
@@ -115,6 +115,9 @@ const calls = {
       files.push(path);
     }
     return files;
+  },
+  compute(ms) {
+    for (const end = performance.now() + ms; performance.now() < end;);
   },
   exit: (code) => process.exit(code),
   throwUncaught: () => void setImmediate(() => { throw new Error('on purpose'); }), // prettier-ignore
@@ -268,7 +271,7 @@ const threadCalls = {
   /** Waits, and ends when the permit was granted but its event loop does not know of it yet. */
   waitAndEnd(lock) {
     addon.lockOnEvents(() => {});
-    parentPort.postMessage(addon.lockWait(open(lock), EXCLUSIVE));
+    parentPort.postMessage(addon.lockWait(open(lock), EXCLUSIVE, -1));
     while (calls.query(lock.namespace).some(({ waiters }) => waiters.length > 0));
     const told = performance.now() + 100; // it was told by then
     while (performance.now() < told);

@@ -124,7 +124,10 @@ export class LockProcess {
   wait = (lock: LockDescription, ms: number, mode: LockMode = 'exclusive') =>
     this.call<Grant | null>('wait', lock, ms, mode);
   /** Waits for a permit without blocking the process. */
-  waitInTurn = (lock: LockDescription) => this.call<Grant | null>('waitInTurn', lock);
+  waitInTurn = (lock: LockDescription, mode: LockMode = 'exclusive') =>
+    this.call<Grant | null>('waitInTurn', lock, mode);
+  /** Keeps its event loop busy. */
+  compute = (ms: number) => this.call<undefined>('compute', ms);
   release = (lock: LockDescription, grant: Grant) => this.call<boolean>('release', lock, grant);
   /** How many permits can be had at once. */
   count = (lock: LockDescription) => this.call<number>('count', lock);

@@ -128,12 +128,12 @@ export const recipes = {
       addon.lockOnEvents(() => {}),
   lockKeepAlive: onLocks((addon, handle, round) => addon.lockKeepAlive(round % 2 === 0)),
   lockWait: onLocks((addon, handle) => {
-    const entry = addon.lockWait(handle, 0);
+    const entry = addon.lockWait(handle, 0, -1);
     if (entry === -3) addon.lockCancel(handle, addon.lockResult[0]);
     else release(addon, handle, entry);
   }),
   lockCancel: onLocks((addon, handle) => {
-    addon.lockCancel(handle, addon.lockWait(handle, 0) === -3 ? addon.lockResult[0] : 1);
+    addon.lockCancel(handle, addon.lockWait(handle, 0, -1) === -3 ? addon.lockResult[0] : 1);
   }),
   lockDecline: onLocks((addon, handle) => {
     const entry = tryAcquire(addon, handle);

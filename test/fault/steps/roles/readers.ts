@@ -156,7 +156,7 @@ const inLine: Scenario[] = [
   {
     role: 'reader',
     title: 'is granted the permit together with another',
-    steps: ['collect_read', 'collect_freed'],
+    steps: ['collect_marked', 'collect_freed'],
     onlyIf: onlyIfSharable,
     async play(stage, step) {
       const { lock } = stage;

@@ -1,9 +1,11 @@
 // Kills of those who wait, and of those who hand on to them.
 
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { expect } from 'vitest';
 
 import { eventually } from '../../support/eventually.js';
-import { gapAt, HAND_ON, LONG_MS, type Scenario, type Stage } from '../scenario.js';
+import { gapAt, GIVE_BACK, HAND_ON, LONG_MS, type Scenario, type Stage } from '../scenario.js';
 
 /** Somebody with the last permit, and one who is about to wait for it. */
 async function contention(stage: Stage) {
@@ -86,7 +88,7 @@ export const waiters: readonly Scenario[] = [
   {
     role: 'waiter',
     title: 'is granted the permit in its event loop',
-    steps: ['collect_read', 'collect_freed'],
+    steps: ['collect_marked', 'collect_freed'],
     async play(stage, step) {
       const { holder, waiter, release } = await contention(stage);
       const death = waiter.dieAt(step, () => waiter.call('waitInTurn', stage.lock));
@@ -100,13 +102,69 @@ export const waiters: readonly Scenario[] = [
   {
     role: 'waiter',
     title: 'is granted the permit',
-    steps: ['collect_read', 'collect_freed'],
+    steps: ['collect_marked', 'collect_freed'],
     async play(stage, step) {
       const { waiter, release } = await contention(stage);
       const death = waiter.dieAt(step, () => waiter.wait(stage.lock, LONG_MS));
       await waiter.isWaiting();
       await release();
       await death;
+    },
+  },
+  {
+    role: 'waiter',
+    title: 'takes back what one that is stopped does not collect',
+    steps: ['take_back_marked', ...GIVE_BACK, 'take_back_passed'],
+    async play(stage, step) {
+      const { lock, variant } = stage;
+      const { waiter, release } = await contention(stage);
+      const stopped = await stage.user();
+      const lost = gapAt(variant, step) > 0;
+      const waiting = stopped.wait(lock, lost ? 1000 : LONG_MS);
+      await stopped.isWaiting();
+      await stopped.stop();
+      const death = waiter.dieAt(step, () => waiter.wait(lock, LONG_MS));
+      await waiter.isWaiting();
+      await release();
+      await death;
+      stopped.continue();
+      if (lost) expect(await waiting, 'what who was stopped gets').toBeNull();
+      else await stopped.release(lock, await stage.servedAfter(death, waiting));
+    },
+  },
+  {
+    role: 'waiter',
+    title: 'was passed over while it was stopped, and comes back',
+    steps: ['come_back_marked'],
+    async play(stage, step) {
+      const { lock } = stage;
+      const { waiter, release } = await contention(stage);
+      const next = await stage.user();
+      const death = waiter.dieAt(step, () => waiter.wait(lock, LONG_MS));
+      await waiter.isWaiting();
+      await waiter.stop();
+      const waiting = next.wait(lock, LONG_MS);
+      await next.isWaiting();
+      await release();
+      const grant = await waiting;
+      waiter.continue();
+      await death;
+      await next.release(lock, grant!);
+    },
+  },
+  {
+    role: 'holder',
+    title: 'passes over a waiter whose time was over while it was stopped',
+    steps: ['pass_marked'],
+    async play(stage, step) {
+      const { holder, waiter, release } = await contention(stage);
+      await waiter.arm('enqueue_left', 'SIGSTOP', 2); // the first time there is no room for it
+      const waiting = waiter.wait(stage.lock, 100);
+      await waiter.isStopped();
+      await sleep(100);
+      await holder.dieAt(step, release);
+      waiter.continue();
+      expect(await waiting, 'too late').toBeNull();
     },
   },
   {
