@@ -250,6 +250,60 @@ TEST("no permit is lost between grants and the cancellations that meet them") {
   CHECK(Eventually([] { return Lock("a").Available() == 1; }));
 }
 
+TEST("no permit is lost or had twice between those who collect and those who take back") {
+  std::atomic<int> holders{0};
+  InThreads([&](uint16_t thread) {
+    Lock lock("a", {}, thread);
+    for (int round = 0; round < 300; ++round) {
+      Grant grant;
+      WaitRef wait;
+      SysError error;
+      const int64_t deadline = semlock::MonotonicNs() + round % 4 * 50000;
+      const Outcome outcome = (*lock).Enqueue(Mode::kExclusive, semlock::kBlocking, deadline, &grant, &wait, &error);
+      bool held = outcome == Outcome::kDone;
+      while (outcome == Outcome::kQueued && !held) {
+        (*lock).Settle();
+        held = semlock::Collect(*Table(), wait, &grant);
+        if (held || semlock::MonotonicNs() < deadline || !semlock::MarkCancelled(*Table(), wait)) continue;
+        (*lock).Settle({wait});
+        break;
+      }
+      if (!held) continue;
+      CHECK(holders.fetch_add(1) == 0);
+      CHECK(holders.fetch_sub(1) == 1);
+      CHECK((*lock).Release(grant.entry, grant.token) == Outcome::kDone);
+    }
+  });
+  CHECK(Lock("a").Available() == 1);
+  CHECK(Query("a").waiters.empty());
+}
+
+TEST("a permit that is not collected goes to another thread, and not to the next wait of the same one") {
+  Lock holder("a");
+  CHECK(holder.TryAcquire());
+  Lock slow("a", {}, 2);
+  Lock quick("a", {}, 3);
+  const WaitRef first = Queue(slow);
+  const WaitRef second = Queue(slow);
+  const WaitRef third = Queue(quick);
+  CHECK(holder.Release());
+  CHECK(semlock::IsGranted(*Table(), first));
+  Grant grant;
+  CHECK(Eventually([&] {
+    (*quick).Settle();
+    return semlock::Collect(*Table(), third, &grant);
+  }));
+  CHECK(semlock::IsPassed(*Table(), first) && semlock::IsPassed(*Table(), second));
+  CHECK(Query("a").waiters.size() == 2);
+  (*slow).Settle({second, first});
+  CHECK((*quick).Release(grant.entry, grant.token) == Outcome::kDone);
+  for (const WaitRef& each : {first, second}) {
+    CHECK(semlock::Collect(*Table(), each, &grant));
+    CHECK((*slow).Release(grant.entry, grant.token) == Outcome::kDone);
+  }
+  CHECK(Lock("a").Available() == 1);
+}
+
 TEST(
     "a thief gets the lock at once, and the robbed one's release changes "
     "nothing") {
