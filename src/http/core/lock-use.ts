@@ -136,8 +136,8 @@ export class LockUse implements Use, HoldKeeper {
     const { name, mode, token, heldMs } = this.hold;
     process.emitWarning(
       `The lock "${name}" was released ${orphanAfterMs} ms after the client had disconnected, because the handler ` +
-        `of ${this.exchange.title()} had not ended by then. If it still works, call req.lock.release() when it is done, ` +
-        'and give it enough time with the option orphanAfterMs.',
+        `of ${this.exchange.title()} had not ended by then. If it still works, have it call release() of the request's ` +
+        'lock when it is done, and give it enough time with the option orphanAfterMs.',
       { type: 'SemlockWarning', code: 'SEMLOCK_ORPHANED' },
     );
     if (!channels.orphaned.hasSubscribers) return;
