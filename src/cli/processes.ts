@@ -9,10 +9,18 @@ export interface Command {
   readonly command: string;
 }
 
-/** The command line of a process, as it is seen from here; `undefined` where it is not, or the process has ended. */
+/** What semlock.sh runs. */
+const SEMLOCK = '/src/cli/../../dist/command.js';
+
+/**
+ * The command line of a process, as it is seen from here; `undefined` where it is not, or the process has ended. That of
+ * `semlock` is the one that its user wrote.
+ */
 export function commandOf(pid: number): string | undefined {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim() || undefined;
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    if (words[1]?.endsWith(SEMLOCK)) words.splice(0, 2, 'semlock');
+    return words.join(' ').trim() || undefined;
   } catch {
     return undefined;
   }

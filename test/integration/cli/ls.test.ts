@@ -214,7 +214,7 @@ describe('semlock ls', () => {
     await running.says('\n');
     const command = Number(running.said());
     const { pid } = JSON.parse(ls(namespace, '--json')).held[0] as { pid: number };
-    expect(ls(namespace)).toMatch(RegExp(`^exclusive +${pid} +yes .* node .*run --namespace`, 'm'));
+    expect(ls(namespace)).toMatch(RegExp(`^exclusive +${pid} +yes .* semlock run --namespace`, 'm'));
 
     process.kill(pid, 'SIGKILL');
     await expect
