@@ -74,6 +74,9 @@ class LatchedRecord {
   // Not under the latch any more: tells the threads whose waits were granted, or whose permits were stolen.
   void TellAll();
 
+  // Ends the process when the record, which is about to be left, breaks an invariant.
+  void CheckInvariants();
+
  private:
   // More are told under the latch: it takes a crowd of readers to get there.
   static constexpr uint32_t kToldAtOnce = 16;
@@ -118,3 +121,9 @@ class LatchedRecord {
 };
 
 }  // namespace semlock
+
+#ifdef SEMLOCK_CHECKED
+#define CHECK_INVARIANTS(under) (under).CheckInvariants()
+#else
+#define CHECK_INVARIANTS(under) static_cast<void>(0)
+#endif

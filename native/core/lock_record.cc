@@ -52,6 +52,7 @@ Outcome LockRecord::Enter(LatchedRecord* under, Look look, SysError* error) {
 
 void LockRecord::Leave(LatchedRecord* under) {
   Record& r = record();
+  CHECK_INVARIANTS(*under);
   if (LeaveLatch(r.latch) && AskToSweep(r.latch, table_->slot())) LeaveSettled();
   under->TellAll();
 }

@@ -597,3 +597,35 @@ PROGRAM(former_root) {
   Say(lock.Release() && lock.TryAcquire() ? "held" : "not held");
   return 0;
 }
+
+PROGRAM(breaker) {
+  const std::string& what = arguments.at(0);
+  Lock lock(what, {2});
+  CHECK(lock.TryAcquire());
+  semlock::Record& record = RecordOf(what, {2});
+  if (what == "held") ++record.held;
+  if (what == "waiting") ++record.waiting;
+  if (what == "value") sem_post(&record.semaphore);
+  if (what == "token") record.last_token = 0;
+  if (what == "half made") {
+    semlock::WaitRef wait;
+    semlock::SysError error;
+    semlock::Grant grant;
+    CHECK(lock.TryAcquire());
+    CHECK((*lock).Enqueue(semlock::Mode::kExclusive, 1, semlock::kNoDeadline, &grant, &wait, &error) ==
+          Outcome::kQueued);
+    Table()->WaiterAt(wait.number)->state = semlock::kGranting;
+  }
+  lock.TryAcquire();
+  return 0;
+}
+
+TEST("the builds for tests end where a record is left that breaks an invariant") {
+  for (const char* what : {"held", "waiting", "value", "token", "half made"}) {
+    Process breaker("breaker", {what});
+    CHECK(breaker.Wait() == -SIGABRT);
+  }
+  Process sound("breaker", {"nothing"});
+  CHECK(sound.Wait() == 0);
+  RemoveFilesLeft();
+}

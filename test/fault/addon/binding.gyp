@@ -13,7 +13,7 @@
     {
       "target_name": "semlock_fault",
       "sources": ["<!@(ls ../../../native/core/*.cc ../../../native/binding/*.cc)"],
-      "defines": ["SEMLOCK_CRASH_POINTS"],
+      "defines": ["SEMLOCK_CRASH_POINTS", "SEMLOCK_CHECKED"],
     },
     {
       "target_name": "hold_oracle",
