@@ -47,7 +47,7 @@ async function runLocked(wanted: RunArguments, caller: Caller): Promise<number> 
   if (typeof hold === 'string') return exitCodeOf(hold);
   hold.signal.addEventListener('abort', () => say(hold.lost!.message));
   if (verbose)
-    say(`got it after ${Date.now() - asked} ms${hold.abandoned ? '; its holder before has died with it' : ''}`);
+    say(`got it after ${Date.now() - asked} ms${hold.abandoned ? '; its previous holder died while it held it' : ''}`);
   try {
     const proofOfLife = close ? undefined : lock.proofOfLife();
     const { exitCode, started } = await runCommand(command, environment(hold), caller, proofOfLife);
