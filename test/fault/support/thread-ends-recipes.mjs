@@ -106,6 +106,10 @@ export const recipes = {
     ({ addon, id }) =>
     (round) =>
       addon.lockClear(round % 2 === 0 ? id : '/', false, 0, 0),
+  lockClearStrays:
+    ({ addon }) =>
+    (round) =>
+      addon.lockClearStrays(round % 2, 0),
   ownersId:
     ({ addon }) =>
     (round) =>
