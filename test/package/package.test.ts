@@ -126,10 +126,7 @@ describe('the import', () => {
     app = new Consumer('javascript');
   });
 
-  it('takes a fraction of what that of Express does, and loads two files, and neither HTTP nor the addon', () => {
-    const timeOf = (name: string) =>
-      Math.min(...Array.from({ length: 7 }, () => Number(app.run(process.execPath, 'import-time.cjs', name))));
-    expect(timeOf('semlock')).toBeLessThan(0.4 * timeOf('express'));
+  it('loads two files, and neither HTTP nor the addon', () => {
     const loaded = app.run(process.execPath, 'import-time.cjs', 'semlock', 'show');
     expect(loaded).toContain('NativeModule events');
     expect(loaded).not.toMatch(/NativeModule (_http_server|crypto)\b|semlock\.\w+\.node/);
@@ -140,15 +137,22 @@ describe('the import', () => {
     ]);
   });
 
-  it.each(['import-time.cjs', 'import-time.mjs'])('takes less than 15 ms of the processor: %s', (program) => {
-    const env = { ...process.env, NODE_EXTRA_CA_CERTS: '' };
-    let least = Infinity; // a busy machine adds to most of them
-    for (let runs = 0; least >= 15 && runs < 100; runs += 1) {
-      const said = execFileSync(process.execPath, [program, 'semlock'], { cwd: app.folder, env, encoding: 'utf8' });
-      least = Math.min(least, Number(said));
-    }
-    expect(least).toBeLessThan(15);
-  });
+  // In milliseconds it would be a test of the machine.
+  it.each(['import-time.cjs', 'import-time.mjs'])(
+    'takes less than a fifth of what that of Express does: %s',
+    (program) => {
+      const env = { ...process.env, NODE_EXTRA_CA_CERTS: '' };
+      const least = { semlock: Infinity, express: Infinity }; // a busy machine adds to most of them
+      const isQuick = () => least.semlock < least.express / 5;
+      for (let runs = 0; (runs < 5 || !isQuick()) && runs < 50; runs += 1) {
+        for (const name of ['semlock', 'express'] as const) {
+          const said = execFileSync(process.execPath, [program, name], { cwd: app.folder, env, encoding: 'utf8' });
+          least[name] = Math.min(least[name], Number(said));
+        }
+      }
+      expect(isQuick(), JSON.stringify(least)).toBe(true);
+    },
+  );
 
   it.each(['darwin', 'win32'])('works on %s, where locks of the machine say what to take instead', (platform) => {
     expect(app.run(process.execPath, 'elsewhere.mjs', platform).split('\n')).toEqual([
