@@ -103,7 +103,8 @@ export interface Want {
  *   until its release is called or its loss is told, whatever comes first. A thief alone does not wait until its victim has
  *   been told.
  * - **Order.** Requests are served in the order in which they came. A shared request does not pass an exclusive one that
- *   waits, and no try passes a waiter: while there is one, a try finds the lock busy.
+ *   waits, and no try passes a waiter: while there is one, a try finds the lock busy. A store may pass over one whose thread
+ *   cannot run when its turn comes, as long as it cannot; it keeps its place.
  * - **Tokens** grow with every grant of a lock, in the order of the grants.
  * - **Aborts.** When the signal aborts, the promise rejects with the signal's reason; or it gives the grant, if that was
  *   there first. A grant that comes when the promise has been rejected is given back by the store, as unused.
