@@ -1,5 +1,5 @@
-// Many waits may share one AbortSignal. A listener for each would make adding them quadratic, because an EventTarget looks
-// through all it has; so each signal gets one listener, which knows the waits.
+// For the waits of every store. Many of them may share one AbortSignal. A listener for each would make adding them
+// quadratic, because an EventTarget looks through all it has; so each signal gets one listener, which knows the waits.
 
 type OnAbort = (reason: unknown) => void;
 

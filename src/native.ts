@@ -1,6 +1,6 @@
-// The one place that knows the addon's functions. The addon is loaded when the first lock of this machine is used, so that
-// to import semlock is possible everywhere. Numbers that the functions of semaphores return are results when 0 or more,
-// and negated errnos when less.
+// The one place that knows the addon's functions: beside the store of this machine, the primitives stand on it. The addon
+// is loaded when the first lock of this machine is used, so that to import semlock is possible everywhere. Numbers that
+// the functions of semaphores return are results when 0 or more, and negated errnos when less.
 
 import { constants } from 'node:os';
 
