@@ -2,7 +2,7 @@
 
 import { storeOption } from './default-store.js';
 import type { FileTarget } from './file-name.js';
-import { flag, optionParser, text } from './options.js';
+import { optionParser, text } from './options.js';
 import { ownersRules, type OwnersOptions } from './owners.js';
 import type { LockStore } from './store.js';
 import { StoredLock } from './stored-lock.js';
@@ -13,18 +13,16 @@ export interface LockOptions extends OwnersOptions {
   namespace?: string;
   /**
    * The POSIX name of the semaphore, to share it with programs in other languages, which take and post it by themselves:
-   * a slash and up to 251 bytes. It is the lock then, whatever its name and namespace, and a permit that is missing
-   * without a known holder is left alone, because it may be theirs.
+   * a slash and up to 251 bytes. It is the lock then, whatever its name and namespace. A permit that is missing without a
+   * known holder is left alone, because it may be theirs.
    */
   posixName?: string;
-  /** Whether such programs take part: says in so many words that there is a `posixName`, or none. */
-  foreign?: boolean;
   /** Where the lock lives. Default: between all processes of this machine, or what `setDefaultStore()` says. */
   store?: LockStore;
 }
 
 /** One rule for each of {@link LockOptions}. */
-export const lockRules = { namespace: text(), posixName: text(), foreign: flag(), ...ownersRules, store: storeOption };
+export const lockRules = { namespace: text(), posixName: text(), ...ownersRules, store: storeOption };
 const parseLockOptions = optionParser<LockOptions>()(lockRules);
 
 /**

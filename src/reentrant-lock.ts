@@ -72,11 +72,6 @@ export class RLock {
     return this.#lock.namespace;
   }
 
-  /** Whether programs that call `sem_open` themselves may take part: they can where there is a {@link posixName}. */
-  get foreign(): boolean {
-    return this.#lock.foreign;
-  }
-
   /** The name of its POSIX semaphore, for programs that call `sem_open` themselves, where one was given. */
   get posixName(): string | undefined {
     return this.#lock.posixName;

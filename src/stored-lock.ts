@@ -59,7 +59,6 @@ export interface StoredLockOptions extends LockOwners {
   readonly permits: number;
   readonly store?: LockStore | undefined;
   readonly posixName?: string | undefined;
-  readonly foreign?: boolean | undefined;
   /** Whether it is one of many names that are made while the program runs. Its owner calls {@link StoredLock.close}. */
   readonly keyed?: boolean;
   /** Whether the name may be empty, as in the Web Locks API. */
@@ -74,8 +73,6 @@ export class StoredLock {
   readonly namespace: string;
   /** How many can hold it at once. */
   readonly permits: number;
-  /** Whether programs that call `sem_open` themselves may take part: they can where there is a {@link posixName}. */
-  readonly foreign: boolean;
   /**
    * The name of its POSIX semaphore, for programs that call `sem_open` themselves, where one was given. Otherwise
    * nobody else can take part: a semaphore that semlock makes for itself has a secret name.
@@ -88,7 +85,7 @@ export class StoredLock {
 
   /** @internal */
   constructor(owner: string, target: string | FileTarget, options: StoredLockOptions) {
-    const { namespace, permits, posixName, foreign, store, allowEmptyName = false } = options;
+    const { namespace, permits, posixName, store, allowEmptyName = false } = options;
     const ofFile = isFile(target);
     const name = ofFile ? fileLockName(owner, target.file) : target;
     if (!allowEmptyName) checkLockName(owner, name);
@@ -98,11 +95,9 @@ export class StoredLock {
     }
     checkOwners(owner, options);
     if (store !== undefined) checkStore(owner, store, options);
-    checkForeign(owner, posixName, foreign);
     this.name = name;
     this.namespace = ofFile ? FILE_NAMESPACE : (namespace ?? defaultNamespace());
     this.permits = permits;
-    this.foreign = posixName !== undefined;
     this.posixName = posixName;
     this.#owner = owner;
     this.#options = options;
@@ -391,35 +386,20 @@ type Reject = (reason: unknown) => void;
 
 /** What a store cannot do is said at once where it is known. */
 function checkStore(owner: string, { name, can }: LockStore, options: StoredLockOptions): void {
-  const { permits, posixName, foreign, user, group } = options;
+  const { permits, posixName, user, group } = options;
   const accepts = (value: string) => `${value} in the store "${name}"`;
   if (permits > 1 && !can.permits) throw optionError(owner, 'permits', permits, accepts('1 or absent'));
   if (can.owners !== true) {
     if (user !== undefined) throw optionError(owner, 'user', user, accepts('absent'));
     if (group !== undefined) throw optionError(owner, 'group', group, accepts('absent'));
   }
-  if (can.foreign === true) return;
-  if (posixName !== undefined) throw optionError(owner, 'posixName', posixName, accepts('absent'));
-  if (foreign === true) throw optionError(owner, 'foreign', foreign, accepts('false or absent'));
+  if (posixName !== undefined && can.foreign !== true) {
+    throw optionError(owner, 'posixName', posixName, accepts('absent'));
+  }
 }
 
 function isFile(target: unknown): target is FileTarget {
   return typeof target === 'object' && target !== null && 'file' in target;
-}
-
-/**
- * Checks that `foreign`, where it is given, says what `posixName` says: other programs take part in a lock whose
- * semaphore they can find, and in no other.
- *
- * @internal
- */
-export function checkForeign(owner: string, posixName: string | undefined, foreign: boolean | undefined): void {
-  if (posixName !== undefined && foreign === false) {
-    throw optionError(owner, 'foreign', foreign, 'true or absent with a posixName, which others can open');
-  }
-  if (posixName === undefined && foreign === true) {
-    throw optionError(owner, 'foreign', foreign, 'false or absent without a posixName, by which others find it');
-  }
 }
 
 /** Whether an acquire failed because its time was over. */

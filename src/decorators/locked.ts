@@ -11,7 +11,7 @@ import { lockRules, type LockOptions } from '../lock.js';
 import { integer, oneOf, optionError, optionParser, type Parsed } from '../options.js';
 import { MAX_PERMITS } from '../semaphore.js';
 import type { LockMode } from '../store.js';
-import { checkForeign, MAX_TIMER_MS, StoredLock } from '../stored-lock.js';
+import { MAX_TIMER_MS, StoredLock } from '../stored-lock.js';
 import { methodDecorator, type DualMethodDecorator, type Method } from './method-decorator.js';
 
 /** Options of {@link Locked}. */
@@ -122,7 +122,6 @@ export function callLocker(label: string, target: LockedTarget, options: LockedO
   if (mode === 'shared' && settings.permits > 1) {
     throw optionError(label, 'mode', mode, `'exclusive' or absent with ${settings.permits} permits`);
   }
-  checkForeign(label, settings.posixName, settings.foreign);
   const locksOf = locksFinder(label, target as AnyTarget, settings);
   const how = mode === 'exclusive' ? undefined : { mode };
   const limits = waitMs === 0 ? { ifAvailable: true } : { timeoutMs: waitMs };

@@ -111,7 +111,6 @@ describe('What a store cannot do', () => {
   it('is refused when a lock is made, where that is known then', () => {
     refused(() => new Semaphore('file', { namespace, permits: 2, store }));
     refused(() => new Lock('file', { namespace, posixName: '/file', store }));
-    refused(() => new Lock('file', { namespace, foreign: true, store }));
     refused(() => fileLock('file', { store, waitMs: 5 }));
     refused(() => fileLock('file', { store, mode: 'shared' }));
     refused(() => new Lock('file', { store: {} as never }));

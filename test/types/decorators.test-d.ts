@@ -10,7 +10,7 @@ export class Accounts {
   @Locked('rewrite')
   async rewrite(): Promise<void> {}
 
-  @Locked('rewrite', { namespace: 'bank', permits: 2, posixName: '/rewrite', foreign: true })
+  @Locked('rewrite', { namespace: 'bank', permits: 2, posixName: '/rewrite' })
   static async rewrite(_year: number): Promise<string> {
     return Promise.resolve('');
   }

@@ -69,7 +69,7 @@ describe('errors', () => {
 
 describe('locks', () => {
   it('give what is held, or null, which has to be looked at', () => {
-    const held = new Lock('ledger', { namespace: 'bank', posixName: '/ledger', foreign: true }).tryAcquire();
+    const held = new Lock('ledger', { namespace: 'bank', posixName: '/ledger' }).tryAcquire();
     expectTypeOf(held).toEqualTypeOf<Hold | null>();
     expectTypeOf(new Semaphore('slots', { permits: 2 }).tryAcquire()).toEqualTypeOf<Hold | null>();
     expectTypeOf(new ThreadLock('here').tryAcquire()).toEqualTypeOf<Hold | null>();

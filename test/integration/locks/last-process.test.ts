@@ -52,7 +52,7 @@ describe('a script that alone uses its locks', () => {
     expect(holdReport(namespace, RELEASE, how)).toMatchObject({ abandoned: 'true' });
   });
 
-  it.each(['', 'posixName: name, ', 'posixName: name, foreign: true, '])(
+  it.each(['', 'posixName: name, '])(
     'that has { %spermits } is told also when it was given others between its runs',
     (semaphore) => {
       const namespace = scratchNamespace();

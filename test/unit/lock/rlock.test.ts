@@ -223,7 +223,7 @@ it('is made like a Lock, and is the same lock', () => {
   expect(failure(() => new RLock('', { namespace }))).toMatchObject({ code: 'ERR_SEMLOCK_NAME' });
   expect(failure(() => new RLock('x', { permits: 2 } as never))).toMatchObject({ code: 'ERR_SEMLOCK_OPTION' });
   const [lock, same] = [new RLock('x', { namespace }), new Lock('x', { namespace })];
-  expect([lock.name, lock.namespace, lock.foreign]).toEqual(['x', namespace, false]);
+  expect([lock.name, lock.namespace, lock.posixName]).toEqual(['x', namespace, undefined]);
   expect([lock.posixName, same.posixName]).toEqual([undefined, undefined]);
   expect(new RLock('x', { namespace, posixName: '/x' }).posixName).toBe('/x');
 });

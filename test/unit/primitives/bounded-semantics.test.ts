@@ -3,7 +3,6 @@
 
 import { describe, expect, it } from 'vitest';
 
-import { Locked } from '../../../src/decorators/locked.js';
 import { Lock } from '../../../src/lock.js';
 import type { Held } from '../../../src/hold.js';
 import { Semaphore } from '../../../src/semaphore.js';
@@ -200,8 +199,8 @@ describe('the arguments of Lock', () => {
     expect(freePermits(new Lock('spaces', { namespace: otherNamespace }))).toBe(1);
   });
 
-  it('refuse options that belong to its methods', () => {
-    for (const key of ['waitMs', 'mode', 'permits', 'timeoutMs']) {
+  it('refuse options that they do not have', () => {
+    for (const key of ['waitMs', 'mode', 'permits', 'timeoutMs', 'foreign']) {
       expect(failure(() => new Lock('x', { [key]: 1 }))).toMatchObject({
         code: 'ERR_SEMLOCK_OPTION',
         message: expect.stringContaining(`unknown option "${key}"`),
@@ -220,22 +219,6 @@ describe('the arguments of Lock', () => {
   it('are of the lock of the semaphore where there is a posixName, not of that of the name', () => {
     using _held = new Lock('named', { namespace }).tryAcquire();
     new Lock('named', { namespace, posixName: scratchSemaphore() }).tryAcquire()!.release();
-  });
-
-  it('refuse foreign: false with a posixName, which others can open', () => {
-    expect(failure(() => new Lock('x', { posixName: '/x', foreign: false }))).toMatchObject({
-      code: 'ERR_SEMLOCK_OPTION',
-      message: expect.stringContaining('"foreign" must be true or absent with a posixName'),
-    });
-  });
-
-  it('refuse foreign: true without a posixName, by which others would find it', () => {
-    const refused = {
-      code: 'ERR_SEMLOCK_OPTION',
-      message: expect.stringContaining('"foreign" must be false or absent without a posixName'),
-    };
-    expect(failure(() => new Lock('x', { foreign: true }))).toMatchObject(refused);
-    expect(failure(() => Locked(String, { foreign: true }))).toMatchObject(refused);
   });
 
   it('refuse a posixName that is none', () => {
