@@ -148,9 +148,10 @@ bool LockTable::AnyEntry(Record& record, F visit) const {
 template <typename F>
 bool LockTable::AnyWaiter(Record& record, F visit) const {
   uint32_t steps = record_count();  // more than that is a circle
-  for (uint32_t at = record.more_waiters; extension(at) != nullptr && steps-- > 0; at = extension(at)->more) {
+  uint32_t at = record.more_waiters;
+  for (Extension* more = extension(at); more != nullptr && steps-- > 0; more = extension(at = more->more)) {
     uint32_t number = at * kWaitersPerExtension;
-    for (Waiter& waiter : extension(at)->waiters) {
+    for (Waiter& waiter : more->waiters) {
       if (visit(waiter, number++)) return true;
     }
   }
