@@ -3,16 +3,20 @@
 
 import { lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { optionError } from './options.js';
 
 /** The namespace of the locks of files, whatever that of the app is. No app's is it: those are folders, or somebody's word. */
 export const FILE_NAMESPACE = 'file://';
 
+/** Where a file is: a path, or a `file:` URL. */
+export type FilePath = string | URL;
+
 /** A file in place of a name: its lock is the same in all apps of this user. */
 export interface FileTarget {
   /** Its path. The file need not exist, but its folder must. */
-  readonly file: string;
+  readonly file: FilePath;
 }
 
 /** As many links as Linux follows. */
@@ -26,8 +30,7 @@ const MOST_LINKS = 40;
  * @throws {@link SemlockError} `ERR_SEMLOCK_OPTION` when the folder does not exist or cannot be read.
  */
 export function fileLockName(owner: string, file: unknown): string {
-  if (typeof file !== 'string' || file === '' || file.includes('\0')) throw noPath(owner, file, 'a path');
-  let path = resolve(file);
+  let path = resolve(pathOf(owner, file));
   try {
     // Where the file exists, the system says how it is called, also where `A` and `a` are one file.
     for (let links = 0; links < MOST_LINKS; links += 1) {
@@ -49,6 +52,16 @@ export function fileLockName(owner: string, file: unknown): string {
     );
   }
   throw noPath(owner, file, 'a path without a circle of links');
+}
+
+function pathOf(owner: string, file: unknown): string {
+  if (typeof file === 'string' && file !== '' && !file.includes('\0')) return file;
+  if (!(file instanceof URL)) throw noPath(owner, file, 'a path or a file: URL');
+  try {
+    return pathOf(owner, fileURLToPath(file));
+  } catch {
+    throw noPath(owner, file.href, 'a path or a file: URL');
+  }
 }
 
 function noPath(owner: string, file: unknown, accepts: string): Error {

@@ -9,7 +9,13 @@ export { Locked, type LockedOptions, type LockedTarget } from './decorators/lock
 export { type DualMethodDecorator } from './decorators/method-decorator.js';
 export { type LockMessage, type LostMessage, type RequestMessage } from './observe/channels.js';
 export { SemlockError, type SemlockErrorCode, type SystemError } from './errors.js';
-export { type BusyInfo, type FilesOption, type ModeOption, type NameOption } from './http/core/options.js';
+export {
+  type BusyInfo,
+  type FileOption,
+  type FilesOption,
+  type ModeOption,
+  type NameOption,
+} from './http/core/options.js';
 export { type OrphanedMessage } from './http/node/exchange.js';
 export { fileLock } from './http/node/file-lock.js';
 export {
@@ -26,7 +32,7 @@ export { locked, type LockedHandler } from './http/node/locked.js';
 export { acquireAll, type LockOrMode } from './acquire-all.js';
 export { setDefaultStore } from './default-store.js';
 export type { Account, LockOwners, OwnersOptions } from './owners.js';
-export { type FileTarget } from './file-name.js';
+export { type FilePath, type FileTarget } from './file-name.js';
 export { type Held, type Hold } from './hold.js';
 export { type Holds } from './holds.js';
 export { Lock, type LockOptions } from './lock.js';

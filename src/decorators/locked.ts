@@ -3,7 +3,7 @@
 import { byOrder, takeAll } from '../acquire-all.js';
 import { atLeastRule } from '../at-least.js';
 import { SemlockError } from '../errors.js';
-import { FILE_NAMESPACE, fileLockName } from '../file-name.js';
+import { FILE_NAMESPACE, fileLockName, type FilePath } from '../file-name.js';
 import type { Hold } from '../hold.js';
 import { type Holds } from '../holds.js';
 import { KeyedLocks } from '../keyed-locks.js';
@@ -43,11 +43,11 @@ export type LockedTarget<Owner = unknown, Leading extends unknown[] = never[]> =
   | ((this: Owner, ...args: Leading) => string)
   | {
       /** The file whose lock it is. */
-      readonly file: string | ((this: Owner, ...args: Leading) => string);
+      readonly file: FilePath | ((this: Owner, ...args: Leading) => FilePath);
     }
   | {
       /** The files whose locks it takes, all of them or none. */
-      readonly files: readonly string[] | ((this: Owner, ...args: Leading) => readonly string[]);
+      readonly files: readonly FilePath[] | ((this: Owner, ...args: Leading) => readonly FilePath[]);
     };
 
 const lockedRules = {
@@ -161,8 +161,8 @@ export function callLocker(label: string, target: LockedTarget, options: LockedO
 
 type LockSettings = Omit<Parsed<typeof lockedRules>, 'mode' | 'waitMs' | 'onBusy' | 'atLeastMs'>;
 type OfCall<T> = (this: unknown, ...args: unknown[]) => T;
-type AnyTarget = string | OfCall<string> | { file: string | OfCall<string> } | { files: Paths | OfCall<Paths> };
-type Paths = readonly string[];
+type AnyTarget = string | OfCall<string> | { file: FilePath | OfCall<FilePath> } | { files: Paths | OfCall<Paths> };
+type Paths = readonly FilePath[];
 
 /** Gives the lock of each call, or the list of them. */
 function locksFinder(label: string, target: AnyTarget, given: LockSettings) {
@@ -172,25 +172,25 @@ function locksFinder(label: string, target: AnyTarget, given: LockSettings) {
     if (given[other] !== undefined) throw optionError(label, other, given[other], `absent beside "${key}"`);
   }
   const settings = { ...given, namespace: FILE_NAMESPACE };
-  const nameOf = (path: string) => fileLockName(label, path);
+  const nameOf = (path: FilePath) => fileLockName(label, path);
   if ('file' in target) return lockFinder(label, target.file, settings, nameOf);
 
   const { files } = target;
   const lockOf = keyedLocks(label, settings);
   const locksOf = (paths: Paths) => {
     if (!Array.isArray(paths) || paths.length === 0) throw optionError(label, 'files', paths, 'a list of paths');
-    return [...new Set(paths.map((path) => lockOf(nameOf(path as string))))];
+    return [...new Set(paths.map((path) => lockOf(nameOf(path as FilePath))))];
   };
   if (typeof files === 'function') return (owner: unknown, args: unknown[]) => locksOf(files.apply(owner, args));
   const locks = locksOf(files);
   return () => locks;
 }
 
-function lockFinder(
+function lockFinder<Given extends string | URL>(
   label: string,
-  name: string | OfCall<string>,
+  name: Given | OfCall<Given>,
   settings: LockSettings,
-  nameOf: (text: string) => string,
+  nameOf: (given: Given) => string,
 ) {
   if (typeof name !== 'function') {
     const lock = new StoredLock(label, nameOf(name), settings);

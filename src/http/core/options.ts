@@ -2,7 +2,7 @@
 
 import { storeOption } from '../../default-store.js';
 import { SemlockError } from '../../errors.js';
-import { FILE_NAMESPACE, fileLockName } from '../../file-name.js';
+import { FILE_NAMESPACE, fileLockName, type FilePath } from '../../file-name.js';
 import { checkLockName } from '../../names.js';
 import {
   callback,
@@ -26,9 +26,12 @@ export type ModeOption<Request> = LockMode | ((req: Request) => LockMode);
 /** A lock's name, or a function that makes it from the request. */
 export type NameOption<Request> = string | ((req: Request) => string | Promise<string>);
 
-/** Paths of files, or a function that gives them for a request. */
+/** Where a file is, or a function that says so for a request. */
+export type FileOption<Request> = FilePath | ((req: Request) => FilePath | Promise<FilePath>);
+
+/** Where files are, or a function that says so for a request. */
 export type FilesOption<Request> =
-  readonly string[] | ((req: Request) => readonly string[] | Promise<readonly string[]>);
+  readonly FilePath[] | ((req: Request) => readonly FilePath[] | Promise<readonly FilePath[]>);
 
 /** The options of all forms but for what is locked; `Request` is what a framework gives to callbacks. */
 export interface GuardOptions<Request> extends OwnersOptions {
@@ -81,7 +84,7 @@ export interface TargetOptions<Request> {
    * A file in place of a name, or a function that gives its path for a request: the lock of that file, the same in all apps
    * of this user. The file need not exist, but its folder must.
    */
-  file?: NameOption<Request>;
+  file?: FileOption<Request>;
   /**
    * Several files, as for a copy or a rename: the request has the locks of all of them or none, within one `waitMs`. All
    * take them in one order, so that no two requests wait for each other.
@@ -119,7 +122,11 @@ const nameRule: OptionRule<NameOption<never> | undefined> = {
   fallback: undefined,
   test: (value) => typeof value === 'function' || (typeof value === 'string' && value !== ''),
 };
-const fileRule = { ...nameRule, accepts: 'a path, or a function that gives one for a request' };
+const fileRule: OptionRule<FileOption<never> | undefined> = {
+  accepts: 'a path or a file: URL, or a function that gives one for a request',
+  fallback: undefined,
+  test: (value) => value instanceof URL || nameRule.test(value),
+};
 const filesRule: OptionRule<FilesOption<never> | undefined> = {
   accepts: 'a list of paths, or a function that gives one for a request',
   fallback: undefined,
@@ -151,7 +158,9 @@ const readOptions = optionParser<FormOptions<never, unknown>>()(rules);
 /** The names of what a request locks, or what makes them from it. */
 export type Target<Request> =
   | { readonly several: false; readonly name: NameOption<Request> }
-  | { readonly several: true; readonly names: FilesOption<Request> };
+  | { readonly several: true; readonly names: Names | ((req: Request) => Names | Promise<Names>) };
+
+type Names = readonly string[];
 
 /** Options that are read, complete. */
 export interface FormConfig<Request, OnBusy = FormOptions<Request>['onBusy']> extends Omit<
@@ -234,8 +243,8 @@ function targetOf(
   for (const [other, value] of Object.entries(others)) {
     if (value !== undefined) throw optionError(owner, other, value, `absent beside "${key}", which stands for it`);
   }
-  const nameOf = (path: string) => fileLockName(owner, path);
-  const namesOf = (paths: readonly string[]) => paths.map(nameOf);
+  const nameOf = (path: FilePath) => fileLockName(owner, path);
+  const namesOf = (paths: readonly FilePath[]) => paths.map(nameOf);
   if (file !== undefined)
     return { several: false, name: typeof file === 'function' ? after(file, nameOf) : nameOf(file) };
   return { several: true, names: typeof files === 'function' ? after(files, namesOf) : namesOf(files!) };

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 import request from 'supertest';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -74,6 +75,18 @@ describe('The lock of a file', () => {
     expect(new Lock({ file: `${file}2` }).tryAcquire()?.release()).toBe(true);
   });
 
+  it('may be given by its URL', () => {
+    const file = join(scratchFolder(), 'a report');
+    using _held = new Lock({ file }).tryAcquire();
+    expect(new Lock({ file: pathToFileURL(file) }).tryAcquire()).toBeNull();
+    for (const url of ['https://example.org/report', 'file:///a%00b', 'file:///a%2Fb']) {
+      expect(failure(() => new Lock({ file: new URL(url) }))).toMatchObject({
+        code: 'ERR_SEMLOCK_OPTION',
+        message: expect.stringContaining(`must be a path or a file: URL, but "${url}" was given`),
+      });
+    }
+  });
+
   it('may have several permits', () => {
     const file = join(scratchFolder(), 'report');
     const slots = new Semaphore({ file }, { permits: 2 });
@@ -114,6 +127,14 @@ describe('fileLock({ file })', () => {
       (_req, res) => void res.end('done'),
     );
     await request(fixed).get('/').expect(503, 'busy');
+    for (const options of [
+      { file: pathToFileURL(join(folder, 'report')) },
+      { file: () => Promise.resolve(pathToFileURL(join(folder, 'report'))) },
+      { files: [join(folder, 'other'), pathToFileURL(join(folder, 'report'))] },
+    ]) {
+      const byUrl = express5App(fileLock(options) as Handler, (_req, res) => void res.end('done'));
+      await request(byUrl).get('/').expect(503, 'busy');
+    }
   });
 
   it('takes neither a name nor a namespace beside it', () => {
