@@ -211,7 +211,8 @@ type Given = FormOptions<never, unknown> | undefined;
 function asOptions(owner: string, first: unknown, second: unknown): Given {
   if (typeof first !== 'string' && typeof first !== 'function') {
     if (first === undefined || second === undefined) return (first === undefined ? second : first) as Given;
-    throw new SemlockError('ERR_SEMLOCK_OPTION', `${owner}: the options were given twice`);
+    const message = `${owner}: the options were given twice; where it was handed to a framework, write ${owner}, with its parentheses`;
+    throw new SemlockError('ERR_SEMLOCK_OPTION', message);
   }
   if (typeof first === 'string') checkLockName(owner, first);
   const others: Given = second === undefined ? {} : checkObject(owner, second);

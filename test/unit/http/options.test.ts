@@ -82,6 +82,7 @@ describe('fileLock()', () => {
   it.each<[string, unknown[], string]>([
     ['a name given twice', ['a', { name: 'b' }], 'the name was given twice'],
     ['options given twice', [{ status: 500 }, { permits: 2 }], 'the options were given twice'],
+    ['a request, by app.use(fileLock)', [{ url: '/' }, {}, () => undefined], 'write fileLock(), with its parentheses'],
     ['a name that is a number', [5], 'the options must be an object, but 5 was given'],
     ['null', [null], 'the options must be an object, but null was given'],
     ['options that are no object', ['a', 'b'], 'the options must be an object, but "b" was given'],
