@@ -19,7 +19,7 @@ export interface Link {
   readonly path: string;
   /** What follows the `#`. */
   readonly anchor: string | undefined;
-  /** What is shown to who points at it: `[text](path "title")`. */
+  /** What is shown to a reader who points at it: `[text](path "title")`. */
   readonly title: string | undefined;
 }
 
@@ -27,24 +27,21 @@ export function readPage(path: string): Page {
   return { path, text: readFileSync(root + path, 'utf8') };
 }
 
-/** All that readers are given as documents: those at the top, those of folders, and the pages of `docs/`. */
+/** All that readers are given as documents: each Markdown file of the repository. */
 export function documents(): Page[] {
   const top = readdirSync(root).filter((file) => file.endsWith('.md'));
-  return [
-    ...top,
-    'native/README.md',
-    'example-app/README.md',
-    'examples/README.md',
-    'test/bench/RESULTS.md',
-    ...pages(),
-  ].map(readPage);
+  return [...top, ...pages(), ...['native', 'example-app', 'examples', 'test'].flatMap(markdownIn)].map(readPage);
 }
 
 /** The paths of the pages in `docs/`. */
 export function pages(): string[] {
-  return readdirSync(`${root}docs`, { recursive: true, encoding: 'utf8' })
+  return markdownIn('docs');
+}
+
+function markdownIn(folder: string): string[] {
+  return readdirSync(root + folder, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.md') && !/(^|\/)(node_modules|\.vitepress|public)\//.test(file))
-    .map((file) => `docs/${file}`);
+    .map((file) => `${folder}/${file}`);
 }
 
 /** The text with its code blocks emptied, so that what stands in them is neither heading nor link. */

@@ -5,8 +5,11 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 
+import { HELP } from '../../src/cli/usage.js';
 import { NamedSemaphore } from '../../src/primitives/named-semaphore.js';
+import { migration } from '../../src/stores/postgres/schema.js';
 import { runProgram } from '../support/run-program.js';
 import { scratchSemaphore } from '../support/semaphore-name.js';
 import { codeBlocks, type CodeBlock } from './code-blocks.js';
@@ -19,11 +22,27 @@ const { scripts, bin = {} } = JSON.parse(read('package.json')) as {
   bin?: Record<string, string>;
 };
 
+interface Pod {
+  spec: { volumes: { name: string }[]; containers: { volumeMounts: { name: string; mountPath: string }[] }[] };
+}
+
 const compiled = ['ts', 'js', 'cjs'];
 const blocks = documents().flatMap(({ path, text }) => codeBlocks(path, text));
 const inLanguage = (...languages: string[]) => blocks.filter(({ language }) => languages.includes(language));
 const sources = readdirSync(`${root}src`, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
 const comments = sources.map((file) => `src/${file}`).flatMap((file) => codeBlocks(file, read(file)));
+
+/** What follows `semlock` in a text that its help does not have: commands and options. */
+function unknownToSemlock(text: string): string[] {
+  return [...text.matchAll(/(?<!install )\bsemlock ([a-z]+)((?: --?[\w-]+(?:[ =](?![-.])\S+)?)*)/g)].flatMap(
+    ([, name, options]) => {
+      const unknown = [...options!.matchAll(/ (--?[\w-]+)/g)].filter(
+        ([, option]) => !new RegExp(String.raw`(?<![\w-])${option}(?![\w-])`).test(HELP),
+      );
+      return [...(HELP.includes(`semlock ${name} `) ? [] : [name!]), ...unknown.map(([, option]) => option!)];
+    },
+  );
+}
 
 /** Commands of a shell block that do not exist here: `npm run` scripts and the package's own command. */
 function commandErrors({ code, place }: CodeBlock): string[] {
@@ -34,7 +53,9 @@ function commandErrors({ code, place }: CodeBlock): string[] {
       return ['ci', 'install', 'i'].includes(script!) || script! in scripts ? [] : [command];
     },
   );
-  return [...(stderr === '' ? [] : [stderr]), ...missing].map((error) => `${place}: ${error}`);
+  return [...(stderr === '' ? [] : [stderr]), ...missing, ...unknownToSemlock(code)].map(
+    (error) => `${place}: ${error}`,
+  );
 }
 
 describe('the documents', () => {
@@ -57,6 +78,12 @@ describe('the documents', () => {
     expect(inLanguage('sh').flatMap(commandErrors)).toEqual([]);
   });
 
+  it('name commands of semlock that exist, with options that they have', () => {
+    const named = documents().flatMap(({ text }) => text.match(/(?<=`)(?:npx )?semlock [a-z]+ [^`\n]*(?=`)/g) ?? []);
+    expect(named.length).toBeGreaterThan(15);
+    expect(named.flatMap(unknownToSemlock)).toEqual([]);
+  });
+
   it('have Python that runs, on a semaphore that exists', () => {
     for (const { code, place } of inLanguage('py')) {
       const name = scratchSemaphore();
@@ -64,6 +91,20 @@ describe('the documents', () => {
       const { stderr } = runProgram('python3', ['-c', code.replaceAll('/ledger', name)]);
       expect(stderr, place).toBe('');
     }
+  });
+
+  it('have YAML that is a pod whose containers see one volume at /dev/shm', () => {
+    const [pod, ...others] = inLanguage('yaml').map(({ code }) => parse(code) as Pod);
+    expect(others).toEqual([]);
+    const { volumes, containers } = pod!.spec;
+    for (const { volumeMounts } of containers) {
+      expect(volumeMounts).toEqual([{ name: volumes[0]!.name, mountPath: '/dev/shm' }]);
+    }
+  });
+
+  it('have the rights that the schema in PostgreSQL gives a role', () => {
+    const [rights] = inLanguage('text').filter(({ place }) => place.startsWith('docs/stores/postgres.md'));
+    expect(migration('semlock', undefined, 'app').replaceAll('"', '')).toContain(rights!.code);
   });
 
   it('have C that compiles without a warning', () => {
@@ -103,6 +144,10 @@ describe('the checks themselves', () => {
   it('find a command that does not exist, and wrong syntax', () => {
     expect(commandErrors(block('sh', 'npm ci && npm run nothing\n'))).toEqual(['page.md:10: npm run nothing']);
     expect(commandErrors(block('sh', 'npm test && (\n'))).toEqual([expect.stringContaining('syntax error')]);
+    expect(commandErrors(block('sh', 'npx semlock rum x\nnpx semlock run --wait 5 --wiat 5 x --more\n'))).toEqual([
+      'page.md:10: rum',
+      'page.md:10: --wiat',
+    ]);
   });
 
   it('read blocks from Markdown and from comments', () => {

@@ -1,6 +1,7 @@
 // Nobody is led astray: links within the repository lead to files and headings that exist, and every page can be found.
 
 import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
@@ -68,6 +69,20 @@ describe('the documents', () => {
 
   it('link to files and headings that exist', () => {
     expect(all.flatMap(broken)).toEqual([]);
+  });
+
+  it('are all Markdown files of the repository', () => {
+    const folders = new Set(all.map(({ path }) => dirname(path)));
+    expect([...folders].toSorted()).toEqual([
+      '.',
+      'docs',
+      'docs/stores',
+      'example-app',
+      'examples',
+      'native',
+      'native/model',
+      'test/bench',
+    ]);
   });
 
   it('have a list of all pages', () => {
