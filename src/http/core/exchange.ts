@@ -89,9 +89,10 @@ export abstract class Exchange {
     if (this.#inside === 0) this.settle();
   }
 
-  /** Whether the handler has done all that it will do to the answer. */
+  /** Whether the handler has done all that it will do to the answer; if so, all locks learn it. */
   get answerOver(): boolean {
-    return this.#over || this.isAnswered();
+    if (!this.#over && this.isAnswered()) this.tell('answered');
+    return this.#over;
   }
 
   /** No handler will run that could answer. */
@@ -101,11 +102,11 @@ export abstract class Exchange {
 
   /** Releases what is over, then lets out what was held back. */
   settle(): void {
-    if (!this.#over && this.isAnswered()) this.tell('answered');
+    const isOver = this.answerOver;
     const isHeld = this.#uses.length > 0;
-    if (isHeld && !this.#over) this.#watch();
+    if (isHeld && !isOver) this.#watch();
     if (this.#releasing !== undefined) return; // comes back here
-    if (isHeld && this.#over)
+    if (isHeld && isOver)
       setImmediate(() => {
         // A promise that was about to settle may have done so.
         if (this.#releasing === undefined) this.letOut(true);

@@ -22,16 +22,24 @@ export interface OrphanedMessage extends AnyOrphanedMessage {
 /** The exchange of a request: the one that it holds locks in, or a new one. */
 export function exchangeOf(req: IncomingMessage, res: ServerResponse): Exchange {
   // By its connection, as a rule: to find a request in a WeakMap costs as much as all the rest.
-  const gate = shared.gates.get(req.socket) as SocketGate | undefined;
+  const { socket } = req;
+  const gate = shared.gates.get(socket) as SocketGate | undefined;
   const current = gate?.current;
   // Of another copy's class, perhaps.
   if (current?.response === res) return current as unknown as Exchange;
-  return (shared.exchanges.get(req) as Exchange | undefined) ?? new NodeExchange(req, res);
+  return (shared.exchanges.get(req) as Exchange | undefined) ?? new NodeExchange(req, res, socket, gate);
 }
 
+/**
+ * In Express each request and response has a hidden class of its own (Node.js 20 and 22), so that to read a property of
+ * them costs some ten times as much as of other objects. What is read once is kept.
+ */
 class NodeExchange extends Exchange implements Gated {
   readonly response: ServerResponse;
   readonly #req: IncomingMessage;
+  readonly #socket: Socket;
+  /** What is known to hold back what the connection sends, which then is one of HTTP/1. */
+  readonly #known: SocketGate | undefined;
   #gate: SocketGate | undefined;
   /** How many bytes the connection had sent before the answer. */
   #sentBefore = 0;
@@ -45,16 +53,18 @@ class NodeExchange extends Exchange implements Gated {
   #closed = false;
   #stopWatching: (() => void) | undefined;
 
-  constructor(req: IncomingMessage, res: ServerResponse) {
+  constructor(req: IncomingMessage, res: ServerResponse, socket: Socket, known: SocketGate | undefined) {
     super();
     this.#req = req;
     this.response = res;
+    this.#socket = socket;
+    this.#known = known;
   }
 
   isOver(): boolean {
     const res = this.response;
     // A response that waits for an earlier one of its connection (pipelining) learns nothing of the socket's end.
-    return res.writableEnded || res.destroyed || isDead(this.#req.socket);
+    return res.writableEnded || res.destroyed || isDead(this.#socket);
   }
 
   onLeave(leave: () => void): () => void {
@@ -78,12 +88,12 @@ class NodeExchange extends Exchange implements Gated {
   disconnect(): void {
     if (this.#gate !== undefined) this.#gate.disconnect();
     else if (isHttp2(this.#req)) streamOf(this.response)?.destroy();
-    else this.#req.socket.destroy();
+    else this.#socket.destroy();
   }
 
   taken(): number | undefined {
     if (this.#progress !== undefined) return this.#progress.taken;
-    const { socket } = this.#req;
+    const socket = this.#socket;
     if (!(socket.writableLength > 0)) return undefined;
     // What was given to the operating system but for what this has not taken: bytes of one large write count, too.
     const { bytesWritten, writeQueueSize } = handleOf(socket);
@@ -99,7 +109,7 @@ class NodeExchange extends Exchange implements Gated {
       req.readableLength === 0 &&
       (req.readableFlowing === true || req.listenerCount('readable') > 0);
     if (!waitedFor) return undefined;
-    return this.#progress === undefined ? handleOf(req.socket).bytesRead : this.#progress.sent;
+    return this.#progress === undefined ? handleOf(this.#socket).bytesRead : this.#progress.sent;
   }
 
   displaced(): void {
@@ -123,8 +133,9 @@ class NodeExchange extends Exchange implements Gated {
   }
 
   protected holdBack(): void {
-    const { socket } = this.response;
-    if (socket !== null && socket === this.#req.socket && this.#req.httpVersionMajor === 1) this.#takeGate(socket);
+    const socket = this.#socket;
+    const hasConnection = this.response.socket === socket; // it may have to wait for it (pipelining)
+    if (hasConnection && (this.#known !== undefined || this.#req.httpVersionMajor === 1)) this.#takeGate(socket);
     else this.#noticeEnd();
   }
 
@@ -139,7 +150,7 @@ class NodeExchange extends Exchange implements Gated {
   /** The gate tells of the end of the connection, and of the answer. */
   protected watch(): void {
     if (this.#gate !== undefined) return;
-    const [{ socket }, res] = [this.#req, this.response];
+    const [socket, res] = [this.#socket, this.response];
     const closed = () => this.connectionClosed(false);
     // Ahead of the streams that the handler has piped into the response: what they do at its close must not be missed.
     res.prependListener('close', closed);
@@ -158,7 +169,7 @@ class NodeExchange extends Exchange implements Gated {
   }
 
   #takeGate(socket: Socket): void {
-    this.#gate ??= SocketGate.of(socket);
+    this.#gate ??= this.#known ?? SocketGate.of(socket);
     this.#gate.holdBack(this);
     this.#sentBefore = this.#gate.bytesWritten;
   }
