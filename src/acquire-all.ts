@@ -28,7 +28,7 @@ const parseOptions = optionParser<Omit<AcquireOptions, 'mode'>>()({
  * Acquires all of these locks or none. It takes them in the same order everywhere, whatever the order in which they are
  * given, so that two callers that want the same locks do not wait for each other.
  *
- * A lock that is given twice is taken once, exclusively if it is so in one place.
+ * A lock that is given twice is taken once, exclusively if one of the two says so.
  *
  * @returns the holds; `null` with `ifAvailable` when one of them is not free.
  * @throws {@link SemlockError} rejects as {@link Lock.acquire} does; `timeoutMs` is for all of them together.
@@ -102,7 +102,7 @@ async function takeOne(lock: StoredLock, options: AcquireOptions): Promise<Hold 
   }
 }
 
-/** Nobody has worked under them. */
+/** No work was done under them. */
 async function decline(holds: readonly Hold[]): Promise<void> {
   for (const hold of holds.toReversed()) hold.decline();
   await Promise.all(holds.map((hold) => hold[Symbol.asyncDispose]()));

@@ -1,6 +1,6 @@
-// Finds the compiled addon and loads it, or says what stands in the way. In the package the addon lies beside this
-// folder. An app that was bundled into one file has no package around this code: then the addon may lie beside the
-// bundle, or in the package that is still installed.
+// Finds the compiled addon and loads it, or says why that is impossible. In the package the addon lies beside this folder. An
+// app that was bundled into one file has no package around this code: then the addon may lie beside the bundle, or in the
+// package that is still installed.
 
 import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
 import Module from 'node:module';
@@ -48,7 +48,7 @@ function findAddon(): string {
   );
 }
 
-/** Under Node's permission model a file may be hidden from us. To load it tells why. */
+/** Node's permission model may hide a file. The attempt to load it then says so. */
 function mayExist(file: string): boolean {
   try {
     return existsSync(file);

@@ -1,4 +1,4 @@
-// The store of everything that is not told another one.
+// The store of each lock that is not given one.
 
 import { describe, SemlockError } from './errors.js';
 import type { OptionRule } from './options.js';
@@ -9,11 +9,11 @@ let chosen: LockStore | undefined;
 let used = false;
 
 /**
- * Makes `store` the one of all locks of this thread that are not told another. To be called once, before the first of
- * them is used; whether they were made before does not matter.
+ * Makes `store` the store of all locks of this thread that are not given one. Call it once, before the first of these locks
+ * is used; they may have been made before.
  *
- * @throws {@link SemlockError} `ERR_SEMLOCK_STORE` when the default was used or chosen already, `ERR_SEMLOCK_OPTION` for
- * what is no store.
+ * @throws {@link SemlockError} `ERR_SEMLOCK_STORE` when the default was used or chosen already, `ERR_SEMLOCK_OPTION` when
+ * `store` is no store.
  *
  * @example
  * ```ts

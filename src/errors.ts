@@ -13,7 +13,7 @@ export const ERRORS = {
   ERR_SEMLOCK_CAPACITY: 'The lock table is full, or /dev/shm is',
   ERR_SEMLOCK_CLOSED: 'A NamedSemaphore was used after close(), or a wait was under way when its store was closed',
   ERR_SEMLOCK_CORRUPT: 'The lock table is damaged',
-  ERR_SEMLOCK_DEADLOCK: 'acquireSync() without timeoutMs would block for ever',
+  ERR_SEMLOCK_DEADLOCK: 'acquireSync() without timeoutMs would block forever',
   ERR_SEMLOCK_EXISTS: 'There already is a semaphore of that name for NamedSemaphore.create()',
   ERR_SEMLOCK_FORKED: 'Locks cannot be used in a forked child that has not called exec, nor while the process exits',
   ERR_SEMLOCK_GATE: 'For 5 s another process has been in the middle of joining or leaving the namespace',

@@ -1,5 +1,4 @@
-// The lock of a file: its name is the file's real path, so that two spellings of one file are one lock, and that of all
-// apps of a user.
+// The lock of a file. Its name is the file's real path, so that all spellings of a path mean one lock, in all apps of a user.
 
 import { lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -7,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 import { optionError } from './options.js';
 
-/** The namespace of the locks of files, whatever that of the app is. No app's is it: those are folders, or somebody's word. */
+/** The namespace of the locks of files, whatever the app's own is. No app has it by default, because that is a folder. */
 export const FILE_NAMESPACE = 'file://';
 
 /** Where a file is: a path, or a `file:` URL. */
@@ -32,7 +31,7 @@ const MOST_LINKS = 40;
 export function fileLockName(owner: string, file: unknown): string {
   let path = resolve(pathOf(owner, file));
   try {
-    // Where the file exists, the system says how it is called, also where `A` and `a` are one file.
+    // If the file exists, the system says what it is called, even where `A` and `a` are one file.
     for (let links = 0; links < MOST_LINKS; links += 1) {
       try {
         return realpathSync.native(path);

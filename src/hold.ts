@@ -12,7 +12,7 @@ export interface HoldSubject extends LockSubject {
   readonly opened: Pick<StoreLock, 'release' | 'onLost' | 'checkTime'>;
 }
 
-/** What has to know when a hold ends, by whatever code it is released. */
+/** What is told when a hold ends, whichever code releases it. */
 export interface HoldKeeper {
   /** It was released; `answer` is the store's. */
   holdEnded(answer: boolean | Promise<boolean>): void;
@@ -30,7 +30,7 @@ export class Hold {
    * the largest token it has seen can refuse a holder that comes late.
    */
   readonly token: number;
-  /** `true` when the holder before died with the lock in hand, so that what it protects may be half done. */
+  /** `true` when the previous holder died while it held the lock: its work may be half done. */
   readonly abandoned: boolean;
   /** @internal */
   readonly id: unknown;
@@ -94,9 +94,8 @@ export class Hold {
   }
 
   /**
-   * Gives the permit back. Only the first call does; it returns `true`, every later one `false` and changes nothing, as
-   * does the release of a permit that was lost. It never waits: where a store on a server has to answer,
-   * `await using` and `run()` wait for that.
+   * Gives the permit back, and returns `true`. A later call, or one after the permit was lost, returns `false` and changes
+   * nothing. It never waits. The answer of a store on a server is waited for by `await using` and `run()`.
    */
   release(): boolean {
     const answer = this.giveBack();
@@ -134,7 +133,7 @@ export class Hold {
   }
 
   /**
-   * How long it has been held, in milliseconds; `undefined` when nobody listened yet as that began.
+   * How long it has been held, in milliseconds; `undefined` when nobody listened yet when that began.
    *
    * @internal
    */
@@ -225,7 +224,7 @@ export class Hold {
     try {
       this.watch();
     } catch {
-      // A system without a descriptor left: then the loss is told of when this is released, and the lock is had.
+      // The system has no descriptor left. The lock is held all the same; a loss is then told at the release.
     }
   }
 

@@ -31,7 +31,7 @@ export class Holds implements Held {
     return Math.max(0, ...this.holds.map(({ token }) => token));
   }
 
-  /** Whether the holder before died with one of them in hand. */
+  /** Whether the previous holder of one of them died while it held that. */
   get abandoned(): boolean {
     return this.holds.some(({ abandoned }) => abandoned);
   }

@@ -4,7 +4,7 @@ import type { BinaryToTextEncoding, hash as Hash } from 'node:crypto';
 
 import { describe, SemlockError } from './errors.js';
 
-/** Whose a namespace is: one user's, or a group's. */
+/** Who owns a namespace: a user, or a group. */
 export interface Owners {
   readonly kind: 'user' | 'group';
   /** The number of the user or the group. */
@@ -36,7 +36,7 @@ export function posixNamespaceId(posixName: string, owners?: Owners): string {
   return sha256(`${ownersText(owners)} ${posixName}`, 'base64url').slice(0, 22);
 }
 
-/** A program that opens many locks has them in one namespace as a rule, and to hash it takes longer than to open one. */
+/** The last namespace: a program opens many locks in one, as a rule, and to hash it takes longer than to open a lock. */
 let lastId: { readonly whose: string; readonly namespace: string; readonly id: string } | undefined;
 
 /**

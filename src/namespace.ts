@@ -19,13 +19,13 @@ export interface Namespace {
 /**
  * The namespace of this program: `SEMLOCK_NAMESPACE` if it is set and not empty, otherwise the real path of the folder
  * of the package that the main script belongs to. A script within `node_modules`, such as a framework's command,
- * belongs to the app that has it installed; one that belongs to no package, and a known app server's, to the package of
- * the working folder.
+ * belongs to the app that has it installed. A script that belongs to no package, or to a known app server, counts as one of
+ * the package of the working folder.
  *
- * It is settled when it is asked for first: a process that computed another one later would hold locks twice.
+ * It is settled at the first call: a process that computed another one later could hold a lock twice.
  *
- * @throws {@link SemlockError} `ERR_SEMLOCK_NAMESPACE` when `SEMLOCK_NAMESPACE` has changed since then, or a package.json
- * may not be read that decides it.
+ * @throws {@link SemlockError} `ERR_SEMLOCK_NAMESPACE` when `SEMLOCK_NAMESPACE` has changed since then, or when this process
+ * may not read the package.json that decides it.
  */
 export function defaultNamespace(): string {
   const chosen = chosenNamespace();
@@ -92,9 +92,9 @@ const BUILD_FOLDERS =
   /\/(dist|build|out|\.next|\.nuxt|\.output|\.svelte-kit|\.vercel|\.netlify|\.serverless|\.webpack)\//;
 
 /**
- * The folder of the package that `start` belongs to. A `package.json` that says neither name nor version only tells
- * Node.js how to read the files beside it, so it counts where there is no other. One in a build folder of a package
- * belongs to that package.
+ * The folder of the package that `start` belongs to. A `package.json` without a name and a version only tells Node.js how to
+ * read the files beside it, so it counts only where there is no other. One in a build folder belongs to the package around
+ * it.
  */
 function packageFolder(start: string): string | undefined {
   let anonymous: string | undefined;

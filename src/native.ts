@@ -1,6 +1,6 @@
 // The one place that knows the addon's functions: beside the store of this machine, the primitives stand on it. The addon
-// is loaded when the first lock of this machine is used, so that to import semlock is possible everywhere. Numbers that
-// the functions of semaphores return are results when 0 or more, and negated errnos when less.
+// is loaded when the first lock of this machine is used, so that semlock can be imported on every system. The functions of
+// semaphores return a result of 0 or more, or a negated errno.
 
 import { constants } from 'node:os';
 
@@ -58,7 +58,7 @@ export interface NativeAddon {
   lockWait(handle: Handle, mode: NativeMode, timeoutMs: number): number;
   /** {@link BUSY}: it is over; {@link DELIVERED}: it was granted, and its event will come. */
   lockCancel(handle: Handle, id: number): number;
-  /** Gives back a grant whose event came too late. What it was told of an abandoned lock, the next holder is told. */
+  /** Gives back a grant whose event came too late. If it was told that the lock was abandoned, the next holder is told. */
   lockDecline(handle: Handle, entry: number, token: number, abandoned: boolean): void;
   /** The id of the event that comes when this permit is stolen. */
   lockWatch(handle: Handle, entry: number, token: number): number;
@@ -74,7 +74,7 @@ export interface NativeAddon {
   lockQuery(namespaceId: string, ownersKind: OwnersKind, ownersId: number): LockReport[];
   /** Every namespace that they have in the system. */
   lockNamespaces(ownersKind: OwnersKind, ownersId: number): NamespaceReport[];
-  /** Clears a namespace away that nobody alive uses: 0; 1, it is used; 2, it owes news, and `evenNews` is false. */
+  /** Removes the files of a namespace that no live process uses: 0. 1: it is used; 2: it owes news, and not `evenNews`. */
   lockClear(namespaceId: string, evenNews: boolean, ownersKind: OwnersKind, ownersId: number): number;
   /** Removes semaphores without a lock table, unless somebody may use them: then they are among those that are kept. */
   lockClearStrays(ownersKind: OwnersKind, ownersId: number): { removed: number; kept: number; bytes: number };
@@ -128,7 +128,7 @@ export interface NamespaceReport {
   readonly joined: number;
   /** How many processes use it; 1 where somebody does and nobody can tell who. */
   readonly users: number;
-  /** Where there are none: how many locks owe their next holder the news that the one before died. */
+  /** If no process uses it: how many locks owe their next holder the news that the previous one died. */
   readonly news: number;
 }
 
@@ -166,7 +166,7 @@ export let tryAcquire: (handle: Handle, mode: NativeMode) => number;
 export let release: (handle: Handle, entry: number, token: number) => boolean;
 /** The token of the entry that was given last. */
 export let lastToken: () => number;
-/** Whether its holder before died. */
+/** Whether the holder before it died. */
 export let lastAbandoned: () => boolean;
 
 function bind(native: NativeAddon): NativeAddon {
@@ -211,7 +211,7 @@ function load(): NativeAddon {
   return loadAddon() as NativeAddon;
 }
 
-/** For errors of an import that nobody catches: where in this file they were thrown helps nobody to solve them. */
+/** Node.js prints the stack of an error that nobody catches at an import; the place in this file would help nobody. */
 function withoutStack<E>(error: E): E {
   if (error instanceof Error) error.stack = `${error.name}: ${error.message}`;
   return error;
@@ -271,7 +271,7 @@ const MEANING: Partial<Record<SemlockErrorCode, string>> = {
   ERR_SEMLOCK_BUSY: 'another process kept the lock table to itself for too long:',
   ERR_SEMLOCK_CAPACITY: 'the lock table is full, or /dev/shm is; release some locks or give /dev/shm more room:',
   ERR_SEMLOCK_CORRUPT: 'the lock table is damaged; stop all processes that use it, and the next one makes a new table:',
-  ERR_SEMLOCK_DEADLOCK: 'without a timeoutMs this thread would wait for ever for a permit that it holds itself:',
+  ERR_SEMLOCK_DEADLOCK: 'without a timeoutMs this thread would wait forever for a permit that it holds itself:',
   ERR_SEMLOCK_FORKED: 'locks cannot be used in a forked child, or while the process exits:',
   ERR_SEMLOCK_GATE:
     'for 5 s another process has been in the middle of joining or leaving the namespace (stopped?), so this one cannot join:',

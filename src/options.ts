@@ -1,5 +1,5 @@
-// Options are parsed once, where something is created: from then on the code works on complete, checked values. A
-// wrong option throws there and then, because a lock with a misread option protects nothing.
+// Options are parsed once, where something is created, so that all other code works on complete, checked values. A wrong
+// option throws at once, because a lock with a misread option protects nothing.
 
 import { describe, SemlockError } from './errors.js';
 
@@ -48,7 +48,7 @@ export function optionParser<Given extends object>() {
   };
 }
 
-/** @throws {@link SemlockError} `ERR_SEMLOCK_OPTION` for what is no object. */
+/** @throws {@link SemlockError} `ERR_SEMLOCK_OPTION` unless it is an object. */
 export function checkObject(owner: string, given: unknown): object {
   if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given;
   const message = `${owner}: the options must be an object, but ${describe(given)} was given`;

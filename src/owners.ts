@@ -1,28 +1,28 @@
-// Whose a lock is, where it is not the user's of this process. It is a part of the lock's identity, as its namespace is.
+// Who owns a lock, if not the user of this process. The owner is a part of the lock's identity, as the namespace is.
 
 import { optionError, type OptionRule } from './options.js';
 
 /** A user or a group of this system: its name, or its number. */
 export type Account = string | number;
 
-/** Whose a lock is. At most one of the two is given; with neither it is this user's. */
+/** Who owns a lock: at most one of the two, or this user. */
 export interface LockOwners {
-  /** Another user's. */
+  /** Another user. */
   readonly user?: Account | undefined;
-  /** That of all members of a group together. */
+  /** A group: all of its members together. */
   readonly group?: Account | undefined;
 }
 
-/** The options that say whose a lock is. */
+/** The options that say who owns a lock. */
 export interface OwnersOptions {
   /**
-   * For a process of root: the lock is that of this user, by name or number, as if a process of that user had it. Root
-   * trusts that user then with the files of the lock. Default: the user of this process.
+   * For a process of root: the lock is that of this user, by name or number, as if a process of that user had it. Root then
+   * trusts that user with the files of the lock. Default: the user of this process.
    */
   user?: Account;
   /**
    * The lock is that of all members of this group, by name or number, who trust each other: each of them can break its
-   * locks. A process that is not in the group has `ERR_SEMLOCK_GROUP`. Default: the lock is this user's alone.
+   * locks. A process that is not in the group gets `ERR_SEMLOCK_GROUP`. Default: the lock is this user's alone.
    */
   group?: Account;
 }
@@ -50,7 +50,7 @@ export function checkOwners(caller: string, { user, group }: LockOwners): void {
   }
 }
 
-/** What tells the locks of some from those of others; empty for those of this user. */
+/** Tells the locks of one owner from those of others; empty for this user. */
 export function ownersKey({ user, group }: LockOwners): string {
   return user !== undefined ? `user ${user}` : group !== undefined ? `group ${group}` : '';
 }

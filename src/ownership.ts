@@ -13,7 +13,7 @@ const contexts = new AsyncLocalStorage<ReadonlyMap<string, Ownership>>();
 /** What this thread owns, by the keys of the locks. */
 const threadOwned = new Map<string, Ownership>();
 
-/** A lock that was acquired once and is taken again and again, until all of that is released. */
+/** A lock that was acquired once. Its owner can take it again; it is free when all of that is released. */
 export class Ownership {
   readonly hold: Hold;
   readonly #key: string;
@@ -28,7 +28,7 @@ export class Ownership {
     this.#subject = { name: hold.name, namespace: '', quiet: true, opened: this };
   }
 
-  /** What the async context that calls this owns of that lock; nothing, if it was released or stolen. */
+  /** What the calling async context owns of that lock; nothing, if it was released or stolen. */
   static ofContext(key: string): Ownership | undefined {
     return live(contexts.getStore()?.get(key));
   }

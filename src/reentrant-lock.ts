@@ -27,19 +27,19 @@ const parseSyncOptions = optionParser<RLockSyncOptions>()({ timeoutMs });
 const parseOptions = optionParser<RLockOptions>()({ timeoutMs, signal: abortSignal(), ifAvailable: flag() });
 
 /**
- * A reentrant lock between processes: its owner can take it again at once, and it is free when all of that is released.
- * It is what `multiprocessing.RLock` is to Python. The same name in the same namespace is the same lock as
- * {@link Lock}'s, which is not reentrant.
+ * A reentrant lock between processes: its owner can take it again at once. It is free when its owner has released it as
+ * often. It is what `multiprocessing.RLock` is to Python. The same name in the same namespace is the same lock as
+ * that of {@link Lock}, which is not reentrant.
  *
  * The owner depends on how the lock was acquired:
  *
- * - {@link run}: the async context of its callback, as `AsyncLocalStorage` has it. All that is started in the callback is
- *   that context too: tasks that it runs side by side do not exclude each other, and one that goes on after the callback
- *   has ended keeps the lock only while it has taken it itself. What is started elsewhere is another context.
+ * - {@link run}: the async context of its callback, as `AsyncLocalStorage` has it. All that the callback starts belongs to
+ *   that context: tasks that it runs side by side do not exclude each other. A task that goes on after the callback has ended
+ *   keeps the lock only if it has taken it itself. What is started elsewhere is another context.
  * - {@link tryAcquire} and {@link acquireSync}, outside of such a callback: the thread. Release before the next `await`:
  *   whatever runs in the thread meanwhile is the owner too.
  * - {@link acquire}, outside of such a callback: the code that has the {@link Hold}. A promise cannot mark the context
- *   that awaits it, so the lock cannot be taken again: a second `acquire()` waits for ever. Use `run` for that.
+ *   that awaits it, so the lock cannot be taken again: a second `acquire()` waits forever. Use `run` for that.
  *
  * What an async context has acquired, only that context can release: elsewhere `release()` throws
  * `ERR_SEMLOCK_NOT_OWNER`. All holds of one owner have the same token.
@@ -72,7 +72,7 @@ export class RLock {
     return this.#lock.namespace;
   }
 
-  /** The name of its POSIX semaphore, for programs that call `sem_open` themselves, where one was given. */
+  /** The name of its POSIX semaphore, for programs that call `sem_open` themselves, if one was given. */
   get posixName(): string | undefined {
     return this.#lock.posixName;
   }

@@ -100,16 +100,17 @@ export interface Want {
  * One lock, as its store has it.
  *
  * - **Exclusion.** No two grants that exclude each other are valid at the same time, in all processes. A grant is valid
- *   until its release is called or its loss is told, whatever comes first. A thief alone does not wait until its victim has
- *   been told.
+ *   until its release is called or its loss is told, whatever comes first. The exception is a thief, which does not wait
+ *   until the robbed holder has been told.
  * - **Order.** Requests are served in the order in which they came. A shared request does not pass an exclusive one that
- *   waits, and no try passes a waiter: while there is one, a try finds the lock busy. A store may pass over one whose thread
- *   cannot run when its turn comes, as long as it cannot; it keeps its place.
+ *   waits, and no try passes a waiter: while there is one, a try finds the lock busy. A store may pass over a request whose
+ *   thread cannot run when its turn comes; the request keeps its place.
  * - **Tokens** grow with every grant of a lock, in the order of the grants.
  * - **Aborts.** When the signal aborts, the promise rejects with the signal's reason; or it gives the grant, if that was
  *   there first. A grant that comes when the promise has been rejected is given back by the store, as unused.
- * - **Leaving the line.** Who gives up, by time or signal, is answered at once. In a store that has to tell a server, its place
- *   in line is gone a moment later, and tries may find the lock busy until then; those who wait behind it are served.
+ * - **Leaving the line.** A request that gives up, by time or signal, is answered at once. In a store that has to tell a
+ *   server, its place in line is gone a moment later, and tries may find the lock busy until then; the requests behind it are
+ *   served.
  * - **Errors** are of the class `SemlockError`. Whatever fails, fails closed: without a grant nobody has the lock.
  */
 export interface StoreLock {
@@ -160,7 +161,7 @@ export interface StoreLock {
 export interface Grant {
   /** A safe integer, larger than that of every earlier grant of this lock. */
   readonly token: number;
-  /** `true` when the holder before died with the lock in hand. */
+  /** `true` when the previous holder died while it held the lock. */
   readonly abandoned: boolean;
   /** The store's own; it comes back with {@link token} in {@link StoreLock.release} and {@link StoreLock.onLost}. */
   readonly id: unknown;
@@ -184,7 +185,7 @@ export interface LockInfo {
 export interface HeldLockInfo extends LockInfo {
   /** The fencing token, as {@link Hold.token}. */
   readonly token: number;
-  /** `false` when the holder died with the lock in hand: it is free, and shown until somebody asks for it. */
+  /** `false` when the holder died while it held the lock: the lock is free, and shown until somebody asks for it. */
   readonly alive: boolean;
 }
 

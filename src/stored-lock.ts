@@ -36,8 +36,8 @@ export interface AcquireOptions extends AcquireSyncOptions {
 /** Options of {@link StoredLock.run}. */
 export interface RunOptions extends AcquireOptions {
   /**
-   * How long the lock is held at least, in milliseconds, also when the work is done before, and the process kept alive for
-   * that. A job that several machines start at one time by clocks that differ by less runs once. Default 0.
+   * How long the lock is held at least, in milliseconds, even if the work ends sooner; the process stays alive until then. So
+   * a job that several processes start at one time runs once, if their clocks differ by less. Default 0.
    */
   atLeastMs?: number;
 }
@@ -69,13 +69,13 @@ export interface StoredLockOptions extends LockOwners {
 export class StoredLock {
   /** The name as it was given. */
   readonly name: string;
-  /** The namespace: locks of the same name in different namespaces are different locks, but for a {@link posixName}. */
+  /** The namespace: locks of the same name in different namespaces are different locks, except with a {@link posixName}. */
   readonly namespace: string;
   /** How many can hold it at once. */
   readonly permits: number;
   /**
-   * The name of its POSIX semaphore, for programs that call `sem_open` themselves, where one was given. Otherwise
-   * nobody else can take part: a semaphore that semlock makes for itself has a secret name.
+   * The name of its POSIX semaphore, for programs that call `sem_open` themselves, if one was given. Without it no other
+   * program can take part: a semaphore that semlock makes for itself has a secret name.
    */
   readonly posixName: string | undefined;
   readonly #owner: string;
@@ -161,9 +161,9 @@ export class StoredLock {
    * overtaken: while there is one, no permit counts as free.
    *
    * @returns the permit, or `null` when all are held.
-   * @throws {@link SemlockError} when the lock cannot be had for another reason, for example without `/dev/shm`
-   * (`ERR_SEMLOCK_SYSTEM`), when others use it with another number of permits (`ERR_SEMLOCK_MISMATCH`), or when its store
-   * has to be asked first (`ERR_SEMLOCK_STORE`: then await {@link acquire} with `ifAvailable`).
+   * @throws {@link SemlockError} when the lock cannot be taken for another reason, for example without `/dev/shm`
+   * (`ERR_SEMLOCK_SYSTEM`), when others use it with another number of permits (`ERR_SEMLOCK_MISMATCH`), or when its store has
+   * to be asked first (`ERR_SEMLOCK_STORE`: then await {@link acquire} with `ifAvailable`).
    */
   tryAcquire(options?: TryOptions): Hold | null {
     const mode =
@@ -177,11 +177,11 @@ export class StoredLock {
   }
 
   /**
-   * Takes a permit as soon as it is this caller's turn. Those who wait are served in the order in which they came;
-   * several waits of one process take one turn each among the processes. The event loop goes on, and a death of the
-   * holder is found at once as a rule.
+   * Takes a permit as soon as it is this caller's turn. The waits of one process are served in the order in which they came;
+   * where several processes wait, they take turns, one wait each. The event loop goes on meanwhile, and the death of a holder
+   * is usually noticed at once.
    *
-   * The lock is not reentrant: a holder that waits for its own lock waits for ever, or until `timeoutMs`.
+   * The lock is not reentrant: a holder that waits for its own lock waits forever, or until `timeoutMs`.
    *
    * @returns the permit; with `ifAvailable` `null` when it is not free.
    * @throws {@link SemlockError} rejects with `ERR_SEMLOCK_TIMEOUT` after `timeoutMs`, with `signal.reason` when that
@@ -233,7 +233,7 @@ export class StoredLock {
    *
    * @returns the permit, or `null` when `timeoutMs` is over. Without it this waits for as long as it takes.
    * @throws {@link SemlockError} as {@link tryAcquire}; `ERR_SEMLOCK_DEADLOCK` without `timeoutMs` when this thread holds
-   * the lock itself, or waits for it with {@link acquire}: that comes first, and cannot go on while the thread blocks.
+   * the lock itself, or waits for it with {@link acquire}: that wait comes first, and cannot end while the thread blocks.
    */
   acquireSync(options?: AcquireSyncOptions): Hold | null {
     const parsed = parseAcquireSyncOptions('acquireSync()', options);
@@ -259,7 +259,7 @@ export class StoredLock {
    *
    * @returns what `work` returned; with `ifAvailable` `undefined` when the lock is not free, and `work` is not called.
    * @throws rejects as {@link acquire} does, with what `work` throws, or with a `TypeError` when that is no function; with
-   * `ERR_SEMLOCK_LOST` when `work` ended after the lock had been lost: see {@link Hold.signal}.
+   * `ERR_SEMLOCK_LOST` when the lock was lost before `work` ended: see {@link Hold.signal}.
    */
   run<T>(work: (hold: Hold) => T | PromiseLike<T>, options?: RunOptions & { ifAvailable?: false }): Promise<Awaited<T>>;
   run<T>(work: (hold: Hold) => T | PromiseLike<T>, options: RunOptions): Promise<Awaited<T> | undefined>;
@@ -384,7 +384,7 @@ export class StoredLock {
 
 type Reject = (reason: unknown) => void;
 
-/** What a store cannot do is said at once where it is known. */
+/** Refuses at once what the store says that it cannot do. */
 function checkStore(owner: string, { name, can }: LockStore, options: StoredLockOptions): void {
   const { permits, posixName, user, group } = options;
   const accepts = (value: string) => `${value} in the store "${name}"`;

@@ -1,5 +1,5 @@
 // The namespaces of a user or a group, and what the dead have left of them. A killed process leaves its namespace's
-// files, and a release of an app with a folder of its own, which never starts again, would leave them for ever. So a
+// files, and a release of an app with a folder of its own, which never starts again, would leave them forever. So a
 // process that joins any namespace clears some others. See README.md, "What the dead leave".
 
 #pragma once

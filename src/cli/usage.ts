@@ -36,7 +36,7 @@ Options:
                        (run) exit with N when the lock is held elsewhere. Default: ${EXIT.busy}
   -c, --command SCRIPT (run) what to run, for the shell in SHELL
   -o, --close          (run) let the command not hold the lock by itself: see below
-  -v, --verbose        (run) say which lock of which namespace it is, and when it was had
+  -v, --verbose        (run) say which lock of which namespace it is, and how long the wait took
   --file PATH          (run) the lock of a file in place of NAME, the same in all apps of this user
   --permits N          (run) how many may hold the lock at once; all its users must say the same. Default: 1
   --posix-name /X      the POSIX name of the semaphore, shared with programs that call sem_open; it is the lock
@@ -64,8 +64,8 @@ Exit status of run: that of the command, 128 + N when signal N ended it, or
   ${EXIT.cannotExecute}  the command cannot be executed
   ${EXIT.notFound}  the command was not found
 
-The command finds SEMLOCK_ABANDONED=1 in its environment when the holder before it died with the lock in
-hand, so that what the lock protects may be half done.
+The command finds SEMLOCK_ABANDONED=1 in its environment when the previous holder died while it had the
+lock, so that its work may be half done.
 
 Signals sent to semlock are passed on to the command; one that comes while semlock waits ends the wait.
 The lock comes free when the command has ended. Should semlock be killed before, the lock stays held until

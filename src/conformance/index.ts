@@ -1,5 +1,5 @@
 /**
- * One suite for every store: whatever keeps the contract of src/store.ts passes it. It runs in Vitest, Jest and
+ * One suite for every store: a store that keeps the contract of src/store.ts passes it. It runs in Vitest, Jest and
  * node:test, and so needs nothing but `describe` and `it`.
  *
  * @module semlock/conformance
@@ -16,8 +16,8 @@ import { waits } from './waits.js';
 /** What a suite is made with. */
 export interface Conformance {
   /**
-   * Gives the store, in which the suite uses namespaces of its own. It is asked several times: a store on a server may give
-   * another client of the same server each time, and one in memory the same object.
+   * Gives the store, in which the suite uses namespaces of its own. It is called several times: give a new client of the same
+   * server each time, or the same store in memory.
    */
   readonly store: () => LockStore;
   /** Default: the global one, as in Jest, or in Vitest with `globals`. */

@@ -20,11 +20,11 @@ import { methodDecorator, type DualMethodDecorator } from './method-decorator.js
  * when the response is over; while the lock is held elsewhere, the client is told so and the method is not called.
  *
  * The response has to be among the method's arguments, at whatever place; the request is taken from it. A framework
- * that passes arguments by parameter decorators passes it for `@Res()` or `@Response()`. What the method returns or
- * throws reaches the framework as ever. When the answer was not the method's, the call gives a promise of the response
- * that settles when that is over; it tells such frameworks that nothing is left to send. An error of the lock itself is
- * thrown; when the call has returned, because the name was a promise, its promise rejects, or where the arguments begin
- * with `(req, res, next)` the error goes to `next`, because Express 4 ignores promises.
+ * that passes arguments by parameter decorators passes it for `@Res()` or `@Response()`. What the method returns or throws
+ * reaches the framework as without this. When the middleware has answered instead, the call gives a promise of the response
+ * that settles when the response is over, so frameworks know that nothing is left to send. An error of the lock itself is
+ * thrown. If the name was a promise, the call has returned by then: its promise rejects, or where the arguments begin with
+ * `(req, res, next)` the error goes to `next`, because Express 4 ignores promises.
  *
  * Works as a standard decorator and under `experimentalDecorators`, on instance and static methods, above or below the
  * framework's own decorator. In NestJS take `@Res()` without `passthrough`, which would answer a second time.

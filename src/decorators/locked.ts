@@ -19,8 +19,8 @@ export interface LockedOptions extends LockOptions {
   /** How many calls can be under way at once, in all processes together, 1 to 1 024. Default 1. */
   permits?: number;
   /**
-   * `'shared'` for methods that only read: calls of them are under way together, but not beside one that takes the lock
-   * exclusively, nor ahead of one that waits to. Needs one permit. Default `'exclusive'`.
+   * `'shared'` for methods that only read: their calls run together, but not beside a call that takes the lock exclusively,
+   * nor ahead of one that waits for that. Needs one permit. Default `'exclusive'`.
    */
   mode?: LockMode;
   /** How long a call waits in turn while the lock is held elsewhere, in milliseconds. Default 0: it is refused at once. */
@@ -31,13 +31,14 @@ export interface LockedOptions extends LockOptions {
    */
   onBusy?: 'throw' | 'skip';
   /**
-   * How long the lock is held at least, in milliseconds, also when the call is over before, and the process kept alive for
-   * that. With `onBusy: 'skip'`, a job that several machines start at one time by clocks that differ by less runs once. Default 0.
+   * How long the lock is held at least, in milliseconds, even if the call ends sooner; the process stays alive until then.
+   * With `onBusy: 'skip'`, a job that several processes start at one time runs once, if their clocks differ by less.
+   * Default 0.
    */
   atLeastMs?: number;
 }
 
-/** What a call is locked by: a name, or the lock of a file, or those of several; or what makes that from the call. */
+/** What a call locks: a name, a file or several files, each also as a function of the call's arguments. */
 export type LockedTarget<Owner = unknown, Leading extends unknown[] = never[]> =
   | string
   | ((this: Owner, ...args: Leading) => string)

@@ -24,7 +24,7 @@ const OWNER = '@FileLocked()';
 /** Answers in place of the method: by what it returns, or by the exception that it throws. */
 export type OnBusy = (context: ExecutionContext, info: BusyInfo) => unknown;
 
-/** Options of {@link FileLocked}; callbacks but `onBusy` are given the request of Express, or that of Fastify. */
+/** Options of {@link FileLocked}; all callbacks except `onBusy` are given the request of Express, or that of Fastify. */
 export type NestLockOptions<Request = DefaultRequest> = FormOptions<Request, OnBusy>;
 
 /** A request or response of Express, or one of Fastify, which has that of Node.js in it. */
@@ -35,7 +35,7 @@ type MaybeRaw<T> = T & { readonly raw?: T };
  * elsewhere is answered 503 `busy`, after `waitMs`; throw an exception in `onBusy` for another answer. It is `fileLock()` of
  * Express in all else; `request.lock` is what the request holds.
  *
- * It needs `LockModule`, whose namespace, store and options stand for those that are not given here.
+ * It needs `LockModule`, which gives the namespace, the store and the options that are not given here.
  *
  * @throws `SemlockError` `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`, at definition.
  *

@@ -13,7 +13,7 @@ export interface LockModuleAsyncOptions extends Pick<ModuleMetadata, 'imports'> 
 }
 
 /**
- * Imported once, by the root module: `@FileLocked()`, `@Locked()` and an injected `LockService` work in all modules then.
+ * Import it once, in the root module. Then `@FileLocked()`, `@Locked()` and an injected `LockService` work in all modules.
  *
  * @example
  * ```ts
@@ -32,7 +32,7 @@ export class LockModule {
     return moduleWith({ provide: LockService, useFactory: () => new LockService(options) });
   }
 
-  /** With options that are known later: what is wrong with them is an error when the app starts. */
+  /** With options that are known only later: wrong ones are an error when the app starts. */
   static forRootAsync({ imports = [], inject = [], useFactory }: LockModuleAsyncOptions): DynamicModule {
     const make = async (...args: never[]) => new LockService(await useFactory(...args));
     return { ...moduleWith({ provide: LockService, useFactory: make, inject: [...inject] as never[] }), imports };

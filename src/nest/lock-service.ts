@@ -1,4 +1,4 @@
-// The locks of an app of NestJS, to be injected; and the end of all that its `@Locked()` methods do under locks.
+// The locks of a NestJS app, to be injected. At the end of the app it waits for the `@Locked()` methods under way.
 
 import { keptReleased } from '../at-least.js';
 import type { FileTarget } from '../file-name.js';

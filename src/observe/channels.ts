@@ -13,11 +13,11 @@ export interface LockMessage {
   readonly mode: 'exclusive' | 'shared';
   /** The process that tells this: always this one. */
   readonly pid: number;
-  /** The fencing token; `undefined` where the lock was not had. */
+  /** The fencing token; `undefined` if the lock was not acquired. */
   readonly token: number | undefined;
   /**
-   * In milliseconds, how long was waited for the lock (`acquired`, `busy`, `waited`, `abandoned`), or how long it was
-   * held (`released`, `orphaned`, `lost`). `undefined` when nobody listened yet as that began.
+   * How long the wait for the lock took (`acquired`, `busy`, `waited`, `abandoned`), or how long it was held (`released`,
+   * `orphaned`, `lost`), in milliseconds. `undefined` for what began before the first subscription.
    */
   readonly durationMs: number | undefined;
 }
@@ -28,7 +28,7 @@ export interface LostMessage extends LockMessage {
   readonly reason: Error;
 }
 
-/** All channels; docs/diagnostics.md says when each is told something. */
+/** All channels; docs/diagnostics.md says when each gets a message. */
 export const channels = {
   acquired: channel('semlock:acquired'),
   busy: channel('semlock:busy'),
@@ -60,7 +60,7 @@ export interface RequestMessage {
   readonly ifAvailable: boolean;
   /** Whether it was to be taken from its holder. */
   readonly steal: boolean;
-  /** At the end of a request that was rejected: with what. */
+  /** At the end of a request that was rejected: the reason. */
   readonly error?: unknown;
 }
 

@@ -10,9 +10,9 @@ export interface NamedSemaphoreOptions {
   /** The value it is created with, 0 to `SEM_VALUE_MAX` (2 147 483 647). Default 1. */
   value?: number;
   /**
-   * The permissions it is created with, less the umask. Default `0o600`: this user alone. With `0o660` the members of
-   * this process's group share it, who trust each other: any of them can end the others by cutting its file off. The
-   * mode of all others is 0.
+   * The permissions it is created with, less the umask. Default `0o600`: this user alone. With `0o660` the members of this
+   * process's group share it. They must trust each other: any of them can end the others by truncating its file. Others never
+   * have access.
    */
   mode?: number;
   /** The value that `post` refuses to exceed, from `value` up. Default `SEM_VALUE_MAX`. Checked by this object alone. */
@@ -32,13 +32,13 @@ const parseCreateOptions = optionParser<NamedSemaphoreOptions>()({
 
 /**
  * A POSIX named semaphore: a number that every process can open by name, take from and add to. It is what
- * `multiprocessing.Semaphore` is to Python: anyone may post, whether or not they waited before.
+ * `multiprocessing.Semaphore` is to Python: any program may post it, also one that has not taken from it.
  *
  * It is **not crash-safe**. Nothing records who took from it: when a process dies between `tryWait` and `post`, the
- * value stays lower for ever. Use {@link Lock} or {@link Semaphore} where that matters.
+ * value stays lower forever. Use {@link Lock} or {@link Semaphore} where that matters.
  *
- * The semaphore stays in the system until {@link NamedSemaphore.unlink} removes its name; those who have it open go
- * on using it after that. Source: POSIX.1-2017, `sem_open`, `sem_trywait`, `sem_post`, `sem_unlink`.
+ * The semaphore stays in the system until {@link NamedSemaphore.unlink} removes its name; programs that have it open go on
+ * using it after that. Source: POSIX.1-2017, `sem_open`, `sem_trywait`, `sem_post`, `sem_unlink`.
  *
  * @example
  * ```ts
@@ -95,7 +95,7 @@ export class NamedSemaphore {
   }
 
   /**
-   * Removes the name from the system. Those who have the semaphore open keep it; the next `create` makes a new one.
+   * Removes the name from the system. Programs that have the semaphore open keep it; the next `create` makes a new one.
    *
    * @throws {@link SemlockError} `ERR_SEMLOCK_NAME`, `ERR_SEMLOCK_NOT_FOUND`, or `ERR_SEMLOCK_SYSTEM`.
    */

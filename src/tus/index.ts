@@ -35,7 +35,7 @@ export interface TusLocker {
 
 /** Options of {@link tusLocker}. */
 export interface TusLockerOptions extends LocksOptions {
-  /** How long a request waits for an upload that another has in hand, in milliseconds. Default 30 000. */
+  /** How long a request waits for an upload that another request works on, in milliseconds. Default 30 000. */
   acquireTimeoutMs?: number;
 }
 

@@ -30,7 +30,7 @@ export interface LocksOptions extends OwnersOptions {
 export interface QueryOptions extends OwnersOptions {
   /** The namespace to look at. Default: that of the manager. */
   namespace?: string;
-  /** A lock with that `posixName` to look at in its place, since such locks are in no namespace. */
+  /** The `posixName` of a lock to look at instead: such a lock is in no namespace. */
   posixName?: string;
 }
 
@@ -67,9 +67,9 @@ export class LockManager {
   /**
    * Calls `callback` with the lock as soon as it is this request's turn, and holds the lock until what that returns has
    * settled. Requests for a name are served in the order in which all processes made them; consecutive shared ones
-   * together. What a client, which is a thread, holds or waits for ends with it, however it ends.
+   * together. A client is a thread; what it holds and waits for ends with the thread, however that ends.
    *
-   * The lock is not reentrant: a callback that waits for its own lock waits for ever.
+   * The lock is not reentrant: a callback that waits for its own lock waits forever.
    *
    * Each client has up to 64 requests for a name in the queue of all processes; those beyond take their place there when
    * earlier ones leave it.

@@ -16,12 +16,11 @@ import { MAX_TIMER_MS } from '../stored-lock.js';
 export interface LockRequestOptions {
   /** `'shared'`: together with other readers, but with no exclusive holder. Default `'exclusive'`. */
   mode?: LockMode;
-  /** Do not wait: when the lock cannot be had at once, the callback gets `null`. Default `false`. */
+  /** Do not wait: when the lock is not free, the callback gets `null`. Default `false`. */
   ifAvailable?: boolean;
   /**
-   * Take the lock from its holder, ahead of all waiters. The holder goes on working, and is only told of it: its
-   * request rejects with an `AbortError` and the `signal` of its lock aborts. For locks whose holder hangs. Default
-   * `false`.
+   * Take the lock from its holder, ahead of all waiters. The holder is told, but goes on working: its request rejects with an
+   * `AbortError` and the `signal` of its lock aborts. For locks whose holder hangs. Default `false`.
    */
   steal?: boolean;
   /** Ends the wait when it aborts; without effect once the lock is granted. */

@@ -6,9 +6,9 @@ import { clearInterval, now, setInterval } from '../../timers.js';
 import type { Exchange } from './exchange.js';
 
 export interface Limits {
-  /** How long a client may do nothing that it is waited for; 0: for ever. */
+  /** How long a client may do nothing that it is waited for; 0: forever. */
   readonly stallMs: number;
-  /** How long a lock may be held before its client is disconnected; `undefined`: for ever. */
+  /** How long a lock may be held before its client is disconnected; `undefined`: forever. */
   readonly maxHoldMs: number | undefined;
 }
 

@@ -67,10 +67,10 @@ export interface GuardOptions<Request> extends OwnersOptions {
   endsWithClient?: boolean;
   /**
    * How long a client may take nothing of what waits to be sent to it, or send nothing of a body that the handler waits
-   * for, while its request holds the lock, in milliseconds. Then it is disconnected. 0: for ever. Default 30 000.
+   * for, while its request holds the lock, in milliseconds. Then it is disconnected. 0: forever. Default 30 000.
    */
   stallMs?: number;
-  /** How long a request may hold the lock before its client is disconnected, with a warning. Default: for ever. */
+  /** How long a request may hold the lock before its client is disconnected, with a warning. Default: forever. */
   maxHoldMs?: number;
   /** Where the locks live. Default: between all processes of this machine, or what `setDefaultStore()` says. */
   store?: LockStore;

@@ -75,7 +75,7 @@ export async function keepListening(
   };
 }
 
-/** A server that is not there any more may leave a client without an answer for ever. */
+/** A server that is not there any more may leave a client without an answer forever. */
 async function inTime(done: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((_, reject) => {

@@ -19,7 +19,7 @@ export interface Namespace {
   readonly joined: Date | undefined;
   /** How many processes use it; 1 where somebody does and nobody can tell who. */
   readonly users: number;
-  /** Where there are none: how many locks owe their next holder the news that the one before died. */
+  /** If no process uses it: how many locks owe their next holder the news that the previous one died. */
   readonly abandoned: number;
 }
 
@@ -43,9 +43,9 @@ export function namespaces(whose: LockOwners = {}): Namespace[] {
 }
 
 /**
- * Clears a namespace away that nobody alive uses. It waits for nobody.
+ * Removes the files of a namespace that no live process uses. It waits for nobody.
  *
- * @param evenNews - whether also one that owes news, which nobody is told then.
+ * @param evenNews - whether to remove one that owes news too; then nobody is told of that.
  */
 export function clearAway(id: string, evenNews: boolean, whose: LockOwners = {}): 'cleared' | 'in use' | 'owes news' {
   const owners = numbered(whose);

@@ -130,7 +130,7 @@ class IoRedisConnection implements RedisConnection {
     return Promise.resolve();
   }
 
-  /** It asks for its channels for ever, whatever the app does with commands that are not answered. */
+  /** It asks for its channels forever, whatever the app does with commands that are not answered. */
   #subscribe(): IoRedis {
     const more = { maxRetriesPerRequest: null, enableOfflineQueue: true, lazyConnect: false };
     const subscriber = this.#duplicate(...(this.#client.isCluster === true ? [] : [more]));

@@ -1,4 +1,4 @@
-// A file that is created exclusively. One that a dead process left stays for ever, unless an age is given at which it is
+// A file that is created exclusively. One that a dead process left stays forever, unless an age is given at which it is
 // taken for stale. It waits by asking again: by default every 100 ms, here every 10 ms.
 
 import { promisify } from 'node:util';

@@ -45,7 +45,7 @@ const SENTENCES = [
     return (
       `**When the holder is killed**, one that waits has the lock after ${recovery('Lock')}. The kernel's own file locks ` +
       `are quicker (${recovery('fs-native-extensions')}), \`proper-lockfile\` takes ${recovery('proper-lockfile')}, and a ` +
-      'plain semaphore stays locked for ever.'
+      'plain semaphore stays locked forever.'
     );
   },
   (figure) => {

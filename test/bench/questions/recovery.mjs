@@ -88,7 +88,7 @@ export const recovery = {
   },
 };
 
-/** For sides that need long, or for ever: their trials run at the same time, because they mostly sleep. */
+/** For sides that need long, or forever: their trials run at the same time, because they mostly sleep. */
 function waitingInVain(name, does, contender, variant, giveUpMs) {
   const args = { contender, variant, residentMiB: SMALL_MIB, kills: 1, giveUpMs };
   return { name, does, group: SMALL, idle: true, trial: { script: 'recovery', args } };

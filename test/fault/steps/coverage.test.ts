@@ -24,7 +24,7 @@ it('brings somebody to every step that the code has', () => {
   expect(new Set(scenarios.flatMap((scenario) => scenario.steps))).toEqual(new Set(steps));
 });
 
-it('would see that a plain named semaphore loses the permit of a killed holder for ever', async () => {
+it('would see that a plain named semaphore loses the permit of a killed holder forever', async () => {
   const room = new Room();
   const name = room.posixName();
   const [victim, other] = [room.process(), room.process()];

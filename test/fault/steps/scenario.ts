@@ -38,7 +38,7 @@ export interface Scenario {
   /** Each of them is a case. */
   readonly steps: readonly string[];
   readonly onlyIf?: (variant: Variant, step: string) => boolean;
-  /** Permits that are missing for ever, as documented. Default: what {@link gapAt} says of the step. */
+  /** Permits that are missing forever, as documented. Default: what {@link gapAt} says of the step. */
   readonly gap?: (variant: Variant, step: string) => number;
   play(stage: Stage, step: string): Promise<void>;
 }

@@ -426,7 +426,7 @@ describe('the options of semlock run', () => {
     expect(await running.ended()).toMatchObject({ status: 0, stdout: 'ran\n' });
   });
 
-  it('-v says which lock it is, and why, and when it was had', () => {
+  it('-v says which lock it is, and why, and how long the wait took', () => {
     const namespace = scratchNamespace();
     const { stderr } = semlock(['run', '-v', '--namespace', namespace, 'report', 'true']);
     expect(stderr).toMatch(`semlock: the lock is report of the namespace ${namespace}\n`);

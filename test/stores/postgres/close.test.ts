@@ -11,7 +11,7 @@ import { Stores } from '../../support/postgres/stores.js';
 import { startHolder } from '../../support/remote/holder.js';
 import { Proxy } from '../../support/remote/proxy.js';
 
-/** It takes 6 s at most; on a machine that is busy, longer. Without an end of its own a process goes on for ever. */
+/** It takes 6 s at most; on a machine that is busy, longer. Without an end of its own a process goes on forever. */
 const MOST_MS = 15_000;
 const leaseMs = 20_000;
 const stores = new Stores();

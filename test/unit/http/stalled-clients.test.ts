@@ -74,7 +74,7 @@ function sendBy(socket: Duplex, body: string): Duplex {
 }
 
 const sessions: ClientHttp2Session[] = [];
-// Not before: Node.js 20 runs for ever where a session is destroyed as one of its streams closes.
+// Not before: Node.js 20 runs forever where a session is destroyed as one of its streams closes.
 afterAll(() => {
   for (const session of sessions) session.destroy();
 });

@@ -178,7 +178,7 @@ describe('acquireSync()', () => {
     expect(lock.acquireSync({ timeoutMs: 50 })!.release()).toBe(true);
   });
 
-  it('says at once that its thread would block for ever: for a lock that it holds, or that it waits for', async () => {
+  it('says at once that its thread would block forever: for a lock that it holds, or that it waits for', async () => {
     const lock = freshLock();
     const held = lock.acquireSync()!;
     const deadlock = { code: 'ERR_SEMLOCK_DEADLOCK', lockName: lock.name, cause: { code: 'EDEADLK' } };
