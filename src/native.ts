@@ -204,8 +204,8 @@ function load(): NativeAddon {
   if (process.platform !== 'linux') {
     const message =
       `locks between processes of one machine need Linux (glibc or musl, x64 or arm64), and this is ${process.platform} ` +
-      `${process.arch}; what works here, as option "store" or by setDefaultStore(), is memoryStore(), whose locks are ` +
-      'those of one thread, and any store on a server';
+      `${process.arch}; use memoryStore(), whose locks reach one thread, or a store on a server, as the option "store" or ` +
+      'by setDefaultStore()';
     throw withoutStack(new SemlockError('ERR_SEMLOCK_PLATFORM', message));
   }
   return loadAddon() as NativeAddon;

@@ -32,7 +32,7 @@ export abstract class Exchange {
   #inside = 0;
   #over = false;
   #watching = false;
-  /** Settles when all stores have answered that were asked to release something, or do not answer. */
+  /** Settles when each store that was asked to release something has answered, or has taken too long. */
   #releasing: Promise<void> | undefined;
 
   /** Whether a handler would have nobody to answer to: the answer was given, or the client has gone. */
@@ -119,7 +119,7 @@ export abstract class Exchange {
     return this.#releasing;
   }
 
-  /** Whether a lock is held in it, or on its way, of which the store has to be asked, so that its release takes time. */
+  /** Whether a lock that it holds, or that is on its way, is in a store that has to be asked, so that its release takes time. */
   protected get asksStores(): boolean {
     return this.#releasing !== undefined || this.#uses.some(({ lock }) => !lock.stored.isSync);
   }

@@ -27,13 +27,13 @@ export class Busy {
 
 /**
  * What becomes of a request: it holds the lock, for a part of the work that has to be ended; or the option `skip` lets it
- * pass without one; or the lock is busy; or nobody is there any more who could be answered.
+ * pass without one; or the lock is busy; or the client has left, so that nobody could be answered.
  */
 export type Admission = Use | Busy | 'skipped' | 'left';
 
 /**
  * Admits a request. Where that needs no waiting, it tells at once. Throws, or rejects with, an `Error` that has a
- * `status` when the lock cannot be had for another reason than being busy: then the handler must not run.
+ * `status` when the lock cannot be taken for another reason than being busy: then the handler must not run.
  */
 export type Guard<Request> = (req: Request, exchange: Exchange) => Admission | Promise<Admission>;
 

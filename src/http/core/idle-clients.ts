@@ -1,12 +1,12 @@
 // Clients that keep a lock by doing nothing: they stop reading their answer, or sending their body. Each of them would
-// lock everybody out, so it is disconnected; from there on the lock is released as for any client that leaves. What
-// a handler does, or does not do, is no matter of this.
+// lock everybody out, so it is disconnected; from there on the lock is released as for any client that leaves. What the
+// handler does or does not do has no effect on this.
 
 import { clearInterval, now, setInterval } from '../../timers.js';
 import type { Exchange } from './exchange.js';
 
 export interface Limits {
-  /** How long a client may do nothing that it is waited for; 0: forever. */
+  /** How long a client may do nothing while it is waited for; 0: forever. */
   readonly stallMs: number;
   /** How long a lock may be held before its client is disconnected; `undefined`: forever. */
   readonly maxHoldMs: number | undefined;

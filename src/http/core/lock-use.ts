@@ -42,7 +42,7 @@ export interface Use {
   during<T>(work: PromiseLike<T>): Promise<T>;
 }
 
-/** How long a handler keeps the lock whose end nothing but the response can tell, when its client has left. */
+/** How long a handler keeps the lock after its client has left, if only the response can tell that the handler is done. */
 const ORPHAN_AFTER_MS = 30_000;
 
 /**
@@ -60,7 +60,7 @@ export class LockUse implements Use, HoldKeeper {
   #orphaning: NodeJS.Timeout | undefined;
   #supervision: Supervision | undefined;
 
-  /** Enters. It must be said in the same turn of the event loop what ends that: no event comes before. */
+  /** Enters. The caller must say in the same turn of the event loop what ends that, before any event can come. */
   constructor(exchange: Exchange, lock: FormLock, hold: Hold, limits: UseLimits) {
     this.exchange = exchange;
     this.lock = lock;
@@ -95,7 +95,7 @@ export class LockUse implements Use, HoldKeeper {
     return leaveAfter(this, work);
   }
 
-  /** Released, by whomever. */
+  /** It was released, by any code. */
   holdEnded(answer: boolean | Promise<boolean>): void {
     if (this.#orphaning !== undefined) clearTimeout(this.#orphaning);
     this.#supervision?.end();

@@ -13,7 +13,7 @@ export function tryNow(lock: StoredLock, mode: LockMode): Hold | null {
   return lock.isSync ? lock.tryAcquire(HOW[mode]) : null;
 }
 
-/** Waits in turn; `null` when the time is over. Rejects when `signal` aborts, or the lock cannot be had at all. */
+/** Waits in turn; `null` when the time is over. Rejects when `signal` aborts, or the lock cannot be taken at all. */
 export async function waitInTurn(
   lock: StoredLock,
   mode: LockMode,

@@ -41,7 +41,7 @@ export interface GuardOptions<Request> extends OwnersOptions {
   permits?: number;
   /**
    * `'shared'` for requests that only read: they pass together, but not beside one that takes the lock exclusively,
-   * nor ahead of one that waits to. Needs one permit. Default `'exclusive'`.
+   * nor ahead of one that waits for that. Needs one permit. Default `'exclusive'`.
    */
   mode?: ModeOption<Request>;
   /** How long to wait in turn for a lock that is held elsewhere, in milliseconds. Default 0: busy at once. */
@@ -61,13 +61,13 @@ export interface GuardOptions<Request> extends OwnersOptions {
    */
   orphanAfterMs?: number;
   /**
-   * `true` for handlers that work for their client alone, as those that send it events: when it leaves, the lock is
-   * released at once. Default `false`.
+   * `true` for handlers that work for their client alone, such as a stream of events: the lock is released as soon as the
+   * client leaves. Default `false`.
    */
   endsWithClient?: boolean;
   /**
-   * How long a client may take nothing of what waits to be sent to it, or send nothing of a body that the handler waits
-   * for, while its request holds the lock, in milliseconds. Then it is disconnected. 0: forever. Default 30 000.
+   * How long a client whose request holds the lock may read nothing of an answer that is ready, or send nothing of a body
+   * that the handler waits for, in milliseconds. Then it is disconnected. 0: forever. Default 30 000.
    */
   stallMs?: number;
   /** How long a request may hold the lock before its client is disconnected, with a warning. Default: forever. */

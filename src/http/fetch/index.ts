@@ -31,8 +31,9 @@ type OnBusy<Req> = (request: Req, info: BusyInfo) => Response | Promise<Response
 
 /**
  * Wraps a handler so that it holds a lock from its call until its promise has settled and the body of its answer was
- * made to the end, or cancelled. A request that finds the lock held elsewhere is answered 503 `busy`, after `waitMs`; one
- * whose lock cannot be had rejects. The lock is free before the last piece of the answer can be read.
+ * made to the end, or cancelled. A request that finds the lock held elsewhere is answered 503 `busy`, after `waitMs`. If the
+ * lock cannot be taken for another reason, the promise rejects. The lock is free before the last piece of the answer can be
+ * read.
  *
  * @param name - the lock's name, or a function that makes it from the request; or the options, with a `file`, `files` or
  * `name`.

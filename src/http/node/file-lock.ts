@@ -19,8 +19,8 @@ const OWNER = 'fileLock()';
 
 /**
  * A middleware that holds a lock from here until the handler has given its whole answer. A request that finds it held
- * elsewhere waits in turn for `waitMs`, which by default is not at all, and is then answered: 503 `busy`, with
- * `Retry-After`; its handler does not run. Nor does that of a client that leaves while its request waits. With the mode
+ * elsewhere waits in turn for `waitMs`, by default not at all, and is then answered 503 `busy`, with `Retry-After`; its
+ * handler does not run. If the client leaves while its request waits, the handler does not run either. With the mode
  * `'shared'` requests that only read pass together.
  *
  * The lock is free before the last byte of the answer can be read, so a client that sends one request after the other is
@@ -32,11 +32,11 @@ const OWNER = 'fileLock()';
  * channel `semlock:orphaned`. A client that does nothing for `stallMs`, though it is waited for, is disconnected.
  *
  * One request never blocks itself: where it meets a lock that it holds, it passes. Errors go to `next` with a `status`:
- * 503 when the lock cannot be had, 500 when its name or mode cannot be made, or when the request holds the lock shared
- * and now wants it exclusively (`ERR_SEMLOCK_UPGRADE`).
+ * 503 when the lock cannot be taken, 500 when its name or mode cannot be made, or when the request holds the lock shared and
+ * now wants it exclusively (`ERR_SEMLOCK_UPGRADE`).
  *
- * Works in Express 4 and 5, Connect, and with plain `node:http`, whose callers give a `next` of their own. What that
- * returns is returned.
+ * Works in Express 4 and 5, Connect, and with plain `node:http`, whose callers give a `next` of their own. The middleware
+ * returns what `next` returns.
  *
  * @param name - the lock's name, or a function that makes it from the request. Default `default`.
  * @throws {@link SemlockError} `ERR_SEMLOCK_NAME` or `ERR_SEMLOCK_OPTION`, at creation.

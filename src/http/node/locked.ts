@@ -25,13 +25,13 @@ export type LockedHandler<
 > = (req: LockedRequest<Req>, res: Res, next: Next) => unknown;
 
 /**
- * Wraps a handler so that it holds a lock from its call until the promise it returns has settled, be the response over
- * before or after, and no less where the request holds that lock already. For a handler that returns no promise the lock
- * is held as by {@link fileLock}, until the answer is given. Whatever is left to a stream when the promise settles is not
- * protected: `await pipeline(file, res)`. A handler that answers and works on has a client that may meet its own lock.
+ * Wraps a handler so that it holds a lock from its call until the promise it returns has settled, whether the response is
+ * over before or after that, and also if the request has that lock already. A handler that returns no promise holds the lock
+ * until the answer is given, as with {@link fileLock}. What a stream still does when the promise settles is not protected, so
+ * write `await pipeline(file, res)`. If a handler answers and then works on, the next request of its client may be told busy.
  *
- * When the client has disconnected, the promise counts all the same, without a limit unless `orphanAfterMs` is given. In
- * all else, the answer `busy` included, it is as {@link fileLock}.
+ * When the client disconnects, the lock is kept until the promise settles, without a limit unless `orphanAfterMs` is given.
+ * All else, the answer `busy` included, is as with {@link fileLock}.
  *
  * An error, thrown or a rejection, goes to `next`, in Express 4 and Connect too. Where there is no `next`, as in
  * `http.createServer(locked(…))`, an error is thrown, or rejects the promise that the wrapped handler returns, as if the

@@ -17,7 +17,7 @@ export type Pass = (req: IncomingMessage, res: ServerResponse, next: Next) => un
 
 /**
  * Makes what stands before `enter`, by the arguments `(name, options)` or `(options)`. Busy is answered here; `next` is given
- * the error when the lock cannot be had.
+ * the error when the lock cannot be taken.
  */
 export function makePass(owner: string, nameOrOptions: unknown, options: unknown, enter: Enter): Pass {
   const config = readForm<IncomingMessage, OnBusy<IncomingMessage, ServerResponse>>(owner, nameOrOptions, options);

@@ -31,16 +31,16 @@ export interface PostgresStoreOptions {
   /** The schema of the locks, which {@link PostgresStore.migrate} makes. Default `'semlock'`. */
   schema?: string;
   /**
-   * How long the server keeps what a process holds that it hears nothing from, in milliseconds: that long nobody gets a
-   * lock whose host was lost. At least 300, and the same in all processes. Default 15 000.
+   * How long the server keeps the locks of a process from which it hears nothing, in milliseconds. The locks of a host that
+   * is lost come free after that. At least 300, and the same in all processes. Default 15 000.
    */
   leaseMs?: number;
   /** How long one hold may last, in milliseconds; then it is lost. Default: as long as its process lives. */
   maxHoldMs?: number;
   /**
-   * The direct way to the server by which those who wait are told, one connection for each thread; where `pool`, `sql` or
-   * `connectionString` lead to a pooler of transactions, such as PgBouncer. `false`: they ask now and then.
-   * Default: the same way as for all else, if notices come by it.
+   * An address for notices to waiters that leads directly to the server, for one connection of each thread. Needed if `pool`,
+   * `sql` or `connectionString` lead to a pooler of transactions, such as PgBouncer. `false`: no notices, waiters ask now and
+   * then. Default: the same address as for all else, if notices come by it.
    */
   listen?: { readonly connectionString: string } | false;
 }
@@ -51,8 +51,8 @@ export interface PostgresStore extends ClosableStore {
    * Makes the schema, or brings it to the version of this semlock. May be called at any time, by any number of processes at
    * once; changes nothing outside of the schema.
    *
-   * @throws rejects with {@link SemlockError} `ERR_SEMLOCK_STORE`; where the role may not do that, the message has the SQL for
-   * somebody who may.
+   * @throws rejects with {@link SemlockError} `ERR_SEMLOCK_STORE`; if the role may not do that, the message has the SQL, for
+   * a role that may.
    */
   migrate(): Promise<void>;
   /**

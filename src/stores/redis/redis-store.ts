@@ -19,8 +19,8 @@ export interface RedisStoreOptions {
    */
   client: RedisClient | { url: string };
   /**
-   * How long the server keeps what a process holds that it hears nothing from, in milliseconds: that long nobody gets a
-   * lock whose host was lost. At least 300. Default 15 000.
+   * How long the server keeps the locks of a process from which it hears nothing, in milliseconds. The locks of a host that
+   * is lost come free after that. At least 300. Default 15 000.
    */
   leaseMs?: number;
   /** What all keys and channels begin with. Default `semlock`. */
