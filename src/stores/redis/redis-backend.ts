@@ -19,6 +19,7 @@ export class RedisBackend implements Backend {
   readonly #replicas: number;
   readonly #listening = new Map<string, number>(); // sessions that listen, by namespace
   readonly #keys = new Map<string, string>(); // by namespace
+  readonly #released = new Map<string, number>(); // how many permits, by session
   #connecting: Promise<RedisConnection> | undefined;
   #connection: RedisConnection | undefined;
 
@@ -65,18 +66,20 @@ export class RedisBackend implements Backend {
   }
 
   async end(session: SessionId): Promise<boolean> {
+    this.#released.delete(session.sid);
     return Number(await this.#run(session, 'end')) === 1;
   }
 
   async acquire(session: SessionId, { lock, request, mode, wait, steal }: Ask): Promise<Answer> {
     const shared = mode === 'shared';
     const answer = await this.#run(session, 'acquire', fieldOf(lock.name), request, shared, wait, steal, lock.permits);
-    const [is, first, second] = listOf(answer);
+    const [is = 'granted', first = answer] = listOf(answer);
     switch (is) {
-      case 'granted': {
+      case 'granted':
+      case 'abandoned': {
         const token = Number(first);
-        await this.#replicate(session, lock, { name: lock.name, request, token });
-        return { is, token, abandoned: Number(second) === 1 };
+        if (this.#replicas > 0) await this.#replicate(session, lock, { name: lock.name, request, token });
+        return { is: 'granted', token, abandoned: is === 'abandoned' };
       }
       case 'queued':
         return { is, againMs: Number(first) };
@@ -96,11 +99,19 @@ export class RedisBackend implements Backend {
   }
 
   async release(session: SessionId, lock: LockId, { request, token }: Holding, unused: boolean): Promise<boolean> {
-    return Number(await this.#run(session, 'release', fieldOf(lock.name), request, token, unused)) === 1;
+    const had = Number(await this.#run(session, 'release', fieldOf(lock.name), request, token, unused)) === 1;
+    if (had) this.#released.set(session.sid, (this.#released.get(session.sid) ?? 0) + 1);
+    return had;
+  }
+
+  heldOf({ sid }: SessionId, granted: number): number {
+    return granted - (this.#released.get(sid) ?? 0);
   }
 
   async holdings(session: SessionId): Promise<readonly Holding[]> {
-    const found = listOf(await this.#run(session, 'holdings'));
+    const [granted, all] = listOf(await this.#run(session, 'holdings'));
+    const found = listOf(all);
+    this.#released.set(session.sid, Number(granted) - found.length);
     return found.filter(Array.isArray).map(([field, request, token]: unknown[]) => ({
       name: nameOf(String(field)),
       request: Number(request),

@@ -4,10 +4,13 @@
 // eviction, an old snapshot) takes all of it or nothing: sessions that vanish while the locks stay would give away what is
 // held. Its fields, packed (by struct, which is quicker, or by cmsgpack, which knows lists):
 //
-//   m          last token, end of quarantine, longest lease, last seen, cursor of the sweep, run id of the server
-//   s<sid>     expiry, lease, last request, number of permits, and the tokens that were stolen
+//   m          last token, end of quarantine, longest lease, last seen, cursor of the sweep, run id of the server, and where
+//              it kept a function in its memory
+//   s<sid>     expiry, lease, last request, number of permits that it was granted, without those that were stolen or given
+//              up, and the tokens that were stolen
 //   l<name>    {permits, {{sid, request, mode, token, since, abandoned} …}, {{sid, request, mode, since} …},
 //               number of permits that the dead have left, since when nobody has it}
+//              or, where there is nothing but one holder, ! and: permits, request, mode, token, since, sid
 //
 // A session that is not there, or has expired, is dead. Nothing looks for what the dead had until somebody asks for it, or
 // the sweep comes by. A ticket in line lives as long as its session and has no time of its own: where tickets expire
@@ -17,51 +20,56 @@
 // changed nothing. What frees something must not fail for want of memory: its first write is HDEL, and once a script has
 // written, Redis lets it go on.
 //
-// All clients of a server wait while it runs, so what a lock costs that nobody else wants counts most. INFO alone takes as
-// long as all that is read and written here: it is asked just before something is granted, and by those who renew. Nothing
-// else has to know at once that the server is another. The expiry of the key is moved by renewals alone, without which
-// nothing lives there. A lock that is free, or has one holder and nobody who waits, is done with first, before the functions
-// that all else needs are made: that is the same with fewer steps, and whatever is not as usual goes on to them.
+// All clients of a server wait while it runs, so what a lock costs that nobody else wants counts most: it is done with first,
+// in three commands and two, before the functions that all else needs are made. Whatever is not as usual goes on to them, to
+// the same end. A release says nothing to its session: how many permits were released is known to the process, which takes
+// them off what was granted (heldOf). The expiry of the key is moved by renewals alone, without which nothing lives there.
+//
+// Whether the server is another one since, or was started again, INFO alone says for certain, which takes as long as all that
+// is read and written here. So those who renew ask it, and those who find that the address of a function in the server's
+// memory has changed, which is drawn by lot when a server starts.
 
 import { createHash } from 'node:crypto';
 
 export const SCRIPT = `
 local key, op, sid = KEYS[1], ARGV[1], ARGV[2]
-local DAY = 86400000
-local time = redis.call('TIME')
-local us = time[1] * 1000000 + time[2]
-local now = math.floor(us / 1000)
-local META, SESSION, TOKENS = '<ddddss', '<dddd', 33
-local field = (op == 'acquire' or op == 'release' or op == 'cancel') and 'l' .. ARGV[3]
-local raw, mine, packed = unpack(redis.call('HMGET', key, 'm', 's' .. sid, field or 'm'))
+local HELD = '<ddddds'
+local field, request
+if op == 'acquire' or op == 'release' or op == 'cancel' then
+  field, request = 'l' .. ARGV[3], tonumber(ARGV[4])
+end
 
-if raw and mine and field and op ~= 'cancel' then
-  local request = tonumber(ARGV[4])
-  local expiry, lease, last, count = struct.unpack(SESSION, mine)
-  local stolen = string.sub(mine, TOKENS)
-  local isAlive = expiry > now and expiry <= now + lease
-  if op == 'acquire' and isAlive and not packed and request > last then
-    local token, quarantine, longest, _, cursor, run = struct.unpack(META, raw)
-    if now >= quarantine and string.find(redis.call('INFO', 'server'), 'run_id:' .. run, 1, true) then
-      token = math.max(token + 1, us)
-      local holder = {sid, request, tonumber(ARGV[5]), token, now, 0}
-      redis.call(
-        'HSET', key,
-        'm', struct.pack(META, token, quarantine, longest, now, cursor, run),
-        's' .. sid, struct.pack(SESSION, expiry, lease, request, count + 1) .. stolen,
-        field, cmsgpack.pack({tonumber(ARGV[8]), {holder}, {}, 0, 0})
-      )
-      return {'granted', token, 0}
-    end
-  elseif op == 'release' and isAlive and packed then
-    local lock = cmsgpack.unpack(packed)
-    local holder, another = lock[2][1], lock[2][2] or lock[3][1]
-    local isMine = holder and holder[1] == sid and holder[2] == request
-    if isMine and not another and holder[6] == 0 and lock[4] == 0 then
+if op == 'release' then
+  local packed = redis.call('HGET', key, field)
+  if packed and string.byte(packed) == 33 then
+    local _, asked, _, _, _, id = struct.unpack(HELD, packed, 2)
+    if asked == request and id == sid then
       redis.call('HDEL', key, field)
-      redis.call('HSET', key, 's' .. sid, struct.pack(SESSION, expiry, lease, last, count - 1) .. stolen)
       return 1
     end
+  end
+end
+
+local time = redis.call('TIME')
+local us = time[1] * 1000000 + time[2]
+local now = us / 1000
+local META, SESSION, TOKENS = '<ddddsss', '<dddd', 33
+local raw, mine, packed = unpack(redis.call('HMGET', key, 'm', 's' .. sid, field or 'm'))
+-- Where the server keeps this function: elsewhere in each run of each server, as far as it is not told to do otherwise.
+local here = tostring(redis.call)
+
+if op == 'acquire' and raw and mine and not packed then
+  local expiry, lease, last, count = struct.unpack(SESSION, mine)
+  local token, quarantine, longest, _, cursor, run, place = struct.unpack(META, raw)
+  if expiry > now and expiry <= now + lease and request > last and now >= quarantine and place == here then
+    token = math.max(token + 1, us)
+    redis.call(
+      'HSET', key,
+      'm', struct.pack(META, token, quarantine, longest, now, cursor, run, here),
+      's' .. sid, struct.pack(SESSION, expiry, lease, request, count + 1) .. string.sub(mine, TOKENS),
+      field, '!' .. struct.pack(HELD, ARGV[8], request, ARGV[5], token, now, sid)
+    )
+    return token
   end
 end
 
@@ -91,8 +99,8 @@ end
 
 local meta
 if raw then
-  local last, quarantine, longest, seen, cursor, run = struct.unpack(META, raw)
-  meta = {run, last, quarantine, longest, seen, cursor}
+  local last, quarantine, longest, seen, cursor, run, place = struct.unpack(META, raw)
+  meta = {run, last, quarantine, longest, seen, cursor, place}
 end
 local isNew = false -- whether meta has to be written
 
@@ -101,6 +109,10 @@ local function checkServer()
   if asked then return end
   asked = true
   local info = redis.call('INFO', 'server')
+  if meta[7] ~= here and string.find(here, '0x', 1, true) then
+    meta[7] = here
+    isNew = true
+  end
   if string.find(info, 'run_id:' .. meta[1], 1, true) then return end
   -- Another server, or the same from what it had saved: some of it may be lost.
   meta[1] = string.match(info, 'run_id:(%w+)') or ''
@@ -108,11 +120,20 @@ local function checkServer()
   isNew = true
 end
 
-local lock, request
-if field then
-  lock = packed and cmsgpack.unpack(packed) or {0, {}, {}, 0, 0}
-  request = tonumber(ARGV[4])
+local function unpackLock(packed)
+  if string.byte(packed) ~= 33 then return cmsgpack.unpack(packed) end
+  local permits, request, shared, token, since, id = struct.unpack(HELD, packed, 2)
+  return {permits, {{id, request, shared, token, since, 0}}, {}, 0, 0}
 end
+
+local function packLock(l)
+  local holder = l[2][1]
+  if not holder or l[2][2] or l[3][1] or l[4] > 0 or holder[6] == 1 then return cmsgpack.pack(l) end
+  return '!' .. struct.pack(HELD, l[1], holder[2], holder[3], holder[4], holder[5], holder[1])
+end
+
+local DAY = 86400000
+local lock = field and (packed and unpackLock(packed) or {0, {}, {}, 0, 0})
 
 local notices = {}
 local function tell(id, text)
@@ -140,7 +161,7 @@ local function save(frees)
   local values = {}
   if isNew then
     meta[5] = now
-    values[1], values[2] = 'm', struct.pack(META, meta[2], meta[3], meta[4], meta[5], meta[6], meta[1])
+    values[1], values[2] = 'm', struct.pack(META, meta[2], meta[3], meta[4], meta[5], meta[6], meta[1], meta[7])
   end
   for id in pairs(changed) do
     if sessions[id] then
@@ -150,7 +171,7 @@ local function save(frees)
   end
   if lock and not isFree then
     values[#values + 1] = field
-    values[#values + 1] = cmsgpack.pack(lock)
+    values[#values + 1] = packLock(lock)
   end
   if #values > 0 then redis.call('HSET', key, unpack(values)) end
   for id in pairs(gone) do redis.call('HDEL', key, 's' .. id) end
@@ -190,9 +211,6 @@ end
 
 local function drop(at, unused)
   local holder = table.remove(lock[2], at)
-  local s = session(holder[1])
-  s[4] = s[4] - 1
-  changed[holder[1]] = true
   if unused and holder[6] == 1 then lock[4] = math.min(lock[4] + 1, lock[1]) end
 end
 
@@ -204,7 +222,7 @@ local function leave(dead)
 end
 
 local function mayGrant()
-  checkServer()
+  if meta[7] ~= here then checkServer() end
   return now >= meta[3]
 end
 
@@ -272,7 +290,8 @@ if op == 'acquire' then
     end
   end
   if held then
-    answer = {'granted', lock[2][held][4], lock[2][held][6]}
+    local holder = lock[2][held]
+    answer = holder[6] == 0 and holder[4] or {'abandoned', holder[4]}
   elseif queued then
     local again = meta[3] > now and meta[3] or math.huge
     for _, holder in ipairs(lock[2]) do again = math.min(again, session(holder[1])[1]) end
@@ -302,7 +321,10 @@ if op == 'cancel' then
   me[3] = math.max(me[3], request)
   changed[sid] = true
   local held, queued = indexOf(lock[2], sid, request), indexOf(lock[3], sid, request)
-  if held then drop(held, true) end
+  if held then
+    drop(held, true)
+    me[4] = me[4] - 1
+  end
   if queued then table.remove(lock[3], queued) end
   serve()
   save(true)
@@ -321,7 +343,7 @@ local function sweep()
     if kind == 's' then
       session(string.sub(name, 2))
     elseif kind == 'l' then
-      local found = cmsgpack.unpack(values[at + 1])
+      local found = unpackLock(values[at + 1])
       local used, dead = false, 0
       for _, holder in ipairs(found[2]) do
         if session(holder[1]) then used = true else dead = dead + 1 end
@@ -367,7 +389,7 @@ if op == 'begin' then
   local info = redis.call('INFO', 'server')
   local first = not meta
   local silent = first or now - meta[5] > meta[4]
-  if first then meta = {string.match(info, 'run_id:(%w+)') or '', 0, 0, lease, now, '0'} end
+  if first then meta = {string.match(info, 'run_id:(%w+)') or '', 0, 0, lease, now, '0', ''} end
   checkServer()
   if suspect or (silent and others > 0) then
     meta[3] = math.max(meta[3], now + lease)
@@ -388,7 +410,7 @@ if op == 'query' then
   local all = redis.call('HGETALL', key)
   for at = 1, #all, 2 do
     if string.sub(all[at], 1, 1) == 'l' then
-      local each = cmsgpack.unpack(all[at + 1])
+      local each = unpackLock(all[at + 1])
       local holders, tickets = {}, {}
       for _, h in ipairs(each[2]) do
         holders[#holders + 1] = {h[1], h[2], h[3], h[4], h[5], session(h[1]) and 1 or 0}
@@ -422,12 +444,12 @@ if op == 'holdings' then
   local all = redis.call('HGETALL', key)
   for at = 1, #all, 2 do
     if string.sub(all[at], 1, 1) == 'l' then
-      for _, h in ipairs(cmsgpack.unpack(all[at + 1])[2]) do
+      for _, h in ipairs(unpackLock(all[at + 1])[2]) do
         if h[1] == sid then found[#found + 1] = {string.sub(all[at], 2), h[2], h[4]} end
       end
     end
   end
-  return found
+  return {me[4], found}
 end
 
 `;

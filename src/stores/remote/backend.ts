@@ -152,6 +152,11 @@ export interface Backend {
    * the session is gone.
    */
   release(session: SessionId, lock: LockId, permit: Holding, unused: boolean): Promise<boolean>;
+  /**
+   * For a server whose {@link Renewal} tells how many permits it has granted, without those that were stolen or given up,
+   * so that a release has less to write: how many of these the session still has.
+   */
+  heldOf?(session: SessionId, granted: number): number;
   /** All permits that the session has; may look at every lock. */
   holdings(session: SessionId): Promise<readonly Holding[]>;
   /** The holders and the waiters, in all processes. */

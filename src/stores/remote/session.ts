@@ -276,7 +276,8 @@ export class Session {
   #compare({ held, incarnation }: Renewal & { alive: true }): void {
     const restarted = this.#incarnation !== undefined && this.#incarnation !== incarnation;
     this.#incarnation = incarnation;
-    const differs = held !== this.permits.size;
+    const { backend } = this.#options;
+    const differs = (backend.heldOf?.(this.id, held) ?? held) !== this.permits.size;
     const look = restarted || (differs && this.#suspicious);
     this.#suspicious = differs && !look;
     if (look)

@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Redis } from 'ioredis';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 
 import { connectionOf } from '../../../src/stores/redis/clients.js';
 import { keyOf } from '../../../src/stores/redis/keys.js';
@@ -104,6 +104,48 @@ describe('A request', () => {
   });
 });
 
+describe('A lock that nobody else wants', () => {
+  it('costs three commands of the server, and two when it is given back', async () => {
+    const { a } = await two();
+    await a.release(1, await granted(a.ask(1))); // the first to ask looks at the server
+    const before = await commandCalls();
+    for (let request = 2; request < 102; request += 1) await a.release(request, await granted(a.ask(request)));
+    const after = await commandCalls();
+    const calls = Object.entries(after).map(([name, count]) => [name, count - (before[name] ?? 0)]);
+    expect(Object.fromEntries(calls.filter(([name, count]) => count !== 0 && name !== 'info'))).toEqual({
+      evalsha: 200,
+      time: 100,
+      hmget: 100,
+      hset: 100,
+      hget: 100,
+      hdel: 100,
+    });
+    expect(after['info']! - before['info']!).toBe(1); // which is how this was asked
+  });
+
+  it('is counted by the server and the process in the same way, whatever becomes of it', async () => {
+    const { a, b, namespace } = await two();
+    const lock = { namespace, name: 'file', permits: 1, keyed: false };
+    const held = async () => {
+      const renewal = await backend.renew(a.session, leaseMs, []);
+      return renewal.alive && backend.heldOf(a.session, renewal.held);
+    };
+    const first = await granted(a.ask(1));
+    expect(await held()).toBe(1);
+    await a.release(1, first);
+    await a.release(1, first); // as a client that asks again: it is one release to this process
+    expect(await held()).toBe(-1); // and so it is looked into
+    expect(await backend.holdings(a.session)).toEqual([]);
+    expect(await held()).toBe(0);
+    await granted(a.ask(2));
+    await a.cancel(2);
+    expect(await held()).toBe(0);
+    await granted(a.ask(3));
+    await granted(backend.acquire(b.session, { lock, request: 1, mode: 'exclusive', wait: false, steal: true }));
+    expect(await held()).toBe(0);
+  });
+});
+
 describe('A session', () => {
   it('that has expired gets nothing, and does not come back', async () => {
     const { a, b } = await two();
@@ -171,6 +213,31 @@ describe('When the data is gone', () => {
     expect(await a.ask(1)).toEqual({ is: 'busy' });
   });
 
+  it('nor when it was started again from what it had saved, even if nobody has renewed since', async () => {
+    const own = await RedisServer.start();
+    const ownClient = new Redis(own.port, { retryStrategy: () => 20, maxRetriesPerRequest: null });
+    ownClient.on('error', () => undefined);
+    onTestFinished(async () => {
+      ownClient.disconnect();
+      await own.stop();
+    });
+    await own.isOlderThan(leaseMs);
+    const options = { prefix: 'semlock', replicas: 0 };
+    const other = new RedisBackend(() => Promise.resolve(connectionOf(ownClient, false)), options);
+    const session = { namespace: 'started again', sid: '1-0-a' };
+    const lock = { namespace: session.namespace, name: 'file', permits: 1, keyed: false };
+    const ask = (request: number) =>
+      other.acquire(session, { lock, request, mode: 'exclusive', wait: false, steal: false });
+    await other.begin(session, leaseMs, false);
+    await other.renew(session, 20_000, []); // it is alive, and has no need to renew, when the server is back
+    expect((await ask(1)).is).toBe('granted');
+    await other.release(session, lock, (await other.holdings(session))[0]!, false);
+    await own.command('SAVE');
+    await own.kill();
+    await own.start();
+    expect(await ask(2)).toEqual({ is: 'busy' });
+  });
+
   it('nor is anything handed on then', async () => {
     const { a, b, namespace } = await two();
     const token = await granted(a.ask(1));
@@ -207,6 +274,14 @@ describe('When the clock of the server was set', () => {
   });
 });
 
+/** How often each command was run, also by scripts. */
+async function commandCalls(): Promise<Record<string, number>> {
+  const stats = await server.command('INFO', 'commandstats');
+  return Object.fromEntries(
+    [...stats.matchAll(/cmdstat_([\w|]+):calls=(\d+)/g)].map(([, name, n]) => [name, Number(n)]),
+  );
+}
+
 /** As if the clock had been so far ahead, by now, when that was written which is there of these sessions and of the last token. */
 async function wasWrittenAt(
   namespace: string,
@@ -215,8 +290,9 @@ async function wasWrittenAt(
 ): Promise<void> {
   await client.eval(
     `local ahead = tonumber(ARGV[1])
-     local last, quarantine, longest, seen, cursor, run = struct.unpack('<ddddss', redis.call('HGET', KEYS[1], 'm'))
-     redis.call('HSET', KEYS[1], 'm', struct.pack('<ddddss', last + 1000 * ahead, quarantine, longest, seen, cursor, run))
+     local last = struct.unpack('<d', redis.call('HGET', KEYS[1], 'm'))
+     local rest = string.sub(redis.call('HGET', KEYS[1], 'm'), 9)
+     redis.call('HSET', KEYS[1], 'm', struct.pack('<d', last + 1000 * ahead) .. rest)
      for at = 2, #ARGV do
        local packed = redis.call('HGET', KEYS[1], 's' .. ARGV[at])
        local expiry, lease, request, count = struct.unpack('<dddd', packed)
@@ -233,8 +309,8 @@ async function wasWrittenAt(
 /** As if what is there had been written by another server. */
 async function becomeAnother(namespace: string): Promise<void> {
   await client.eval(
-    `local last, quarantine, longest, seen, cursor = struct.unpack('<ddddss', redis.call('HGET', KEYS[1], 'm'))
-     local other = struct.pack('<ddddss', last, quarantine, longest, seen, cursor, 'another')
+    `local last, quarantine, longest, seen, cursor = struct.unpack('<dddds', redis.call('HGET', KEYS[1], 'm'))
+     local other = struct.pack('<ddddsss', last, quarantine, longest, seen, cursor, 'another', 'elsewhere')
      return redis.call('HSET', KEYS[1], 'm', other)`,
     1,
     keyOf('semlock', namespace),
