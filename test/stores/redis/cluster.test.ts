@@ -14,6 +14,7 @@ const SLOTS = 16_384;
 const nodes: RedisServer[] = [];
 const stores: ClosableStore[] = [];
 const ends: (() => unknown)[] = [];
+let io: Cluster;
 
 beforeAll(async () => {
   for (let at = 0; at < 3; at += 1) nodes.push(await RedisServer.start(['--cluster-enabled', 'yes']));
@@ -29,7 +30,7 @@ beforeAll(async () => {
     });
     await node.isOlderThan(leaseMs);
   }
-  const io = new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port })));
+  io = new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port })));
   const node = createCluster({ rootNodes: nodes.map(({ url }) => ({ url })) });
   node.on('error', () => undefined);
   await node.connect();
@@ -64,6 +65,22 @@ it('excludes, hands over and keeps locks of many namespaces, by both clients', a
       await next[Symbol.asyncDispose]();
     }),
   );
+});
+
+it('refuses a request whose keys are in several slots, and the lock is left free', async () => {
+  const [mine, others] = stores.map((store) => new Lock('file', { namespace: 'two slots', store })) as [Lock, Lock];
+  await (await mine.acquire())[Symbol.asyncDispose]();
+  const evalsha = io.evalsha.bind(io) as (sha: string, keys: number, ...args: string[]) => Promise<unknown>;
+  const broken = vi.spyOn(io, 'evalsha') as unknown as { mockImplementation(act: typeof evalsha): void };
+  broken.mockImplementation((sha, _keys, key, ...args) => evalsha(sha, 2, key!, 'elsewhere', ...args));
+  await expect(mine.acquire()).rejects.toMatchObject({
+    code: 'ERR_SEMLOCK_STORE',
+    message: expect.stringContaining('CROSSSLOT') as string,
+  });
+  vi.restoreAllMocks();
+  const hold = await others.acquire({ timeoutMs: 5_000 });
+  await hold[Symbol.asyncDispose]();
+  expect(hold.lost).toBeUndefined();
 });
 
 it('cannot wait for replicas', () => {
