@@ -1,4 +1,4 @@
-// What the holder of a lock has in hand, wherever the lock lives: the right to release it, once.
+// What the holder of a lock has, wherever the lock lives: the right to release it, once.
 
 import { releaseAfter } from './at-least.js';
 import { describe, SemlockError } from './errors.js';

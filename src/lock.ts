@@ -29,7 +29,7 @@ const parseLockOptions = optionParser<LockOptions>()(lockRules);
  * A lock that one holder at a time can have, in all processes of this user on this machine. The same name in the same
  * namespace is the same lock. It is what `multiprocessing.Lock` is to Python.
  *
- * It is not reentrant: the holder's second try is refused like anybody's.
+ * It is not reentrant: a second try of the holder is refused, too.
  *
  * @example
  * ```ts

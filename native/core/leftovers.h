@@ -19,7 +19,7 @@ struct NamespaceInfo {
   uint64_t bytes = 0;      // of memory, with semaphores and all
   uint64_t joined_ms = 0;  // Unix time at which somebody joined it last; 0 without a table
   uint32_t users = 0;      // processes; 1 at least where somebody uses a table that cannot be read
-  uint32_t news = 0;       // how many locks owe their next holder the news that the one before died
+  uint32_t news = 0;       // how many locks owe their next holder the news that the previous one died
 };
 
 // All that they have. A look: nothing is changed, and nobody is waited for.
@@ -28,7 +28,7 @@ SysError ListNamespaces(const Owners& owners, std::vector<NamespaceInfo>* found)
 enum class Cleared {
   kDone,
   kInUse,     // or somebody just joins or leaves it, or it cannot be told
-  kOwesNews,  // nobody uses it, but the next holder of some lock is to be told that the one before died
+  kOwesNews,  // nobody uses it, but the next holder of some lock is to be told that the previous one died
 };
 
 // Clears a namespace away that nobody alive uses, also one that owes news if `even_news`. Never waits.

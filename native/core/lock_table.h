@@ -71,7 +71,7 @@ class LockTable {
 
   // The waiter of that number, which it has as long as the record is this lock's; null when there is none.
   Waiter* WaiterAt(uint32_t number) const;
-  // Whether some lock's next holder is to be told that the one before died with it. Asked when nobody alive is inside.
+  // Whether some lock's next holder is to be told that the previous one died. Asked when nobody alive is inside.
   bool OwesNews() const;
   // How many locks are such.
   uint32_t CountNews() const;

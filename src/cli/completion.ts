@@ -72,7 +72,7 @@ ${each((command, options) => `    ${command}) options='${words(options).join(' '
     return
   fi
   if [[ \${COMP_WORDS[1]} == run ]]; then
-    # What follows the name of the lock is a command, and that is completed as ever.
+    # What follows the name of the lock is a command, which is completed as without semlock.
     local named=
     for ((at = 2; at < COMP_CWORD; at++)); do
       case \${COMP_WORDS[at]} in

@@ -14,7 +14,7 @@ export const PRUNE_OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-/** Removes what nobody alive uses, and prints what that was; gives the exit code. */
+/** Removes what no live process uses, and prints what that was; gives the exit code. */
 export function prune(args: string[]): number {
   const { values } = parseArguments({ args, options: PRUNE_OPTIONS });
   const { all = false, json = false } = values;
@@ -42,6 +42,6 @@ export function prune(args: string[]): number {
 
 function news({ abandoned }: Namespace): string {
   return abandoned === 1
-    ? 'the next holder of a lock is to be told that the one before died'
+    ? 'the next holder of a lock is to be told that the previous one died'
     : `the next holders of ${abandoned} locks are to be told that those before died`;
 }

@@ -49,7 +49,7 @@ Options:
   --namespace NS       the namespace of the locks. Default: SEMLOCK_NAMESPACE, or the folder of the package
                        that the working folder is in
   --all                (ls) show all namespaces of this user: who uses them, and how much memory they take
-                       (prune) remove those too whose next holders are to be told that the one before died
+                       (prune) also remove what is kept to tell the next holder that the previous one died
   --watch              (ls) go on and show each change, until Ctrl-C: on a terminal the table, else lines of JSON
   --json               (ls, prune) print JSON; with --watch a line for each change
   -h, --help           print this

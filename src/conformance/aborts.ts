@@ -65,7 +65,7 @@ export const aborts = (can: StoreAbilities): Tests => ({
       }
     : undefined,
 
-  'a signal that aborts when the lock is had changes nothing': async (store) => {
+  'a signal that aborts when the lock is held changes nothing': async (store) => {
     const [lock, other] = twoOf(store);
     const controller = new AbortController();
     const hold = await lock.acquire({ ifAvailable: true, signal: controller.signal });

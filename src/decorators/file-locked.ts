@@ -19,7 +19,7 @@ import { methodDecorator, type DualMethodDecorator } from './method-decorator.js
  * Puts {@link fileLock} before a method that handles a request: the method runs with the lock held, which is released
  * when the response is over; while the lock is held elsewhere, the client is told so and the method is not called.
  *
- * The response has to be among the method's arguments, at whatever place; the request is taken from it. A framework
+ * The response has to be among the method's arguments, at any place; the request is taken from it. A framework
  * that passes arguments by parameter decorators passes it for `@Res()` or `@Response()`. What the method returns or throws
  * reaches the framework as without this. When the middleware has answered instead, the call gives a promise of the response
  * that settles when the response is over, so frameworks know that nothing is left to send. An error of the lock itself is

@@ -162,7 +162,7 @@ BEGIN
   RETURN l;
 END $$;
 
--- In how many ms a lock may come free without anybody's doing. A transaction that has it tells nobody when it ends, but for
+-- In how many ms a lock may come free by itself. A transaction that has it tells nobody when it ends, but for
 -- those who waited when it got it and only if it commits; so that is asked for soon at first, and then less often.
 CREATE FUNCTION ${s}.again_ms(k bytea, quiet int, waited interval) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
@@ -193,7 +193,7 @@ BEGIN
   IF NOT FOUND OR seen.ended IS NOT NULL OR seen.expires <= pg_catalog.clock_timestamp() THEN
     RETURN pg_catalog.json_build_object('is', 'expired');
   END IF;
-  -- That a lock is had by somebody alive is told without a change, which would have to be written to a disk.
+  -- That a live session has the lock is told without a change, which would have to be written to a disk.
   IF p = 1 AND NOT steals AND (seen.state = 'waiting' OR (seen.state IS NULL AND NOT waits)) THEN
     SELECT pg_catalog.count(*) FILTER (WHERE NOT (q.shared AND wants_shared)) AS in_the_way,
         COALESCE(pg_catalog.bool_and(o.permits = 1 AND x.ended IS NULL AND x.expires > pg_catalog.clock_timestamp()), false) AS sure

@@ -24,7 +24,7 @@ const [FIRST_RETRY_MS, LAST_RETRY_MS, CONNECT_MS] = [100, 5_000, 5_000];
 /**
  * Listens until the function that it gives is called. `heard` is called with whether that works, each time it changes.
  *
- * @throws rejects where the first connection cannot be had.
+ * @throws rejects if the first connection fails.
  */
 export async function keepListening(
   make: MakeEar,

@@ -32,7 +32,7 @@ export interface WaitRequest {
 /** The most places that one thread takes in the queue of a lock, since a process that hands the lock on looks at all places. */
 export const MOST_PLACES = 64;
 
-/** When even the queue's latch could not be had, because a process was stopped inside it, this is how soon to retry. */
+/** When even the queue's latch could not be taken, because a process was stopped inside it, this is how soon to try again. */
 const RETRY_MS = 5;
 /** So long a turn of the event loop goes on retrying, and until so many lines were in vain: they may be thousands. */
 const RETRYING_MS = 1;

@@ -48,7 +48,7 @@ export type Answer =
   | {
       readonly is: 'queued';
       /**
-       * When it may come free without anybody's doing, in milliseconds from now: when the session of a holder expires, or
+       * When it may come free by itself, in milliseconds from now: when the session of a holder expires, or
        * a quarantine ends. Then the request is made again. A `notice` may come before.
        */
       readonly againMs: number;

@@ -103,7 +103,7 @@ describe('semlock prune', () => {
   it('keeps what the next holder of a lock is to be told, but for --all', async () => {
     const namespace = scratchNamespace();
     await (await startHolder('report', { namespace })).die();
-    const kept = `kept ${namespace}: the next holder of a lock is to be told that the one before died; --all removes it too`;
+    const kept = `kept ${namespace}: the next holder of a lock is to be told that the previous one died; --all removes it too`;
     expect(semlock(['prune']).stdout).toContain(kept);
     expect(shown(namespace)).toMatchObject({ abandoned: 1 });
 

@@ -1,4 +1,4 @@
-// How soon the lock of a process that was killed is had by the next one, and one whose message was lost; and what keeps the
+// How soon the next process has the lock of one that was killed, and one whose message was lost; and what keeps the
 // locks of one that lives.
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -35,7 +35,7 @@ async function storeOf(server: PostgresServer, options: object = {}) {
 
 describe('A holder that is killed', () => {
   it.each(['pg', 'postgres.js'])(
-    'leaves its lock at once to who waits on the same host, by %s',
+    'leaves its lock at once to a waiter on the same host, by %s',
     { timeout },
     async (kind) => {
       const server = await started();

@@ -1,4 +1,4 @@
-// How soon the lock of a process that was killed is had by the next one, and what keeps the locks of one that lives. The tests
+// How soon the next process has the lock of one that was killed, and what keeps the locks of one that lives. The tests
 // with short leases come first, since the server has to be older than a lease.
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -63,7 +63,7 @@ it('A holder whose main thread is blocked keeps its lock', async () => {
 });
 
 describe('A holder that is killed', () => {
-  it.each(kinds)('leaves its lock at once to who waits on the same host, by %s', { timeout }, async (kind) => {
+  it.each(kinds)('leaves its lock at once to a waiter on the same host, by %s', { timeout }, async (kind) => {
     const store = await storeOf(DEFAULT_LEASE_MS);
     await expectQuickRecovery({ kind, url: server.url, leaseMs: DEFAULT_LEASE_MS }, store);
   });

@@ -1,4 +1,4 @@
-// How soon a lock is had after the process that holds it was killed.
+// How soon a lock is acquired after its holder was killed.
 
 import { expect } from 'vitest';
 

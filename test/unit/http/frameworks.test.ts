@@ -101,7 +101,7 @@ describe.each(cases)('$form in $name', ({ app, guard, form }) => {
     await isFree();
   });
 
-  it('gives the error handler an error with a status when the lock cannot be had', async () => {
+  it('gives the error handler an error with a status when the lock cannot be taken', async () => {
     const broken = fakeStore({
       trySync: () => {
         throw new Error('store down');

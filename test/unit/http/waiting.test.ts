@@ -112,7 +112,7 @@ describe.each(frameworks)('In $name, a request that may wait', ({ app }) => {
     expect(served).toEqual(['/stayed']);
   });
 
-  it('gets an error, and not its handler, when the lock cannot be had after all', async () => {
+  it('gets an error, and not its handler, when the lock cannot be taken after all', async () => {
     const lost = new SemlockError('ERR_SEMLOCK_TABLE_LOST', 'the table is gone');
     const store = storeThat(() => Promise.reject(lost));
     const { send, served } = await serve(guardWith({ store }), { app });
