@@ -21,7 +21,7 @@ type Value = string | number | boolean | null;
 /** What the server tells of a request, for all sessions of this thread by one channel. */
 type Told = Notice & { readonly sid: string; readonly request: number };
 
-/** How often a call is made again that others stood in the way of. */
+/** How often a call is repeated that has collided with others. */
 const MOST_TRIES = 20;
 
 /** The server is asked to tidy up after so many requests, with at most so many locks at a time. */
@@ -42,7 +42,7 @@ export class PostgresBackend implements Backend {
   readonly #channel = `semlock_${randomBytes(12).toString('hex')}`;
   readonly #tells = new Map<string, (notice: Notice) => void>();
   readonly #polling: Polling<Told>;
-  /** Requests of which a call had no answer: it may be executed yet. */
+  /** Requests with a call that was not answered: the server may still execute it. */
   readonly #doubtful = new Set<string>();
   readonly #asking = new Set<string>();
   /** Of several connections the last could be the first to ask. */

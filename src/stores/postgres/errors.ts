@@ -9,15 +9,15 @@ export function sqlState(error: unknown): string | undefined {
   return typeof code === 'string' && /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code) ? code : undefined; // not EPIPE
 }
 
-/** What one of several transactions is told that wait for each other in a circle. */
+/** What the server tells one of several transactions that wait for each other in a circle. */
 export const DEADLOCK = '40P01';
 
-/** Transactions that stood in each other's way: the same again may succeed, and it was as if this one had not been. */
+/** Transactions that collided: this one has changed nothing, and may succeed when it is repeated. */
 export function isTransient(error: unknown): boolean {
   return ['40001', DEADLOCK].includes(sqlState(error) ?? '');
 }
 
-/** What is not there, in a schema that is not there or of another version. */
+/** Something is missing, because there is no schema, or one of another version. */
 const MISSING = ['3F000', '42883', '42P01', '42703', '42704'];
 
 /** The error itself where there is nothing to add to it. */
@@ -55,7 +55,7 @@ function explanation(state: string | undefined, schema: string): string | undefi
   }
 }
 
-/** For a role that may not make the schema: what somebody else has to run for it. */
+/** For a role that may not make the schema: the SQL that another role has to run. */
 export function mayNotMigrate(error: Error, schema: string, role: string): SemlockError {
   const message =
     `the role "${role}" may not make the schema "${schema}" (${error.message}). Run this as a role that may, for example ` +

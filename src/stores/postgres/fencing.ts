@@ -16,7 +16,7 @@ export interface GuardOptions {
  * then, which is how the caller knows.
  *
  * @param hold - the hold of the lock that protects the row, or its token.
- * @throws {@link SemlockError} `ERR_SEMLOCK_OPTION` for what is no token.
+ * @throws {@link SemlockError} `ERR_SEMLOCK_OPTION` if it is no token.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-// The store: its options, and what it can beside the contract.
+// The store: its options, and what it can do beyond the contract.
 
 import { describe, SemlockError } from '../../errors.js';
 import { integer, optionError, optionParser, text, type OptionRule } from '../../options.js';
@@ -56,9 +56,9 @@ export interface PostgresStore extends ClosableStore {
    */
   migrate(): Promise<void>;
   /**
-   * Takes the lock of that name within a transaction of the caller's, which has it until it is committed or rolled back. It
-   * and all other holders exclude each other, as {@link Lock} of the same name and namespace. The transaction must be
-   * READ COMMITTED. It can go on when this rejects.
+   * Takes the lock of that name for a transaction of the caller, until the transaction is committed or rolled back. It
+   * excludes all other holders of that name and namespace, as a {@link Lock} does. The transaction must be READ COMMITTED. It
+   * can go on when this rejects.
    *
    * @param client - the client of `pg` on which `BEGIN` was called, or the `sql` that `sql.begin()` of postgres.js gives.
    * @throws rejects with {@link SemlockError} `ERR_SEMLOCK_TIMEOUT` when the lock is not free within `waitMs`,

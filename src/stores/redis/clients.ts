@@ -4,11 +4,11 @@
 import { describe, SemlockError } from '../../errors.js';
 import { SCRIPT, SHA } from './script.js';
 
-/** For a client that is not known, as GLIDE's: what a store needs of it. */
+/** What the store needs of a client that it does not know, such as GLIDE. */
 export interface RedisAdapter {
   /** Runs `EVAL script 1 key ...args`, and gives what the server answers. It may run `EVALSHA` first. */
   eval(script: string, key: string, args: readonly string[]): Promise<unknown>;
-  /** Has `listener` called with each message of a channel, until the function that it gives is called. */
+  /** Calls `listener` with each message of a channel, until the function that it returns is called. */
   subscribe(channel: string, listener: (message: string) => void): Promise<() => unknown>;
 }
 
@@ -58,7 +58,7 @@ export interface RedisConnection {
   close(): Promise<void>;
 }
 
-/** @throws {@link SemlockError} `ERR_SEMLOCK_OPTION` for what is none of the known clients. */
+/** @throws {@link SemlockError} `ERR_SEMLOCK_OPTION` if it is no client that semlock knows. */
 export function connectionOf(client: unknown, replicas: boolean): RedisConnection {
   const { evalsha, evalSha, eval: run, duplicate, subscribe } = Object(client) as Record<string, unknown>;
   const can = (...methods: unknown[]) => methods.every((method) => typeof method === 'function');
@@ -130,7 +130,7 @@ class IoRedisConnection implements RedisConnection {
     return Promise.resolve();
   }
 
-  /** It asks for its channels forever, whatever the app does with commands that are not answered. */
+  /** It asks for its channels forever, even if the app's client gives commands up that are not answered. */
   #subscribe(): IoRedis {
     const more = { maxRetriesPerRequest: null, enableOfflineQueue: true, lazyConnect: false };
     const subscriber = this.#duplicate(...(this.#client.isCluster === true ? [] : [more]));
@@ -217,7 +217,7 @@ class NodeRedisConnection implements RedisConnection {
     return (this.#waiter ??= this.#duplicate(() => (this.#waiter = undefined)));
   }
 
-  /** @param failed - called when it could not connect, so that the next to need it makes another. */
+  /** @param failed - called when it could not connect, so that the next call makes another one. */
   async #duplicate(failed: () => void): Promise<NodeRedis> {
     const client = this.#client.duplicate();
     client.on('error', () => undefined); // commands tell of it; without a listener it would be thrown
