@@ -1,15 +1,11 @@
 // A client that sends each request when it has the whole answer to the last one is alone, and never told busy.
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { Agent, request } from 'node:http';
-import { fileURLToPath } from 'node:url';
 
 import { expect, it, onTestFinished } from 'vitest';
 
-import { scratchNamespace } from '../../support/shm.js';
+import { startCluster } from './start-cluster.js';
 
-const SERVER = fileURLToPath(new URL('cluster.mjs', import.meta.url));
 const CONNECTIONS = 3;
 const TIMES = 1000;
 const WAYS = ['/text', '/stream', '/length', '/empty'];
@@ -31,18 +27,11 @@ it('it is told so when the lock is freed after its answer (control)', async () =
 
 /** Sends request after request, each to the next of the connections and of the ways to end; counts the answers. */
 async function oneByOne(framework: string): Promise<Record<string, number>> {
-  const cluster = spawn(process.execPath, [SERVER, framework], {
-    env: { ...process.env, SEMLOCK_NAMESPACE: scratchNamespace() },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const ended = once(cluster, 'close');
+  const { port } = await startCluster(framework);
   const agents = Array.from({ length: CONNECTIONS }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
-  onTestFinished(async () => {
+  onTestFinished(() => {
     for (const agent of agents) agent.destroy();
-    cluster.kill('SIGTERM');
-    await ended;
   });
-  const port = Number(String((await once(cluster.stdout, 'data'))[0]));
   const send = (path: string, agent: Agent) =>
     new Promise<number>((resolve, reject) => {
       request({ host: '127.0.0.1', port, agent, path }, (res) => {

@@ -1,5 +1,6 @@
-// A cluster that answers in several ways under one lock of all workers. Usage: node cluster.mjs <framework>; prints the
-// port when all workers listen, ends on SIGTERM. The framework `late` is none: it frees its lock after the answer.
+// A cluster that answers in several ways under one lock of all workers; `/dies` kills the worker that has it, and `/told`
+// answers whether the holder before died. Usage: node cluster.mjs <framework>; prints the port when all workers listen, and
+// `gone` when it knows that one is; ends on SIGTERM. The framework `late` is none: it frees its lock after the answer.
 
 import cluster from 'node:cluster';
 import { createServer } from 'node:http';
@@ -7,14 +8,15 @@ import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import { getRequestListener } from '@hono/node-server';
-import { Controller, Get, Header, HttpCode, StreamableFile } from '@nestjs/common';
+import { Controller, Get, Header, HttpCode, Req, StreamableFile } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
+import express from 'express';
 import fastify from 'fastify';
 import { Hono } from 'hono';
 import Koa from 'koa';
-import { Lock } from 'semlock';
+import { fileLock, Lock } from 'semlock';
 import { lockPlugin } from 'semlock/fastify';
 import { locked } from 'semlock/fetch';
 import { fileLock as honoFileLock } from 'semlock/hono';
@@ -31,8 +33,13 @@ async function* pieces() {
 const stream = () => Readable.from(pieces());
 const body = () => Readable.toWeb(stream()).pipeThrough(new TextEncoderStream());
 
-const asResponse = async (path) => {
+const die = () => process.kill(process.pid, 'SIGKILL');
+const told = (lock) => String(lock?.abandoned);
+
+const asResponse = async (path, lock) => {
   await turn();
+  if (path === '/dies') die();
+  if (path === '/told') return new Response(told(lock));
   if (path === '/stream') return new Response(body());
   if (path === '/length') return new Response(body(), { headers: { 'Content-Length': '4' } });
   return path === '/empty' ? new Response(null, { status: 204 }) : new Response('done');
@@ -54,11 +61,19 @@ async function nest(adapter) {
     async empty() {
       await turn();
     }
+    async dies() {
+      await turn();
+      die();
+    }
+    async told(request) {
+      return told(request.lock);
+    }
   }
+  Req()(Answers.prototype, 'told', 0);
   FileLocked('answers')(Answers);
   Controller()(Answers);
   const others = { length: [Header('Content-Length', '4')], empty: [HttpCode(204)] };
-  for (const way of ['text', 'stream', 'length', 'empty']) {
+  for (const way of ['text', 'stream', 'length', 'empty', 'dies', 'told']) {
     const descriptor = Object.getOwnPropertyDescriptor(Answers.prototype, way);
     for (const decorator of [Get(way), ...(others[way] ?? [])]) decorator(Answers.prototype, way, descriptor);
   }
@@ -68,6 +83,16 @@ async function nest(adapter) {
 }
 
 const frameworks = {
+  async express() {
+    const app = express();
+    app.use(fileLock('answers'));
+    app.get('/dies', async () => {
+      await turn();
+      die();
+    });
+    app.get('/told', (req, res) => res.send(told(req.lock)));
+    app.listen(0, '127.0.0.1');
+  },
   async fastify() {
     const app = fastify();
     await app.register(lockPlugin);
@@ -76,6 +101,8 @@ const frameworks = {
       '/stream': (reply) => reply.send(stream()),
       '/length': (reply) => reply.header('Content-Length', 4).send(stream()),
       '/empty': (reply) => reply.code(204).send(),
+      '/dies': die,
+      '/told': (reply) => reply.send(told(reply.request.lock)),
     };
     for (const [path, answer] of Object.entries(answers)) {
       app.get(path, { config: { lock: 'answers' } }, async (_request, reply) => {
@@ -90,7 +117,9 @@ const frameworks = {
     app.use(koaFileLock('answers'));
     app.use(async (ctx) => {
       await turn();
-      if (ctx.path === '/empty') ctx.status = 204;
+      if (ctx.path === '/dies') die();
+      if (ctx.path === '/told') ctx.body = told(ctx.lock);
+      else if (ctx.path === '/empty') ctx.status = 204;
       else ctx.body = ctx.path === '/text' ? 'done' : stream();
       if (ctx.path === '/length') ctx.length = 4;
     });
@@ -99,7 +128,7 @@ const frameworks = {
   async hono() {
     const app = new Hono();
     app.use(honoFileLock('answers'));
-    app.get('*', (c) => asResponse(c.req.path));
+    app.get('*', (c) => asResponse(c.req.path, c.get('lock')));
     createServer(getRequestListener(app.fetch)).listen(0, '127.0.0.1');
   },
   async fetch() {
@@ -124,6 +153,7 @@ if (cluster.isPrimary) {
   cluster.on('listening', (_worker, { port }) => {
     if (++listening === WORKERS) console.log(port);
   });
+  cluster.on('exit', () => console.log('gone'));
   for (let started = 0; started < WORKERS; started++) cluster.fork();
   process.once('SIGTERM', () => {
     for (const worker of Object.values(cluster.workers)) worker.process.disconnect();
