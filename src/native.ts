@@ -78,6 +78,8 @@ export interface NativeAddon {
   lockClear(namespaceId: string, evenNews: boolean, ownersKind: OwnersKind, ownersId: number): number;
   /** Removes semaphores without a lock table, unless somebody may use them: then they are among those that are kept. */
   lockClearStrays(ownersKind: OwnersKind, ownersId: number): { removed: number; kept: number; bytes: number };
+  /** How far apart the bytes to lock of one namespace are from those of the next. */
+  readonly gateStep: number;
 
   /** The number of a user or group of that name; -1 where there is none. */
   ownersId(kind: OwnersKind, name: string): number;

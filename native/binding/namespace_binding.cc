@@ -1,5 +1,6 @@
 // What this user has in the system, and what of it the dead have left, for JavaScript.
 
+#include "../core/layout.h"
 #include "../core/leftovers.h"
 #include "lock_binding.h"
 
@@ -52,6 +53,7 @@ napi_value LockClearStrays(napi_env env, napi_callback_info info) {
 }  // namespace
 
 void InitNamespaces(Napi::Object exports) {
+  exports.Set("gateStep", Napi::Number::New(exports.Env(), static_cast<double>(kGateStep)));
   Export(exports, "lockNamespaces", LockNamespaces, nullptr);
   Export(exports, "lockClear", LockClear, nullptr);
   Export(exports, "lockClearStrays", LockClearStrays, nullptr);

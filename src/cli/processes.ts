@@ -3,6 +3,8 @@
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
+import { gateStep } from '../stores/process/query.js';
+
 /** A process, and its command line. */
 export interface Command {
   readonly pid: number;
@@ -40,15 +42,12 @@ export function heirsOf(clientId: string, namespaceId: string): Command[] {
   return found.sort((one, other) => one.pid - other.pid);
 }
 
-/** Of the bytes of a namespace the first is its gate, whose number is a multiple of this; those of slots follow. */
-const BYTES = 2048n;
-
 function inherited(pid: string, slot: bigint, namespaceId: string): boolean {
   try {
     return readdirSync(`/proc/${pid}/fd`).some((descriptor) => {
       if (!readlinkSync(`/proc/${pid}/fd/${descriptor}`).includes(`/${namespaceId}.table`)) return false;
       const locks = readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, 'utf8').matchAll(/OFDLCK.* (\d+) \d+$/gm);
-      return [...locks].some(([, byte]) => BigInt(byte!) % BYTES === slot + 1n);
+      return [...locks].some(([, byte]) => BigInt(byte!) % BigInt(gateStep()) === slot + 1n);
     });
   } catch {
     return false; // it has ended, or it is another user's

@@ -29,6 +29,11 @@ export function namespaceIdOf(where: QueryTarget): string {
   return idOf(where, numbered(where));
 }
 
+/** The number of a namespace's gate, the first of its bytes to lock, is a multiple of this; the bytes of its slots follow. */
+export function gateStep(): number {
+  return addon().gateStep;
+}
+
 function idOf(where: QueryTarget, owners: Owners | undefined): string {
   return 'namespace' in where ? namespaceId(where.namespace, owners) : posixNamespaceId(where.posixName, owners);
 }
