@@ -4,6 +4,7 @@
       "target_name": "semlock",
       "sources": [
         "native/binding/addon.cc",
+        "native/binding/hash_binding.cc",
         "native/binding/inbox_binding.cc",
         "native/binding/lock_binding.cc",
         "native/binding/namespace_binding.cc",

@@ -6,6 +6,7 @@ import { constants } from 'node:os';
 
 import { loadAddon } from './addon.js';
 import { SemlockError, systemError, type SemlockErrorCode } from './errors.js';
+import { useHash } from './names.js';
 
 /** A native object of this thread's environment. */
 export type Handle = number & { readonly __handle: unique symbol };
@@ -80,6 +81,9 @@ export interface NativeAddon {
   lockClearStrays(ownersKind: OwnersKind, ownersId: number): { removed: number; kept: number; bytes: number };
   /** How far apart the bytes to lock of one namespace are from those of the next. */
   readonly gateStep: number;
+
+  /** See {@link useHash}. Absent where the runtime does not lend it to addons. */
+  readonly sha256?: (text: string) => string | undefined;
 
   /** The number of a user or group of that name; -1 where there is none. */
   ownersId(kind: OwnersKind, name: string): number;
@@ -187,6 +191,7 @@ function bind(native: NativeAddon): NativeAddon {
   lastToken = () => lockResult[0]!;
   lastAbandoned = () => lockResult[1] !== 0;
   watchUser(native);
+  useHash(native.sha256);
   return (loaded = native);
 }
 

@@ -33,6 +33,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitSemaphores(env, exports);
   InitLocks(env, exports);
   InitNamespaces(exports);
+  InitHash(exports);
   return exports;
 }
 

@@ -153,5 +153,6 @@ void Export(Napi::Object exports, const char* name, napi_callback function, void
 void InitSemaphores(Napi::Env env, Napi::Object exports);
 void InitLocks(Napi::Env env, Napi::Object exports);
 void InitNamespaces(Napi::Object exports);
+void InitHash(Napi::Object exports);
 
 }  // namespace semlock
