@@ -199,7 +199,7 @@ Strays ClearStraySemaphores(const Owners& owners) {
     if (all_known && unlinkat(shm, each.name.c_str(), 0) == 0) {
       strays.removed += 1;
       strays.bytes += each.bytes;
-    } else {
+    } else if (!all_known || errno != ENOENT) {  // not one that another process has just removed
       strays.kept += 1;
     }
   }

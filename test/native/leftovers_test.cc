@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "locks.h"
 
@@ -114,4 +115,21 @@ TEST("an old file of no namespace stays, and no semaphore goes that is called as
   CHECK(std::any_of(files.begin(), files.end(),
                     [](const std::string& each) { return each.find("semlock.") != std::string::npos; }));
   CHECK(unlink(stray.c_str()) == 0);
+}
+
+TEST("two that clear semaphores without a table at once count each of them once, as removed") {
+  constexpr int kAll = 500;
+  for (int number = 0; number < kAll; ++number) {
+    std::string letters = std::to_string(number);
+    letters.insert(0, semlock::kSemaphorePrefix + semlock::kSecretLetters - letters.size(), '-');
+    const std::string file = std::string("/dev/shm/") + semlock::kSemaphoreFiles + "semlock." + letters;
+    const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    CHECK(fd >= 0 && close(fd) == 0);
+  }
+  semlock::Strays found[2];
+  std::thread other([&] { found[1] = semlock::ClearStraySemaphores(Own()); });
+  found[0] = semlock::ClearStraySemaphores(Own());
+  other.join();
+  CHECK(found[0].removed + found[1].removed == kAll);
+  CHECK(found[0].kept + found[1].kept == 0);
 }
