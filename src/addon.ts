@@ -27,11 +27,7 @@ export function loadAddon(): unknown {
 function findAddon(): string {
   const libc = libcOfThisProcess();
   const binary = `${process.platform}-${process.arch}/semlock.${libc}.node`;
-  const candidates = besideThisFolder(`${process.arch} ${libc}`);
-  // Where __dirname is not known, those of the package are not found by that: a bundle lies in `dist` as this file does.
-  const folders = [here, join(here, '..'), installedPackage()].filter((folder) => folder !== undefined);
-  candidates.push(...folders.map((folder) => join(folder, 'prebuilds', binary)));
-  const found = candidates.find(mayExist);
+  const found = besideThisFolder(`${process.arch} ${libc}`).find(mayExist) ?? besideBundle(binary).find(mayExist);
   if (found !== undefined) return resolve(found);
 
   if (!isPackage(join(here, '..'))) {
@@ -68,6 +64,12 @@ function besideThisFolder(machine: string): string[] {
   };
   const built = isPackage(join(__dirname, '..')) ? [join(__dirname, '..', 'build', 'Release', 'semlock.node')] : [];
   return packed[machine] === undefined ? built : [...built, packed[machine]];
+}
+
+/** Where __dirname is not known, those of the package are not found by that: a bundle lies in `dist` as this file does. */
+function besideBundle(binary: string): string[] {
+  const folders = [here, join(here, '..'), installedPackage()].filter((folder) => folder !== undefined);
+  return folders.map((folder) => join(folder, 'prebuilds', binary));
 }
 
 /** The folder of this very version of the package, if it is installed where this code runs. */

@@ -33,7 +33,11 @@ function modulesOf(entry, requires = OURS, modules = new Map()) {
   return modules;
 }
 
-/** Only `exports` is a module's own: to tools that read it, the file is one CommonJS module with plain requires. */
+/**
+ * Only `exports` is a module's own: to tools that read it, the file is one CommonJS module with plain requires. In
+ * parentheses V8 compiles a function when it reads it. Otherwise it would read it once more when it is called, and what
+ * is in it a third time.
+ */
 function asFunction(file, text, load) {
   const { outputText } = ts.transpileModule(text, {
     compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, removeComments: true },
@@ -42,7 +46,7 @@ function asFunction(file, text, load) {
     .replace(/^"use strict";\n/, '')
     .replace(OURS, (_, name) => load(join(dirname(file), name)))
     .replace(LATE, '{ get default() { return require("$1"); } }');
-  return `${JSON.stringify(file)}(exports) {\n${body}},\n`;
+  return `${JSON.stringify(file)}: (function (exports) {\n${body}}),\n`;
 }
 
 const loaded = (file) => `__load(${JSON.stringify(file)})`;

@@ -45,12 +45,14 @@ async function runLocked(wanted: RunArguments, caller: Caller): Promise<number> 
     return busyCode;
   }
   if (typeof hold === 'string') return exitCodeOf(hold);
-  hold.signal.addEventListener('abort', () => say(hold.lost!.message));
   if (verbose)
     say(`got it after ${Date.now() - asked} ms${hold.abandoned ? '; its previous holder died while it held it' : ''}`);
   try {
     const proofOfLife = close ? undefined : lock.proofOfLife();
-    const { exitCode, started } = await runCommand(command, environment(hold), caller, proofOfLife);
+    const running = runCommand(command, environment(hold), caller, proofOfLife);
+    // The command has begun: it need not wait until a theft of the lock can be told.
+    hold.signal.addEventListener('abort', () => say(hold.lost!.message));
+    const { exitCode, started } = await running;
     if (!started) hold.decline();
     return exitCode;
   } finally {
