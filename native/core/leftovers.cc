@@ -189,10 +189,10 @@ Strays ClearStraySemaphores(const Owners& owners) {
   struct stat device;
   bool all_known = shm >= 0 && fstat(shm, &device) == 0;
   if (all_known) {
-    const bool told = ForEachLockedByte(device.st_dev, [&](int64_t byte) {
+    const int pieces = ForEachLockedByte(device.st_dev, [&](int64_t byte) {
       all_known = all_known && (byte < kFirstGate || gates.count(byte / kGateStep * kGateStep) != 0);
     });
-    all_known = all_known && told;
+    all_known = all_known && pieces > 0;
   }
   for (const Stray& each : found) {
     if (prefixes.count(each.name.substr(before, kSemaphorePrefix)) != 0) continue;

@@ -3,12 +3,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,6 +35,9 @@ constexpr long kRetryNs = 1000000;
 constexpr int64_t kGateRoundNs = 20000000;
 // How long a table may be missing while others are present: the last one to leave unlinks it a moment before it goes.
 constexpr int64_t kTableLostNs = 500000000;
+// Of memory, in whatever version of the layout.
+constexpr uint64_t kLeastTableBytes = 64 * 1024;
+static_assert(kRecordsOffset > kLeastTableBytes);
 
 // Gives the owner's rights back that a umask took from what this user made, as in a start by a shell with an odd one.
 // False when it is not theirs, or others may use it too. Nobody else can put a link there: /dev/shm is sticky.
@@ -159,12 +164,15 @@ void ForEachName(int folder, F visit) {
 }
 
 // Whether anybody has locked the byte of a slot, in whatever file on that device. False also where the kernel does not
-// tell.
+// tell. What it tells in more than one piece is not of one moment, so it is asked twice then.
 bool SlotIsLockedSomewhere(dev_t device, int64_t first_slot) {
   bool found = false;
-  ForEachLockedByte(device, [&](int64_t byte) {
-    found = found || (byte >= first_slot && byte < first_slot + static_cast<int64_t>(kMaxProcesses));
-  });
+  const auto look = [&] {
+    return ForEachLockedByte(device, [&](int64_t byte) {
+      found = found || (byte >= first_slot && byte < first_slot + static_cast<int64_t>(kMaxProcesses));
+    });
+  };
+  if (look() > 1 && !found) look();
   return found;
 }
 
@@ -196,20 +204,32 @@ void ForEachOwnSemaphore(const std::function<void(int folder, const char* name)>
   });
 }
 
-bool ForEachLockedByte(dev_t device, const std::function<void(int64_t byte)>& visit) {
-  FILE* locks = fopen("/proc/locks", "re");
-  if (locks == nullptr) return false;
-  char line[256];
-  while (fgets(line, sizeof(line), locks) != nullptr) {
+int ForEachLockedByte(dev_t device, const std::function<void(int64_t byte)>& visit) {
+  const int locks = open("/proc/locks", O_RDONLY | O_CLOEXEC);
+  if (locks < 0) return 0;
+  Closer closer{locks};
+  std::string list;
+  int pieces = 0;
+  for (;;) {
+    char piece[16384];
+    const ssize_t length = read(locks, piece, sizeof(piece));
+    if (length < 0 && errno == EINTR) continue;
+    if (length < 0) return 0;
+    if (length == 0) break;
+    list.append(piece, static_cast<size_t>(length));
+    pieces += 1;
+  }
+  for (size_t at = 0, end; at < list.size(); at = end + 1) {
+    end = std::min(list.find('\n', at), list.size());
+    list[end] = '\0';
     unsigned major_number = 0;
     unsigned minor_number = 0;
     long long start = 0;
-    if (sscanf(line, "%*d: OFDLCK %*s %*s %*d %x:%x:%*[0-9] %lld", &major_number, &minor_number, &start) != 3) continue;
-    if (makedev(major_number, minor_number) == device) visit(start);
+    const int found =
+        sscanf(&list[at], "%*d: OFDLCK %*s %*s %*d %x:%x:%*[0-9] %lld", &major_number, &minor_number, &start);
+    if (found == 3 && makedev(major_number, minor_number) == device) visit(start);
   }
-  const bool whole = ferror(locks) == 0;
-  fclose(locks);
-  return whole;
+  return std::max(pieces, 1);
 }
 
 int ReserveBytes(int fd, size_t start, size_t length) {
@@ -372,7 +392,8 @@ Membership::Attempt Membership::TryJoin(int64_t deadline, SysError* error) {
   struct stat info;
   if (!OpenTable(folder, O_RDWR, &info, error)) {
     if (*error) return Attempt::kFailed;
-    return OthersPresent() ? Attempt::kTableLost : CreateTable(folder, error);
+    // The rest is asked at the gate: the kernel takes milliseconds to tell it.
+    return PresenceIsLocked() ? Attempt::kTableLost : CreateTable(folder, error);
   }
   if (IsTable(info) && !MapTable(PROT_READ | PROT_WRITE, error)) return Attempt::kFailed;
   if (const int failed = LockGate(deadline)) {
@@ -539,13 +560,26 @@ bool Membership::OthersHaveSlots() const {
   return StateOf(table_.fd(), bytes_.first_slot, kMaxProcesses) != ByteState::kUnlocked;
 }
 
+bool Membership::PresenceIsLocked() const { return StateOf(shm_.fd(), bytes_.presence, 1) != ByteState::kUnlocked; }
+
 // A process that lost its descriptors still has its slot's byte, also in a table that has no name any more: the mapping
-// keeps that file open. The kernel's list is not of one moment where it is long, so it is read twice.
+// keeps that file open.
 bool Membership::OthersPresent() const {
-  if (StateOf(shm_.fd(), bytes_.presence, 1) != ByteState::kUnlocked) return true;
+  if (PresenceIsLocked()) return true;
+  if (NoRoomForAnotherTable()) return false;
   struct stat info;
-  if (fstat(shm_.fd(), &info) != 0) return true;
-  return SlotIsLockedSomewhere(info.st_dev, bytes_.first_slot) || SlotIsLockedSomewhere(info.st_dev, bytes_.first_slot);
+  return fstat(shm_.fd(), &info) != 0 || SlotIsLockedSomewhere(info.st_dev, bytes_.first_slot);
+}
+
+// Whether less memory is in use in /dev/shm, beside that of our own file, than any table takes: then there is no other
+// one, with a name or without. On a machine that uses it for little else this spares the kernel's slow list.
+bool Membership::NoRoomForAnotherTable() const {
+  struct statfs system;
+  if (fstatfs(shm_.fd(), &system) != 0 || system.f_type != TMPFS_MAGIC || system.f_blocks == 0) return false;
+  const auto used = static_cast<uint64_t>(system.f_blocks - system.f_bfree) * static_cast<uint64_t>(system.f_bsize);
+  struct stat own {};
+  if (table_.fd() >= 0 && fstat(table_.fd(), &own) != 0) return false;
+  return used < static_cast<uint64_t>(own.st_blocks) * 512 + kLeastTableBytes;
 }
 
 std::string Membership::InboxName(uint32_t slot, uint16_t thread) const {

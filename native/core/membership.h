@@ -99,7 +99,9 @@ class Membership {
   std::string InboxName(uint32_t slot, uint16_t thread) const;
   template <typename F>
   int InFolder(F call) const;
+  bool PresenceIsLocked() const;
   bool OthersPresent() const;
+  bool NoRoomForAnotherTable() const;
   void DisclaimRecords();
   bool IsTable(const struct stat& info) const;
   void RemoveFiles(int folder);
@@ -125,8 +127,9 @@ SysError ForEachTableFile(const Owners& owners, const std::function<void(int fol
 // The same for the files of semaphores that tables have.
 void ForEachOwnSemaphore(const std::function<void(int folder, const char* name)>& visit);
 // The bytes that anybody has locked, in whatever file on that device. Locks of open file descriptions are shown to all,
-// whatever their pid namespace. False where the kernel does not tell.
-bool ForEachLockedByte(dev_t device, const std::function<void(int64_t byte)>& visit);
+// whatever their pid namespace. In how many pieces the kernel told it, each of which is of one moment; 0 where it did
+// not. It may take some 15 ms, since the kernel first waits for all processors to have no lock in hand.
+int ForEachLockedByte(dev_t device, const std::function<void(int64_t byte)>& visit);
 std::string TableName(const std::string& id);
 
 // Gives a part of a file memory: 0, or errno, ENOSPC above all.

@@ -17,5 +17,14 @@ for link in /proc/self/fd/*; do
   # Not those of the shell: the one that has read this folder is closed by now, and one has this file open.
   if [ -e "$link" ] && ! [ "$link" -ef "$0" ]; then given="$given $number"; fi
 done
-self=$(readlink -f "$0")
-SEMLOCK_CALLER="$ignored$given" exec node "${self%/*}/../../dist/command.js" "$@"
+# As a rule it is called by a link that npm has made in an app or in the system. Only for others is a process started.
+for package in "${0%/*}/../semlock" "${0%/*}/../lib/node_modules/semlock" "${0%/*}/../.."; do
+  if [ "$0" -ef "$package/src/cli/semlock.sh" ]; then break; fi
+  package=
+done
+if [ -z "$package" ]; then
+  self=$(readlink -f "$0")
+  package=${self%/src/cli/semlock.sh}
+fi
+# By this path `semlock ls` knows it again.
+SEMLOCK_CALLER="$ignored$given" exec node "$package/src/cli/../../dist/command.js" "$@"
