@@ -1,5 +1,5 @@
-// Compiles code blocks as a reader would who pastes each into a file of its own: with the settings of this project, the
-// package under its name, and the reader's own things as placeholders.d.ts declares them.
+// Compiles code blocks as if a reader had pasted each into a file of its own: with the settings of this project, the package
+// under its name, and the reader's own things as placeholders.d.ts declares them.
 
 import { fileURLToPath } from 'node:url';
 

@@ -1,5 +1,5 @@
-// A permit is granted to somebody who cannot come for it: its process is stopped, or its event loop computes. Others
-// who can use it have it meanwhile, and nobody has it twice.
+// A permit is granted to a waiter that cannot collect it: its process is stopped, or its event loop is busy. Other waiters
+// have it meanwhile, and it is never held twice.
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -16,7 +16,7 @@ import { endSpareProcesses, Room } from './support/room.js';
 const SLOW_WAITER = fileURLToPath(new URL('support/slow-waiter.mjs', import.meta.url));
 /** Far longer than anything here takes. */
 const LONG_MS = 20_000;
-/** Longer than a permit lies there for one who does not come while another waits. */
+/** Longer than a granted permit is kept for a waiter that does not collect it, while another one waits. */
 const PATIENCE_MS = 300;
 /** How long the computing ones compute: longer than it takes until others have had their turn. */
 const COMPUTING_MS = 2000;
@@ -31,7 +31,7 @@ const goOn = (process: LockProcess) => process.continue();
 const computed = (process: LockProcess) => process.call('memory'); // it answers when it is done
 const compute = (process: LockProcess) => void process.compute(COMPUTING_MS).catch(() => {}); // it may be killed over it
 
-/** How somebody waits, and how it comes to be unable to run. */
+/** How a process waits, and why it becomes unable to run. */
 const ways = [
   { how: 'is stopped in its event loop', wait: inTurn, disable: stop, enable: goOn },
   { how: 'is stopped while it blocks', wait: blocking, disable: stop, enable: goOn },
@@ -43,7 +43,7 @@ const kinds = [
   { kind: 'a foreign semaphore', permits: 1, foreign: true },
 ];
 
-/** A lock all of whose permits are held, and others who know it. */
+/** A lock whose permits are all held, and processes that have it open. */
 async function setting({ permits = 1, foreign = false } = {}) {
   const room = new Room();
   const posixName = foreign ? room.posixName() : '';

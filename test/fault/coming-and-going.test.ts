@@ -1,4 +1,4 @@
-// The last one leaves while the next one comes, and somebody stops, dies or tidies up in between: a clear error or a
+// The last process leaves while the next one comes, and a third one stops, dies or tidies up in between: a clear error or a
 // working lock, never two holders, and no death goes untold.
 
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// A process that is stopped, with a lock in hand or even while it changes one, holds up nobody's event loop: neither of
-// those who try nor of those who wait.
+// A process that is stopped while it holds a lock, or even while it changes one, holds up no event loop, neither of a process
+// that tries nor of one that waits.
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ import { endSpareProcesses, Room } from './support/room.js';
 
 const PROGRAM = fileURLToPath(new URL('support/event-loop.mjs', import.meta.url));
 const BOUND_MS = 5;
-/** What one turn in a hundred may take on a machine that has other things to do; who waits for a stopped one takes more. */
+/** What one turn in a hundred may take on a busy machine. A turn that waits for a stopped process takes longer. */
 const LOADED_MS = 250;
 
 afterAll(endSpareProcesses);

@@ -1,5 +1,5 @@
-// What the dead leave in /dev/shm goes with whoever joins next, wherever that is; and nothing goes that somebody uses, or
-// that somebody is still to be told.
+// What the dead leave in /dev/shm is removed by the next process that joins any namespace. What is in use stays, and so does
+// what a next holder is still to be told.
 
 import { existsSync, readdirSync, utimesSync } from 'node:fs';
 

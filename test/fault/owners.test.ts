@@ -1,5 +1,5 @@
-// Locks of a group, and locks of a user that root takes: those whose they are exclude each other, whoever dies, and
-// nobody else has them.
+// Locks of a group, and locks of a user that root takes: their owners exclude each other, whichever process dies, and no
+// other user has the locks.
 
 import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 
@@ -24,7 +24,7 @@ const ofGroup: Owners = { kind: 'group', id: GROUP };
 const ofUser: Owners = { kind: 'user', id: USER };
 const lock: LockDescription = { namespace: 'owners', name: 'lock' };
 
-/** A process of each of those who have the locks; `umask` is that of the one that is started with it. */
+/** One process for each owner of the locks; `umask` is for the process that is started with it. */
 interface Party {
   readonly title: string;
   readonly owners: Owners;

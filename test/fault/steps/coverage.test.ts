@@ -1,4 +1,4 @@
-// The kill matrix is whole, and a kill is harm: without a lock table it is a permit that nobody ever gets back.
+// The kill matrix is complete. A kill does harm: without a lock table its permit never comes back.
 
 import { createRequire } from 'node:module';
 

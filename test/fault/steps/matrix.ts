@@ -20,7 +20,7 @@ const variants: Variant[] = [1, 3].flatMap((permits) =>
   [false, true].map((foreign) => ({ permits: permits as 1 | 3, foreign })),
 );
 
-/** Plays each of the scenarios with each of its steps, and kills somebody there. */
+/** Plays each scenario with each of its steps, and kills a process there. */
 export function killAtEachStep(scenarios: readonly Scenario[]): void {
   afterAll(endSpareProcesses);
   for (const scenario of scenarios) {
@@ -140,7 +140,7 @@ class PlayedStage implements Stage {
     return grant;
   }
 
-  /** After the death: so many permits, not one more, had by who was there and by who comes. */
+  /** After the death: exactly so many permits, for the processes that were there and for those that come. */
   async expectPermits(expected: number): Promise<void> {
     const { room, lock } = this;
     const { newcomer } = this.#standing;

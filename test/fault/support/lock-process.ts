@@ -132,7 +132,7 @@ export class LockProcess {
   /** How many permits can be had at once. */
   count = (lock: LockDescription) => this.call<number>('count', lock);
   query = (namespace: string, owners?: Owners) => this.call<LockReport[]>('query', namespace, owners);
-  /** Clears a namespace away that nobody alive uses. */
+  /** Removes the files of a namespace that no live process uses. */
   clear = (namespace: string, evenNews = false) =>
     this.call<'cleared' | 'in use' | 'owes news'>('clear', namespace, evenNews);
   semValue = (name: string) => this.call<number>('semValue', name);

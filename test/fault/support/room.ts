@@ -77,7 +77,7 @@ export class Room {
     return file?.replace(`${SHM}/sem.`, '/');
   }
 
-  /** Ends in an orderly way whoever still lives. */
+  /** Ends all processes that still live, in good order. */
   async everybodyLeaves(): Promise<void> {
     for (const each of this.#processes) {
       each.continue();

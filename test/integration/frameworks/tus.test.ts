@@ -1,4 +1,4 @@
-// Uploads of tus-node-server: whoever comes asks the one before to let go, also across processes. What tus-node-server
+// Uploads of tus-node-server: a new request asks the previous one to let go, also across processes. What tus-node-server
 // tests of its own locker is tested here, too.
 
 import { fileURLToPath } from 'node:url';

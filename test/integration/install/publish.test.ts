@@ -1,4 +1,4 @@
-// A publish that lacks a binary stops: whoever installs the package has no compiler run for them.
+// A publish that lacks a binary stops, because an installation of the package runs no compiler.
 
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

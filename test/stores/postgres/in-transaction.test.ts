@@ -226,7 +226,7 @@ describe('A lock within a transaction', () => {
       store.lockInTransaction(other, 'ledger', { namespace }).finally(() => end(other, 'ROLLBACK')),
       one.query('UPDATE rows SET id = id WHERE id = $1', [namespace]).finally(() => end(one, 'COMMIT')),
     ]);
-    // The server chooses; who is not refused goes on.
+    // The server chooses one; the other goes on.
     const refused = [locked, updated].filter(({ status }) => status === 'rejected');
     expect(refused).toHaveLength(1);
   });

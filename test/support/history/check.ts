@@ -15,7 +15,7 @@ export interface Entry {
   readonly gaveBack?: number;
   /** When it was told that it had lost the lock. */
   readonly lost?: number;
-  /** Whether it took the lock from whoever had it. */
+  /** Whether it stole the lock. */
   readonly stole?: boolean;
   /** Its place in the line, where requests are known to have stood in one. */
   readonly ticket?: number;
@@ -27,7 +27,7 @@ export interface Entry {
 export interface Rules {
   /** How many may have a lock at once. Default 1. */
   readonly permits?: number;
-  /** When the run was over: whoever has the lock by then must have given it back before. */
+  /** When the run was over: each holder must have given the lock back before. */
   readonly end: number;
 }
 

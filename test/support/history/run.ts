@@ -92,7 +92,7 @@ export class Run {
     }
   }
 
-  /** Waits until somebody has got the lock a few times: on a machine that is busy nobody would, between two things that go wrong. */
+  /** Waits until the lock was acquired a few times: on a busy machine it might not be, between two faults. */
   async granted(): Promise<void> {
     const enough = this.grants.length + 3;
     for (const end = now() + 10_000; !this.#over && this.grants.length < enough && now() < end;) await sleep(50);
@@ -111,7 +111,7 @@ export class Run {
     return [...this.entries.values()].filter(({ got }) => got !== undefined).sort((a, b) => a.got! - b.got!);
   }
 
-  /** What went wrong for those who asked; not that they gave up. */
+  /** What went wrong with requests, apart from those that gave up. */
   get failures(): string[] {
     const failures = [...this.entries.values()].flatMap(({ failed }) => failed ?? []);
     return failures.filter((failure) => !/_TIMEOUT|aborted due to timeout/.test(failure));
@@ -121,7 +121,7 @@ export class Run {
     return this.#clients.length;
   }
 
-  /** Somebody who has the lock at this moment, as far as is known here; otherwise anybody. */
+  /** A process that has the lock at this moment, as far as is known here; otherwise any process. */
   holder(): number {
     const holding = [...this.entries.values()].filter((entry) => entry.got !== undefined && !isOver(entry));
     const names = new Set(holding.map(({ client }) => client));

@@ -18,7 +18,7 @@ export type StopMode = 'fast' | 'immediate';
 
 const SIGNALS = { fast: 'SIGINT', immediate: 'SIGQUIT' } as const;
 
-/** Whom the servers run as; nobody in particular where these are not the tests of root. */
+/** The user that the servers run as; this user, unless root runs the tests. */
 export const owner: { readonly uid?: number; readonly gid?: number } =
   process.getuid?.() === 0 ? { uid: idOf('-u'), gid: idOf('-g') } : {};
 

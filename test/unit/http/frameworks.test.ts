@@ -120,7 +120,7 @@ describe.each(cases)('$form in $name', ({ app, guard, form }) => {
   });
 });
 
-// Without anybody to await the handler's promise, its rejection is nobody's, and Node.js ends the process.
+// If no code awaits the handler's promise, Node.js ends the process when it rejects.
 const awaiting = cases.filter(({ awaitsHandlers, form }) => awaitsHandlers || form === 'locked()');
 
 describe.each(awaiting)('$form in $name, when the handler rejects', ({ app, guard }) => {

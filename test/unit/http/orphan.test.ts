@@ -1,4 +1,4 @@
-// A handler that never ends after its client has gone: the lock comes back, and somebody is told.
+// A handler that never ends after its client has gone: the lock comes back, with a warning.
 
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 

@@ -1,4 +1,4 @@
-// What nobody watches grows old: each folder that names packages of its own is one that Dependabot looks at.
+// Each folder that names packages of its own is one that Dependabot looks at.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

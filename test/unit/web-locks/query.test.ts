@@ -105,7 +105,7 @@ describe('a look at a namespace from outside', () => {
     expect(await locks.query({ namespace })).toEqual(NOTHING);
     expect(existsSync(tableOf(namespace))).toBe(false);
 
-    // The same question about the files, where somebody is.
+    // The same question about files that are in use.
     await startHolder('report', { namespace });
     expect(existsSync(tableOf(namespace))).toBe(true);
   });

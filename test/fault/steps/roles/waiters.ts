@@ -7,7 +7,7 @@ import { expect } from 'vitest';
 import { eventually } from '../../support/eventually.js';
 import { gapAt, GIVE_BACK, HAND_ON, LONG_MS, type Scenario, type Stage } from '../scenario.js';
 
-/** Somebody with the last permit, and one who is about to wait for it. */
+/** A holder of the last permit, and a process that is about to wait for it. */
 async function contention(stage: Stage) {
   await stage.witness();
   const [holder, waiter] = [await stage.user(), await stage.user()];
@@ -16,7 +16,7 @@ async function contention(stage: Stage) {
   return { holder, waiter, release };
 }
 
-/** One who waits for the last permit, which another program has, until it is killed at a step of getting that one. */
+/** A process that waits for the last permit, which another program has, and is killed at a step of getting it. */
 async function dieOverForeignPost(stage: Stage, step: string): Promise<void> {
   const { lock, room } = stage;
   const [waiter, other] = [await stage.user(), room.process()];

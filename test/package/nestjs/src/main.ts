@@ -31,7 +31,7 @@ class Work {
   }
 }
 
-/** Lets nobody pass who comes without a guard's metadata having survived the decorators below it. */
+/** Refuses a request if the metadata of the guard did not survive the decorators below it. */
 @Injectable()
 class OpenGuard implements CanActivate {
   canActivate(): boolean {
