@@ -55,12 +55,14 @@ export class RedisBackend implements Backend {
   }
 
   async begin(session: SessionId, leaseMs: number, suspect: boolean): Promise<void> {
-    const listening = (this.#listening.get(session.namespace) ?? 0) > 0 ? 1 : 0;
-    await this.#run(session, 'begin', leaseMs, suspect, listening);
+    const listening = (this.#listening.get(session.namespace) ?? 0) > 0;
+    await this.#run(session, 'begin', String(leaseMs), flag(suspect), flag(listening));
   }
 
   async renew(session: SessionId, leaseMs: number, acknowledged: readonly number[]): Promise<Renewal> {
-    const [is, held, incarnation, stolen] = listOf(await this.#run(session, 'renew', leaseMs, ...acknowledged));
+    const [is, held, incarnation, stolen] = listOf(
+      await this.#run(session, 'renew', String(leaseMs), ...acknowledged.map(String)),
+    );
     if (is !== 'alive') return { alive: false };
     return { alive: true, held: Number(held), incarnation: String(incarnation), stolen: listOf(stolen).map(Number) };
   }
@@ -71,8 +73,16 @@ export class RedisBackend implements Backend {
   }
 
   async acquire(session: SessionId, { lock, request, mode, wait, steal }: Ask): Promise<Answer> {
-    const shared = mode === 'shared';
-    const answer = await this.#run(session, 'acquire', fieldOf(lock.name), request, shared, wait, steal, lock.permits);
+    const answer = await this.#run(
+      session,
+      'acquire',
+      fieldOf(lock.name),
+      String(request),
+      flag(mode === 'shared'),
+      flag(wait),
+      flag(steal),
+      String(lock.permits),
+    );
     const [is = 'granted', first = answer] = listOf(answer);
     switch (is) {
       case 'granted':
@@ -95,11 +105,13 @@ export class RedisBackend implements Backend {
   }
 
   async cancel(session: SessionId, lock: LockId, request: number): Promise<void> {
-    await this.#run(session, 'cancel', fieldOf(lock.name), request);
+    await this.#run(session, 'cancel', fieldOf(lock.name), String(request));
   }
 
   async release(session: SessionId, lock: LockId, { request, token }: Holding, unused: boolean): Promise<boolean> {
-    const had = Number(await this.#run(session, 'release', fieldOf(lock.name), request, token, unused)) === 1;
+    const had =
+      Number(await this.#run(session, 'release', fieldOf(lock.name), String(request), String(token), flag(unused))) ===
+      1;
     if (had) this.#released.set(session.sid, (this.#released.get(session.sid) ?? 0) + 1);
     return had;
   }
@@ -197,12 +209,15 @@ export class RedisBackend implements Backend {
     return key;
   }
 
-  #run({ namespace, sid }: SessionId, op: string, ...args: (string | number | boolean)[]): Promise<unknown> {
-    const words = [op, sid];
-    for (const arg of args) words.push(typeof arg === 'boolean' ? (arg ? '1' : '0') : String(arg));
-    const run = (connection: RedisConnection) => connection.run(this.#key(namespace), words);
-    return this.#connection === undefined ? this.#connected().then(run) : run(this.#connection);
+  #run({ namespace, sid }: SessionId, op: string, ...args: string[]): Promise<unknown> {
+    const key = this.#key(namespace);
+    if (this.#connection !== undefined) return this.#connection.run(key, [op, sid, ...args]);
+    return this.#connected().then((connection) => connection.run(key, [op, sid, ...args]));
   }
+}
+
+function flag(is: boolean): string {
+  return is ? '1' : '0';
 }
 
 function listOf(answer: unknown): unknown[] {
