@@ -21,6 +21,28 @@ export const waiting = {
     };
   },
 
+  /** The calls that semlock makes for the two, and nothing else. */
+  async roundTrips(place) {
+    const { callOf } = await import('../../../dist/stores/postgres/backend.js');
+    const { escaped, keyOf, spaceOf } = await import('../../../dist/stores/postgres/names.js');
+    const pool = poolOf(place);
+    const call = async (name, ...values) => {
+      const { rows } = await pool.query(callOf('semlock', name, values));
+      return JSON.parse(rows[0].answer);
+    };
+    const lock = { namespace: 'round trips', name: 'bench' };
+    const [sid, key, space] = ['1-0-bench', keyOf('semlock', lock), spaceOf(lock.namespace)];
+    const where = [key, space, escaped(lock.namespace), escaped(lock.name)];
+    await call('begin', sid, space, 3_600_000, null, false);
+    let request = 0;
+    return async () => {
+      const mine = (request += 1);
+      const { is, token } = await call('acquire', sid, mine, ...where, 1, false, true, false);
+      if (is !== 'granted') throw new Error(`the lock was ${is}`);
+      return () => call('release', sid, mine, token, key, false, false);
+    };
+  },
+
   advisory(place) {
     const pool = poolOf(place);
     return async () => {

@@ -63,16 +63,46 @@ export const waiting = {
     };
   },
 
-  /** Two scripts that do nothing, with as many arguments as semlock's: nobody is excluded. */
-  async roundTrips(place) {
+  /** Blocks until there is an element in the list, which is the lock; nobody knows who has it. */
+  async token(place) {
     const client = connect(place);
-    const [granted, released] = ["return { 'granted', 1764000000000000, 0 }", 'return 1'];
+    if ((await client.set('token made', '1', 'NX')) !== null) await client.lpush('token', '1');
+    return async () => {
+      await client.blpop('token', 0);
+      return () => client.lpush('token', '1');
+    };
+  },
+
+  /** Two scripts that do nothing, with as many arguments as semlock's: nobody is excluded. */
+  async emptyScripts(place) {
+    const client = connect(place);
+    const [granted, released] = ['return 1764000000000000', 'return 1'];
     for (const script of [granted, released]) await client.eval(script, 0);
     const [first, second] = [shaOf(granted), shaOf(released)];
     const [key, session] = [`semlock:{${'k'.repeat(22)}}`, `12345-0-${'s'.repeat(16)}`];
     return async () => {
       await client.evalsha(first, 1, key, 'acquire', session, '=bench', '12345', '0', '1', '0', '1');
       return () => client.evalsha(second, 1, key, 'release', session, '=bench', '12345', '1764000000000000', '0');
+    };
+  },
+
+  /** What semlock sends for the two, and nothing else. */
+  async roundTrips(place) {
+    const { SCRIPT, SHA } = await import('../../../dist/stores/redis/script.js');
+    const client = connect(place);
+    const [key, session, lease] = [`semlock:{${'k'.repeat(22)}}`, `12345-0-${'s'.repeat(16)}`, String(LEASE_MS)];
+    await client.eval(SCRIPT, 1, key, 'begin', session, lease, '0', '0');
+    const renewing = connect(place);
+    setInterval(() => renewing.evalsha(SHA, 1, key, 'renew', session, lease), LEASE_MS / 3);
+    let last = 0;
+    return async () => {
+      const request = String((last += 1));
+      let token = [];
+      // A server that has just been started grants nothing for a while.
+      while (typeof token !== 'number') {
+        token = await client.evalsha(SHA, 1, key, 'acquire', session, '=bench', request, '0', '1', '0', '1');
+      }
+      return () => client.evalsha(SHA, 1, key, 'release', session, '=bench', request, String(token), '0');
     };
   },
 };
