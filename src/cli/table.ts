@@ -34,7 +34,10 @@ const WIDE =
 // eslint-disable-next-line no-control-regex
 const COLOUR = /(\u001b\[\d*m)/;
 
-/** How many columns of a terminal a text takes that has no colours. */
+/**
+ * How many columns of a terminal a text takes that has no colours. The `string-width` that everybody takes is an ES module,
+ * and brings packages of its own, where all of semlock has one: for names of locks this is enough.
+ */
 export function width(text: string): number {
   // eslint-disable-next-line no-control-regex
   if (/^[\x00-\x7F]*$/.test(text)) return text.length;

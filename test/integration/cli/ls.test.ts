@@ -200,6 +200,18 @@ describe('semlock ls', () => {
     expect(lines[1], 'cut').toMatch(/…$/);
   });
 
+  it('with --watch gives the terminal back while it is stopped by Ctrl-Z, and then goes on', async () => {
+    const namespace = scratchNamespace();
+    await startHolder('ready', { namespace });
+    const line = [TERMINAL, '26,3', 'env', 'TERM=xterm', SEMLOCK, 'ls', '--watch', '--namespace', namespace];
+    const { stdout } = await start('python3', line).ended();
+    const parts = stdout.replaceAll(`${ESC}[?1049h`, '|shown|').replaceAll(`${ESC}[?1049l`, '|gone|').split('|');
+    expect(parts.map((part) => (part.includes('ready') ? 'table' : part))).toEqual([
+      ...['', 'shown', 'table', 'gone', '(stopped)'],
+      ...['shown', 'table', 'gone', ''],
+    ]);
+  });
+
   it('names the command by which the lock of a killed semlock run stays held', async () => {
     const namespace = scratchNamespace();
     const running = startSemlock([
