@@ -59,11 +59,12 @@ describe('the packed package', () => {
     expect(packagesWithScripts(consumer)).toEqual([]);
   });
 
-  it('is installed from a registry without a word but of what was added', async () => {
+  it.each(['a registry', 'a file'])('is installed from %s without a word but of what was added', async (origin) => {
     const app = mkdtempSync(join(inject('workshop'), 'app-'));
     writeFileSync(join(app, 'package.json'), '{ "private": true }');
-    const registry = await serveRegistry(consumer.readJson('node_modules/semlock/package.json') as object);
-    const args = ['install', 'semlock', `--registry=${registry}`, '--no-audit', '--no-fund'];
+    const manifest = consumer.readJson('node_modules/semlock/package.json') as object;
+    const from = origin === 'a file' ? [inject('tarball')] : ['semlock', `--registry=${await serveRegistry(manifest)}`];
+    const args = ['install', ...from, '--no-audit', '--no-fund'];
     const { stdout, stderr } = await promisify(execFile)('npm', args, { cwd: app, timeout: 100_000 });
     expect(stdout.trim()).toMatch(/^added [1-3] packages? in \S+$/);
     expect(stderr).toBe('');
