@@ -116,3 +116,5 @@ writeFileSync(
   join(dist, 'command-rest.js'),
   `"use strict";\nmodule.exports = (__load) => (${functionsOf(rest, ofCommand)});\n`,
 );
+// For those who start the command by Node.js itself, as where there is no shell.
+writeFileSync(join(dist, 'cli/main.js'), '#!/usr/bin/env node\nrequire("../command.js");\n');
