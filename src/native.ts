@@ -211,7 +211,7 @@ function load(): NativeAddon {
   if (process.platform !== 'linux') {
     const message =
       `locks between processes of one machine need Linux (glibc or musl, x64 or arm64), and this is ${process.platform} ` +
-      `${process.arch}; use memoryStore(), whose locks reach one thread, or a store on a server, as the option "store" or ` +
+      `${process.arch}; use memoryStore(), whose locks reach one thread, or any store on a server, as the option "store" or ` +
       'by setDefaultStore()';
     throw withoutStack(new SemlockError('ERR_SEMLOCK_PLATFORM', message));
   }
