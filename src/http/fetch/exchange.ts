@@ -1,7 +1,10 @@
 // A request and its answer in the style of fetch: the handler gives a Response, whose body may still be made while it is
 // sent. What tells that the client has left is the request's signal.
 
+import type { IncomingMessage } from 'node:http';
+
 import { Exchange } from '../core/exchange.js';
+import { sentOf } from '../node/exchange.js';
 import { guardBody, type GuardedBody } from './body.js';
 
 /** The exchanges that hold locks, by their requests: also those of other copies of this package. */
@@ -9,21 +12,23 @@ const EXCHANGES = Symbol.for('semlock.http.fetch.1');
 const scope = globalThis as { [EXCHANGES]?: WeakMap<Request, FetchExchange> };
 const exchanges = (scope[EXCHANGES] ??= new WeakMap());
 
-/** The exchange of a request. */
-export function exchangeOf(request: Request): FetchExchange {
+/** The exchange of a request; `incoming` is the request of HTTP/1 that it was made from, where the framework tells it. */
+export function exchangeOf(request: Request, incoming?: IncomingMessage): FetchExchange {
   let exchange = exchanges.get(request);
-  if (exchange === undefined) exchanges.set(request, (exchange = new FetchExchange(request)));
+  if (exchange === undefined) exchanges.set(request, (exchange = new FetchExchange(request, incoming)));
   return exchange;
 }
 
 export class FetchExchange extends Exchange {
   readonly #request: Request;
+  readonly #incoming: IncomingMessage | undefined;
   #body: GuardedBody | undefined;
   #answered = false;
 
-  constructor(request: Request) {
+  constructor(request: Request, incoming: IncomingMessage | undefined) {
     super();
     this.#request = request;
+    this.#incoming = incoming;
   }
 
   isOver(): boolean {
@@ -45,15 +50,16 @@ export class FetchExchange extends Exchange {
   }
 
   disconnect(): void {
-    this.#body?.fail(new Error('The client has taken nothing of the answer for too long'));
+    this.#body?.fail(new Error('The client has done nothing for too long'));
+    this.#incoming?.socket.destroy();
   }
 
   taken(): number | undefined {
     return this.#body?.taken();
   }
 
-  sent(): undefined {
-    return undefined; // how much of its body has come, only the server knows
+  sent(): number | undefined {
+    return this.#incoming === undefined ? undefined : sentOf(this.#incoming);
   }
 
   /** The handler has returned its answer; gives what to send in its place. */

@@ -5,6 +5,8 @@
  * @module semlock/hono
  */
 
+import type { IncomingMessage } from 'node:http';
+
 import type { Held } from '../../hold.js';
 import { busyAnswers } from '../core/busy-answer.js';
 import { Busy, makeGuard } from '../core/guard.js';
@@ -20,6 +22,8 @@ export interface HonoContext {
   readonly req: { readonly raw: Request };
   res: Response;
   readonly error: Error | undefined;
+  /** On Node.js it has the request that the server was given. */
+  readonly env: unknown;
   set(key: 'lock', value: Held): void;
 }
 
@@ -54,7 +58,7 @@ export function fileLock(nameOrOptions?: unknown, options?: unknown) {
 
   return async function fileLockMiddleware(c: HonoContext, next: () => Promise<void>): Promise<Response | undefined> {
     const request = c.req.raw;
-    const exchange = exchangeOf(request);
+    const exchange = exchangeOf(request, incomingOf(c));
     const admission = await admit(c, exchange);
     if (admission === 'skipped') {
       await next();
@@ -84,4 +88,10 @@ export function fileLock(nameOrOptions?: unknown, options?: unknown) {
     }
     return undefined;
   };
+}
+
+/** What `@hono/node-server` has made the request from; with HTTP/2 it does not tell how much its client has sent. */
+function incomingOf({ env }: HonoContext): IncomingMessage | undefined {
+  const { incoming } = (env ?? {}) as { incoming?: IncomingMessage };
+  return incoming?.httpVersionMajor === 1 ? incoming : undefined;
 }

@@ -102,14 +102,8 @@ class NodeExchange extends Exchange implements Gated {
   }
 
   sent(): number | undefined {
-    const req = this.#req;
-    const waitedFor =
-      !req.complete &&
-      !req.destroyed &&
-      req.readableLength === 0 &&
-      (req.readableFlowing === true || req.listenerCount('readable') > 0);
-    if (!waitedFor) return undefined;
-    return this.#progress === undefined ? handleOf(this.#socket).bytesRead : this.#progress.sent;
+    if (this.#progress === undefined) return sentOf(this.#req);
+    return waitsForBody(this.#req) ? this.#progress.sent : undefined;
   }
 
   displaced(): void {
@@ -208,6 +202,20 @@ class NodeExchange extends Exchange implements Gated {
       res._header.length + bodyLength(req, res.statusCode, /^content-length: *(\d+)/im.exec(res._header)?.[1]);
     return gate.bytesWritten - this.#sentBefore >= this.#answerLength;
   }
+}
+
+/** How many bytes the client of a request of HTTP/1 has sent, while more of its body is waited for; else `undefined`. */
+export function sentOf(req: IncomingMessage): number | undefined {
+  return waitsForBody(req) ? handleOf(req.socket).bytesRead : undefined;
+}
+
+function waitsForBody(req: IncomingMessage): boolean {
+  return (
+    !req.complete &&
+    !req.destroyed &&
+    req.readableLength === 0 &&
+    (req.readableFlowing === true || req.listenerCount('readable') > 0)
+  );
 }
 
 function bodyLength({ method }: IncomingMessage, status: number, header: unknown): number {
