@@ -139,7 +139,10 @@ export async function storm({ kind, seconds }) {
   };
 }
 
-/** What was written down, by locks. Who was killed did nothing from then on, and may have been robbed before. */
+/**
+ * What was written down, by locks. Who was killed did nothing from then on, and may have been robbed before; and who found
+ * a lock lost may have lost it as soon as a thief began that was killed over it.
+ */
 function historiesOf(locks, history, killed) {
   const end = now();
   const entries = new Map();
@@ -152,7 +155,20 @@ function historiesOf(locks, history, killed) {
     if (entry.gaveBack !== undefined || death === undefined) return entry;
     return { ...entry, gaveBack: Math.max(death, entry.got), lost: Math.max(death, entry.got) };
   });
-  return locks.map(({ name, permits }) => ({ permits, end, entries: whole.filter(({ lock }) => lock === name) }));
+  const lastThefts = whole.filter(({ steals, ended, client }) => steals !== undefined && !ended && killed.has(client));
+  const withThefts = whole.map((entry) => {
+    if (entry.lost === undefined) return entry;
+    const theft = lastThefts.find(
+      ({ lock, client, steals }) =>
+        lock === entry.lock && client !== entry.client && steals < entry.lost && killed.get(client) > entry.got,
+    );
+    return theft === undefined ? entry : { ...entry, lost: Math.max(entry.got, theft.steals) };
+  });
+  return locks.map(({ name, permits }) => ({
+    permits,
+    end,
+    entries: withThefts.filter(({ lock, got }) => lock === name && got !== undefined),
+  }));
 }
 
 /** The clock of the workers. */

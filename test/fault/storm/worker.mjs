@@ -17,6 +17,7 @@ const locks = contenders(kind, namespace);
 /** What happened is appended to it at once, as this process may be killed at any time. */
 const history = openSync(historyPath, 'a');
 let noted = 0;
+const nextId = () => `${process.pid}.${threadId}.${(noted += 1)}`;
 const note = (entry) => writeSync(history, `${JSON.stringify(entry)}\n`);
 /** Milliseconds of one clock for all processes. */
 const now = () => Number(process.hrtime.bigint()) / 1e6;
@@ -56,8 +57,12 @@ const roles = {
   async steal() {
     const lock = locks.find(({ stolen }) => stolen);
     const asked = now();
+    // Killed in between, it may have robbed somebody and got nothing, or not come to write down what.
+    const id = nextId();
+    note({ id, client: process.pid, lock: lock.name, steals: asked });
     const held = await lock.steal();
     if (held !== null) await hold(lock, 'exclusive', held, 'stole', asked);
+    note({ id, ended: true });
     await sleep(Math.random() * 10);
   },
 };
@@ -92,7 +97,7 @@ function choose() {
 async function hold(lock, mode, held, how, asked) {
   tally(how);
   const got = now();
-  const [id, stole] = [`${process.pid}.${threadId}.${(noted += 1)}`, how === 'stole'];
+  const [id, stole] = [nextId(), how === 'stole'];
   note({ id, client: process.pid, lock: lock.name, mode, asked, got, token: held.token, ...(stole ? { stole } : {}) });
   const over = () => {
     const at = now();
