@@ -112,7 +112,7 @@ void LoopInbox::Call(size_t count) {
 }
 
 void LoopInbox::Close() {
-  service_.Forget(inbox_.get());
+  service_.Withdraw(inbox_.get());
   inbox_->Unlink();  // now, because the next thread of this process may have the same number
   if (hook_ != nullptr) {
     napi_async_destroy(env_, context_);

@@ -7,13 +7,13 @@
 #include <string.h>
 
 #include <iterator>
-#include <mutex>
 #include <numeric>
 #include <set>
 
 #include "../core/crash_points.h"
 #include "../core/foreign_wait.h"
 #include "../core/latch.h"
+#include "../core/mutex.h"
 #include "../core/query.h"
 #include "inbox_binding.h"
 
@@ -34,8 +34,8 @@ namespace {
 
 // The environments of this process. Never destroyed, like the tables.
 struct Environments {
-  std::mutex mutex;
-  std::set<Locks*> all;  // guarded by mutex
+  Mutex mutex;
+  std::set<Locks*> all GUARDED_BY(mutex);
 };
 
 Environments& environments() {
@@ -60,7 +60,7 @@ void ReleaseEverything(Locks* locks) {
 void BeforeLeaving(const std::shared_ptr<LockTable>& table) {
   WaitService::StopAll();
   ForeignWait::StopAll();
-  std::lock_guard<std::mutex> guard(environments().mutex);
+  const Guard guard(environments().mutex);
   for (Locks* each : environments().all) {
     for (LoopInbox* inbox : each->inboxes) inbox->inbox().Unlink();
     ReleaseEverything(each);
@@ -240,13 +240,13 @@ double* ExportNumbers(Napi::Object exports, const char* name, size_t count) {
 void InitLocks(Napi::Env env, Napi::Object exports) {
   auto* locks = new Locks;
   {
-    std::lock_guard<std::mutex> guard(environments().mutex);
+    const Guard guard(environments().mutex);
     locks->thread = FreeThreadNumber(environments().all);
     environments().all.insert(locks);
   }
   LockTable::BeforeLeaving(BeforeLeaving);
   env.AddCleanupHook([locks] {
-    std::lock_guard<std::mutex> guard(environments().mutex);
+    const Guard guard(environments().mutex);
     ReleaseEverything(locks);
     environments().all.erase(locks);
     delete locks;

@@ -52,22 +52,8 @@ napi_value LockCancel(napi_env env, napi_callback_info info) {
   Locks& locks = args.Data<Locks>();
   LockRecord* lock = locks.handles.Get(args.Int(0));
   LoopInbox* inbox = lock == nullptr ? nullptr : locks.FindInbox(*lock->table());
-  if (inbox == nullptr) return Int(env, kResultDelivered);
-  Grant grant;
-  WaitRef wait;
-  switch (inbox->service().Cancel(args.Id(1), &grant, &wait)) {
-    case WaitService::Cancelled::kYes:
-      lock->Settle({wait});
-      return Int(env, kResultBusy);
-    case WaitService::Cancelled::kOnItsWay:
-      return Int(env, kResultBusy);
-    case WaitService::Cancelled::kGranted:
-      lock->Decline(grant);
-      return Int(env, kResultBusy);
-    case WaitService::Cancelled::kTaken:
-      break;
-  }
-  return Int(env, kResultDelivered);
+  const bool ends = inbox != nullptr && inbox->service().Cancel(args.Id(1), *lock);
+  return Int(env, ends ? kResultBusy : kResultDelivered);
 }
 
 // lockDecline(handle, entry, token, abandoned): gives back a grant that was delivered and is not wanted

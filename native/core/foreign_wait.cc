@@ -2,13 +2,12 @@
 
 #include <stdlib.h>
 
-#include <chrono>
-#include <condition_variable>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "clock.h"
+#include "mutex.h"
 #include "threads.h"
 
 namespace semlock {
@@ -23,70 +22,76 @@ constexpr int64_t kStopNs = 200000000;
 // How soon another program is given what somebody died with while nobody here waits for it.
 constexpr int64_t kLookNs = 100000000;
 
+// Of all that follows, and never destroyed, as the tables are not.
+Mutex& mutex = *new Mutex;
+
 struct Sleeper {
   explicit Sleeper(const LockRecord& of) : lock(of), looked_after(of) {}
   LockRecord lock;          // of its thread; a copy, as whoever began it may go
   LockRecord looked_after;  // of the caretaker
-  // What follows is guarded by the mutex of them all.
-  bool runs = false;
-  bool begun = false;  // by somebody, since the thread last looked
+  bool runs GUARDED_BY(mutex) = false;
+  bool begun GUARDED_BY(mutex) = false;  // by somebody, since the thread last looked
 };
 
-// Never destroyed, like the tables.
 struct Sleepers {
-  std::mutex mutex;
-  std::condition_variable changed;
+  Condition changed;
   std::map<const LockTable*, std::unique_ptr<Sleeper>> by_table;  // each such lock has a table for itself
   bool caretaker_runs = false;
   bool stopped = false;
 };
 
-Sleepers& sleepers() {
-  static Sleepers* instance = new Sleepers;
-  return *instance;
-}
+Sleepers& all GUARDED_BY(mutex) = *new Sleepers;
 
 void* Main(void* sleeper) {
   auto& self = *static_cast<Sleeper*>(sleeper);
-  Sleepers& all = sleepers();
-  std::unique_lock<std::mutex> guard(all.mutex);
-  const auto is_asked = [&] { return all.stopped || self.begun; };
+  mutex.Lock();
   while (!all.stopped) {
     self.begun = false;
-    guard.unlock();
+    mutex.Unlock();
     const bool wanted = self.lock.IsWaitedForHere();
     const bool slept = wanted && self.lock.HandOnForeign(kSleepNs);
-    guard.lock();
+    mutex.Lock();
     if (slept) continue;
-    all.changed.wait_for(guard, std::chrono::nanoseconds(wanted ? kSleepNs : kIdleNs), is_asked);
+    const int64_t end = MonotonicNs() + (wanted ? kSleepNs : kIdleNs);
+    for (int64_t left; !all.stopped && !self.begun && (left = end - MonotonicNs()) > 0;) {
+      all.changed.WaitFor(mutex, left);
+    }
     if (!wanted && !self.begun) break;
   }
   self.runs = false;
-  all.changed.notify_all();
+  all.changed.NotifyAll();
+  mutex.Unlock();
   return nullptr;
 }
 
 void* LookAfterAll(void*) {
-  Sleepers& all = sleepers();
-  std::unique_lock<std::mutex> guard(all.mutex);
+  mutex.Lock();
   while (!all.stopped) {
     std::vector<Sleeper*> each;
     for (const auto& [table, one] : all.by_table) each.push_back(one.get());
-    guard.unlock();
+    mutex.Unlock();
     for (Sleeper* one : each) one->looked_after.LookAfter();
-    guard.lock();
-    all.changed.wait_for(guard, std::chrono::nanoseconds(kLookNs), [&] { return all.stopped; });
+    mutex.Lock();
+    if (!all.stopped) all.changed.WaitFor(mutex, kLookNs);
   }
   all.caretaker_runs = false;
-  all.changed.notify_all();
+  all.changed.NotifyAll();
+  mutex.Unlock();
   return nullptr;
 }
 
-// Under the mutex.
-Sleeper& SleeperOf(const LockRecord& lock) {
-  std::unique_ptr<Sleeper>& one = sleepers().by_table[lock.table().get()];
+Sleeper& SleeperOf(const LockRecord& lock) REQUIRES(mutex) {
+  std::unique_ptr<Sleeper>& one = all.by_table[lock.table().get()];
   if (one == nullptr) one = std::make_unique<Sleeper>(lock);
   return *one;
+}
+
+bool IsAnyoneUp() REQUIRES(mutex) {
+  if (all.caretaker_runs) return true;
+  for (const auto& [table, each] : all.by_table) {
+    if (each->runs) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -97,8 +102,7 @@ void ForeignWait::LookAfter(const LockRecord& lock) {
   if (getenv("SEMLOCK_LOOK_AFTER_NOTHING") != nullptr) return;
 #endif
   if (!lock.is_foreign()) return;
-  Sleepers& all = sleepers();
-  std::lock_guard<std::mutex> guard(all.mutex);
+  const Guard guard(mutex);
   if (all.stopped) return;
   SleeperOf(lock);
   if (!all.caretaker_runs) all.caretaker_runs = StartThread(LookAfterAll, nullptr) == 0;
@@ -106,27 +110,21 @@ void ForeignWait::LookAfter(const LockRecord& lock) {
 
 void ForeignWait::Begin(const LockRecord& lock) {
   if (!lock.is_foreign()) return;
-  Sleepers& all = sleepers();
-  std::lock_guard<std::mutex> guard(all.mutex);
+  const Guard guard(mutex);
   if (all.stopped) return;
   Sleeper& one = SleeperOf(lock);
   one.begun = true;
-  if (one.runs) return all.changed.notify_all();
+  if (one.runs) return all.changed.NotifyAll();
   one.lock = lock;  // which knows the record
   one.runs = StartThread(Main, &one) == 0;
 }
 
 void ForeignWait::StopAll() {
-  Sleepers& all = sleepers();
-  std::unique_lock<std::mutex> guard(all.mutex);
+  const Guard guard(mutex);
   all.stopped = true;
-  all.changed.notify_all();
-  all.changed.wait_for(guard, std::chrono::nanoseconds(kStopNs), [&] {
-    for (const auto& [table, each] : all.by_table) {
-      if (each->runs) return false;
-    }
-    return !all.caretaker_runs;
-  });
+  all.changed.NotifyAll();
+  const int64_t end = MonotonicNs() + kStopNs;
+  for (int64_t left; IsAnyoneUp() && (left = end - MonotonicNs()) > 0;) all.changed.WaitFor(mutex, left);
 }
 
 }  // namespace semlock

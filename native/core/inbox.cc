@@ -28,7 +28,7 @@ SysError Inbox::Open(const Membership& member, uint16_t thread, std::function<vo
 }
 
 SysError Inbox::Reopen() {
-  std::lock_guard<std::mutex> guard(mutex_);
+  const Guard guard(mutex_);
   write_.Close();
   named_ = read_.Adopt(member_.MakeInbox(slot_, thread_));
   if (named_) return {};
@@ -50,7 +50,7 @@ size_t Inbox::Read(int64_t* messages, size_t room) const {
 }
 
 void Inbox::Post(int64_t message) const {
-  std::lock_guard<std::mutex> guard(mutex_);
+  const Guard guard(mutex_);
   const OwnFile& end = write_.IsOpen() ? write_ : read_;
   if (end.IsIntact()) WriteMessage(end.fd(), message);
   if (!read_.IsIntact() || !end.IsIntact()) wake_();
@@ -59,12 +59,12 @@ void Inbox::Post(int64_t message) const {
 void Outbox::Post(uint32_t slot, uint16_t thread, int64_t message) {
   const uint32_t to = slot << 16 | thread;
   // The thread that has the mutex may not be running, and this may be under a latch.
-  std::unique_lock<std::mutex> guard(mutex_, std::try_to_lock);
-  if (!guard.owns_lock()) {
+  if (!mutex_.TryLock()) {
     OwnFile once;
     if (once.Adopt(member_.OpenInbox(slot, thread))) WriteMessage(once.fd(), message);
     return;
   }
+  const Guard guard(mutex_, std::adopt_lock);
   Pipe& pipe = pipes_[(slot + thread) % kKeptOpen];
   // An inbox is never renamed: as long as it has a name, that is the path at which it was opened.
   if (pipe.to != to || !pipe.file.IsLinked()) {

@@ -13,6 +13,7 @@
 #include <mutex>
 
 #include "membership.h"
+#include "mutex.h"
 #include "own_file.h"
 #include "sys_error.h"
 
@@ -50,7 +51,7 @@ class Inbox {
   const uint16_t thread_;
   bool named_ = false;  // else others cannot find it
   const std::function<void()> wake_;
-  mutable std::mutex mutex_;  // held to write, and by the thread that is told to change the two below
+  mutable Mutex mutex_;  // held to write, and by the thread that is told to change the two below
   OwnFile read_;
   OwnFile write_;  // where it has no name; else it is written to by `read_`
 };
@@ -77,8 +78,8 @@ class Outbox {
   };
 
   const Membership& member_;
-  std::mutex mutex_;
-  Pipe pipes_[kKeptOpen];  // guarded by mutex_
+  Mutex mutex_;
+  Pipe pipes_[kKeptOpen] GUARDED_BY(mutex_);
 };
 
 }  // namespace semlock

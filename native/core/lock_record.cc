@@ -394,6 +394,11 @@ bool MarkCancelled(LockTable& table, const WaitRef& wait) {
   return false;
 }
 
+Ended EndWait(LockTable& table, const WaitRef& wait, Grant* grant) {
+  if (MarkCancelled(table, wait)) return Ended::kCancelled;
+  return Collect(table, wait, grant) ? Ended::kGranted : Ended::kNotYet;
+}
+
 bool StillHolds(LockTable& table, uint32_t record, const Grant& grant) {
   const Entry* entry = table.EntryAt(table.record(record), grant.entry);
   return entry != nullptr && entry->tag.load() == table.slot().tag() && entry->token.load() == grant.token;

@@ -109,6 +109,13 @@ bool IsPassed(LockTable& table, const WaitRef& wait);
 // False when its grant is on its way there or back, or there. Otherwise LockRecord::Settle must follow, to free the
 // cell and for those behind.
 bool MarkCancelled(LockTable& table, const WaitRef& wait);
+// Ends a wait of this process that is no longer wanted, whether it stands in line or was granted.
+enum class Ended {
+  kCancelled,  // LockRecord::Settle must follow
+  kGranted,    // the permit is the caller's
+  kNotYet,     // its grant is on its way there or back
+};
+Ended EndWait(LockTable& table, const WaitRef& wait, Grant* grant);
 // Whether this process still has that permit: not when it was stolen.
 bool StillHolds(LockTable& table, uint32_t record, const Grant& grant);
 

@@ -9,13 +9,13 @@
 
 #include <algorithm>
 #include <map>
-#include <mutex>
 #include <vector>
 
 #include "clock.h"
 #include "crash_points.h"
 #include "latch.h"
 #include "leftovers.h"
+#include "mutex.h"
 #include "named_semaphore.h"
 
 namespace semlock {
@@ -29,13 +29,13 @@ constexpr int64_t kPauseNs = 100000000;
 // One namespace in this process. Its mutex is held while somebody joins, so others of the process wait for that one
 // only if they want the same namespace.
 struct Namespace {
-  std::mutex mutex;
-  std::shared_ptr<LockTable> table;  // null until it is joined; guarded by mutex, as what follows
-  bool gave_up = false;              // the last attempt to join, or to look
-  int64_t waited_at = 0;             // when somebody waited for the last time, where that was not enough
+  Mutex mutex;
+  std::shared_ptr<LockTable> table GUARDED_BY(mutex);  // null until it is joined
+  bool gave_up GUARDED_BY(mutex) = false;              // the last attempt to join, or to look
+  int64_t waited_at GUARDED_BY(mutex) = 0;  // when somebody waited for the last time, where that was not enough
 
   template <typename F>
-  SysError Attempt(F attempt) {
+  SysError Attempt(F attempt) REQUIRES(mutex) {
     const int64_t start = MonotonicNs();
     Patience patience{!gave_up ? kGateBoundNs : start - waited_at > kPauseNs ? kLittlePatienceNs : 0};
     const SysError error = attempt(&patience);
@@ -47,10 +47,10 @@ struct Namespace {
 
 // Those of this process. Never destroyed: a worker thread may still run when static destructors do.
 struct Tables {
-  std::mutex mutex;
-  std::map<std::string, std::shared_ptr<Namespace>> by_id;  // guarded by mutex
-  bool ended = false;  // after exit() began, or in a forked child; guarded by mutex
-  void (*before_leaving)(const std::shared_ptr<LockTable>&) = nullptr;  // guarded by mutex
+  Mutex mutex;
+  std::map<std::string, std::shared_ptr<Namespace>> by_id GUARDED_BY(mutex);
+  bool ended GUARDED_BY(mutex) = false;  // after exit() began, or in a forked child
+  void (*before_leaving)(const std::shared_ptr<LockTable>&) GUARDED_BY(mutex) = nullptr;
 };
 
 Tables& tables() {
@@ -61,7 +61,7 @@ Tables& tables() {
 // Null when no lock may be used any more.
 std::shared_ptr<Namespace> NamespaceOf(const std::string& id) {
   Tables& all = tables();
-  std::lock_guard<std::mutex> guard(all.mutex);
+  const Guard guard(all.mutex);
   if (all.ended) return nullptr;
   std::shared_ptr<Namespace>& found = all.by_id[id];
   if (found == nullptr) found = std::make_shared<Namespace>();
@@ -72,30 +72,33 @@ std::shared_ptr<Namespace> NamespaceOf(const std::string& id) {
 // uses a lock any more: Node.js has ended its worker threads before. One that just joins is not waited for.
 void LeaveAll() {
   Tables& all = tables();
-  const std::unique_lock<std::mutex> guard(all.mutex, std::try_to_lock);
-  if (!guard || all.ended) return;
+  if (!all.mutex.TryLock()) return;
+  const Guard guard(all.mutex, std::adopt_lock);
+  if (all.ended) return;
   all.ended = true;
   for (auto& [id, each] : all.by_id) {
-    const std::unique_lock<std::mutex> joins(each->mutex, std::try_to_lock);
-    if (!joins || each->table == nullptr) continue;
-    if (all.before_leaving != nullptr) all.before_leaving(each->table);
-    each->table->member().Leave([&table = *each->table] { return table.OwesNews(); });
+    Namespace& joined = *each;
+    if (!joined.mutex.TryLock()) continue;
+    const Guard joins(joined.mutex, std::adopt_lock);
+    if (joined.table == nullptr) continue;
+    if (all.before_leaving != nullptr) all.before_leaving(joined.table);
+    joined.table->member().Leave([&table = *joined.table] { return table.OwesNews(); });
   }
 }
 
 // The child of a fork shares its parent's open files, and with them the locks that prove that the parent lives.
-void BeforeFork() {
-  tables().mutex.lock();
+UNCHECKED void BeforeFork() {
+  tables().mutex.Lock();
   Membership::BeforeFork();
 }
-void AfterForkInParent() {
+UNCHECKED void AfterForkInParent() {
   Membership::AfterForkInParent();
-  tables().mutex.unlock();
+  tables().mutex.Unlock();
 }
-void AfterForkInChild() {
+UNCHECKED void AfterForkInChild() {
   Membership::AfterForkInChild();
   tables().ended = true;
-  tables().mutex.unlock();
+  tables().mutex.Unlock();
 }
 
 // Idle records are looked for among this many before the file grows: more than it grows by, so that the search comes
@@ -138,7 +141,7 @@ SysError LockTable::Get(const std::string& id, const Owners& owners, std::shared
   const std::shared_ptr<Namespace> joined = NamespaceOf(id);
   if (joined == nullptr) return LatchError(Latched::kEnded);
   {
-    std::lock_guard<std::mutex> guard(joined->mutex);
+    const Guard guard(joined->mutex);
     *table = joined->table;
     if (*table != nullptr) return {};
     const SysError error = joined->Attempt([&](Patience* patience) {
@@ -148,11 +151,11 @@ SysError LockTable::Get(const std::string& id, const Owners& owners, std::shared
       if (failure.code == ENOSPC && ClearAllLeftovers(owners)) {
         failure = Membership::Join(id, owners, patience, &member, label);
       }
-      if (!failure) joined->table = std::make_shared<LockTable>(id, std::move(member));
+      if (!failure) *table = std::make_shared<LockTable>(id, std::move(member));
       return failure;
     });
     if (error) return error;
-    *table = joined->table;
+    joined->table = *table;
   }
   ClearOldLeftovers(owners);
   return {};
@@ -167,7 +170,7 @@ SysError LockTable::Look(const std::string& id, const Owners& owners, std::share
   if (SysError error = owners.Check()) return error;
   const std::shared_ptr<Namespace> looked_at = NamespaceOf(id);
   if (looked_at == nullptr) return LatchError(Latched::kEnded);
-  std::lock_guard<std::mutex> guard(looked_at->mutex);
+  const Guard guard(looked_at->mutex);
   *table = looked_at->table;
   if (*table != nullptr) return {};
   return looked_at->Attempt([&](Patience* patience) {
@@ -179,7 +182,7 @@ SysError LockTable::Look(const std::string& id, const Owners& owners, std::share
 }
 
 void LockTable::BeforeLeaving(void (*call)(const std::shared_ptr<LockTable>&)) {
-  std::lock_guard<std::mutex> guard(tables().mutex);
+  const Guard guard(tables().mutex);
   tables().before_leaving = call;
 }
 

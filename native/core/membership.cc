@@ -16,13 +16,13 @@
 #include <algorithm>
 #include <atomic>
 #include <climits>
-#include <mutex>
 #include <set>
 #include <utility>
 
 #include "clock.h"
 #include "crash_points.h"
 #include "futex.h"
+#include "mutex.h"
 #include "named_semaphore.h"
 
 namespace semlock {
@@ -254,8 +254,8 @@ namespace {
 
 // Those of this process, for a child that is forked. Never destroyed, like the tables.
 struct Members {
-  std::mutex mutex;  // held while something is opened, so that no child has what is not known yet
-  std::set<Membership*> all;
+  Mutex mutex;  // held while something is opened, so that no child has what is not known yet
+  std::set<Membership*> all GUARDED_BY(mutex);
 };
 
 Members& members() {
@@ -267,21 +267,21 @@ Members& members() {
 
 Membership::Membership(std::string id, const Owners& owners)
     : id_(std::move(id)), bytes_(LockedBytesOf(id_)), owners_(owners) {
-  std::lock_guard<std::mutex> guard(members().mutex);
+  const Guard guard(members().mutex);
   members().all.insert(this);
 }
 
 Membership::~Membership() {
   CloseTable();
-  std::lock_guard<std::mutex> guard(members().mutex);
+  const Guard guard(members().mutex);
   members().all.erase(this);
 }
 
-void Membership::BeforeFork() { members().mutex.lock(); }
-void Membership::AfterForkInParent() { members().mutex.unlock(); }
+void Membership::BeforeFork() { members().mutex.Lock(); }
+void Membership::AfterForkInParent() { members().mutex.Unlock(); }
 void Membership::AfterForkInChild() {
   for (Membership* each : members().all) each->Forsake();
-  members().mutex.unlock();
+  members().mutex.Unlock();
 }
 
 void Membership::Forsake() {
@@ -292,7 +292,7 @@ void Membership::Forsake() {
 }
 
 void Membership::CloseTable() {
-  std::lock_guard<std::mutex> guard(members().mutex);
+  const Guard guard(members().mutex);
   if (memory_ != nullptr) munmap(memory_, kTableBytes);
   memory_ = nullptr;
   slot_.Forget();
@@ -377,7 +377,7 @@ SysError Membership::Repeat(const std::string& id, const Owners& owners, Patienc
 }
 
 bool Membership::OpenShm(SysError* error) {
-  std::lock_guard<std::mutex> guard(members().mutex);
+  const Guard guard(members().mutex);
   if (shm_.Adopt(open(kShm, O_RDONLY | O_DIRECTORY | O_CLOEXEC))) return true;
   *error = {"open", errno};
   return false;
@@ -467,7 +467,7 @@ Membership::Attempt Membership::TryObserve(SysError* error) {
 
 // Opens the table's file. False with `error`, or with none where there is no file.
 bool Membership::OpenTable(int folder, int flags, struct stat* info, SysError* error) {
-  std::lock_guard<std::mutex> guard(members().mutex);
+  const Guard guard(members().mutex);
   const std::string name = TableName(id_);
   const auto open_it = [&] { return openat(folder, name.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); };
   int fd = open_it();
@@ -527,7 +527,7 @@ bool Membership::IsCurrent(int folder) const {
 }
 
 bool Membership::MapTable(int protection, SysError* error) {
-  std::lock_guard<std::mutex> guard(members().mutex);
+  const Guard guard(members().mutex);
   void* memory = mmap(nullptr, kTableBytes, protection, MAP_SHARED, table_.fd(), 0);
   if (memory == MAP_FAILED) {
     *error = {"mmap", errno};

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "layout.h"
+#include "mutex.h"
 #include "own_file.h"
 #include "owners.h"
 #include "process_slot.h"
@@ -55,9 +56,9 @@ class Membership {
 
   // Around fork(). The child closes what would keep its parent's slot locked after the parent's death, of those who are
   // just joining, too. The memory is not there, see MapTable.
-  static void BeforeFork();
-  static void AfterForkInParent();
-  static void AfterForkInChild();
+  static void BeforeFork() UNCHECKED;
+  static void AfterForkInParent() UNCHECKED;
+  static void AfterForkInChild() UNCHECKED;
 
   // The named pipe through which a thread is told of its waits, see inbox.h. It goes with the table at the latest.
   // Makes it, in place of a file of that name, and opens it: -1 where others could not find it.

@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include <map>
-#include <mutex>
 #include <utility>
 
 #include "clock.h"
 #include "crash_points.h"
+#include "mutex.h"
 
 // By the monotonic clock: glibc has it since 2.30, musl not at all.
 extern "C" int sem_clockwait(sem_t*, clockid_t, const timespec*) __attribute__((weak));
@@ -35,8 +35,8 @@ constexpr int kCreateTries = 100;
 
 // What is mapped in this process: each file once, however many have it open. Never destroyed, like the tables.
 struct Mapped {
-  std::mutex mutex;
-  std::map<std::pair<dev_t, ino_t>, std::weak_ptr<sem_t>> by_file;  // guarded by mutex
+  Mutex mutex;
+  std::map<std::pair<dev_t, ino_t>, std::weak_ptr<sem_t>> by_file GUARDED_BY(mutex);
 };
 
 Mapped& mapped() {
@@ -244,7 +244,7 @@ SysError NamedSemaphore::Map(int fd, const struct stat& info) {
   file_ = info.st_ino;
   made_ = false;
   const auto file = std::make_pair(info.st_dev, info.st_ino);  // nobody else's as long as it is mapped
-  std::lock_guard<std::mutex> guard(mapped().mutex);
+  const Guard guard(mapped().mutex);
   sem_ = mapped().by_file[file].lock();
   if (sem_ != nullptr) return {};
   void* memory = mmap(nullptr, sizeof(sem_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -254,7 +254,7 @@ SysError NamedSemaphore::Map(int fd, const struct stat& info) {
     return error;
   }
   sem_.reset(static_cast<sem_t*>(memory), [file](sem_t* sem) {
-    std::lock_guard<std::mutex> last(mapped().mutex);
+    const Guard last(mapped().mutex);
     const auto found = mapped().by_file.find(file);
     if (found != mapped().by_file.end() && found->second.expired()) mapped().by_file.erase(found);
     munmap(sem, sizeof(sem_t));

@@ -1,16 +1,16 @@
 #include "thread_semaphore.h"
 
 #include <map>
-#include <mutex>
 
+#include "mutex.h"
 #include "named_semaphore.h"
 
 namespace semlock {
 namespace {
 
 struct Registry {
-  std::mutex mutex;
-  std::map<std::string, std::weak_ptr<ThreadSemaphore>> by_name;  // guarded by mutex
+  Mutex mutex;
+  std::map<std::string, std::weak_ptr<ThreadSemaphore>> by_name GUARDED_BY(mutex);
 };
 
 // Never destroyed: worker threads may outlive the static destructors of process.exit().
@@ -23,14 +23,14 @@ Registry& registry() {
 
 std::shared_ptr<ThreadSemaphore> ThreadSemaphore::Get(const std::string& name) {
   Registry& all = registry();
-  std::lock_guard<std::mutex> guard(all.mutex);
+  const Guard guard(all.mutex);
   std::weak_ptr<ThreadSemaphore>& slot = all.by_name[name];
   std::shared_ptr<ThreadSemaphore> semaphore = slot.lock();
   if (semaphore) return semaphore;
   semaphore.reset(new ThreadSemaphore(1), [name](ThreadSemaphore* last) {
     delete last;
     Registry& shared = registry();
-    std::lock_guard<std::mutex> late_guard(shared.mutex);
+    const Guard late_guard(shared.mutex);
     auto found = shared.by_name.find(name);
     // Another thread may have asked anew between the last reference and this.
     if (found != shared.by_name.end() && found->second.expired()) shared.by_name.erase(found);

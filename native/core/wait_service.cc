@@ -4,10 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <set>
 #include <thread>
 #include <unordered_map>
@@ -17,6 +14,7 @@
 #include "death_watch.h"
 #include "foreign_wait.h"
 #include "latch.h"
+#include "mutex.h"
 #include "threads.h"
 
 namespace semlock {
@@ -35,9 +33,12 @@ constexpr int64_t kWatchNs = 1000000000;
 
 // Never destroyed: see LockTable's.
 struct Services {
-  std::mutex mutex;
-  std::map<LockTable*, WaitService*> by_table;  // guarded by mutex
+  Mutex mutex;
+  std::map<LockTable*, WaitService*> by_table GUARDED_BY(mutex);
 };
+
+// Up to half of it less, because all may have begun at the same time, when a holder died.
+int64_t AtRandom(int64_t at_most) { return at_most / 2 + MonotonicNs() / 16 % (at_most / 2); }
 
 Services& services() {
   static Services* instance = new Services;
@@ -45,15 +46,6 @@ Services& services() {
 }
 
 }  // namespace
-
-struct WaitService::Pending {
-  LockRecord lock;     // guarded by `finishing`
-  const Inbox* inbox;  // null: nobody wants its event any more, so a wait is withdrawn, or its grant given back
-  bool runs = false;   // its thread has shown it, since the wait was passed over
-  bool watch;          // whether `held` is still held; else a wait
-  WaitRef wait;        // of a watch only the record
-  Grant held;
-};
 
 // What is left to do without the mutex.
 struct WaitService::Unfinished {
@@ -68,29 +60,9 @@ struct WaitService::Unfinished {
   std::vector<std::pair<std::shared_ptr<Pending>, Grant>> unwanted;
 };
 
-struct WaitService::State {
-  std::shared_ptr<LockTable> table;
-  std::mutex finishing;  // held by Finish()
-  std::mutex mutex;
-  std::condition_variable changed;
-  // All below is guarded by `mutex`.
-  PendingMap pending;
-  bool runs = false;        // the thread
-  int64_t needed_at = 0;    // it was
-  int64_t next_round = -1;  // when it goes round by itself; negative: never
-  int64_t last_round = 0;
-  DeathWatch deaths;       // of those that the waits wait for
-  bool listening = false;  // the thread sleeps in `deaths`, not on `changed`
-  bool stopped = false;
-
-  void WakeThread() { listening ? deaths.Interrupt() : changed.notify_all(); }
-};
-
-WaitService::WaitService(std::shared_ptr<LockTable> table) : state_(new State) { state_->table = std::move(table); }
-
 WaitService* WaitService::Of(const std::shared_ptr<LockTable>& table, SysError* error) {
   Services& all = services();
-  std::lock_guard<std::mutex> guard(all.mutex);
+  const Guard guard(all.mutex);
   WaitService*& service = all.by_table[table.get()];
   if (service == nullptr) service = new WaitService(table);
   *error = service->NeedThread();
@@ -98,16 +70,15 @@ WaitService* WaitService::Of(const std::shared_ptr<LockTable>& table, SysError* 
 }
 
 SysError WaitService::NeedThread() {
-  std::lock_guard<std::mutex> guard(state_->mutex);
+  const Guard guard(mutex_);
   return StartNeeded();
 }
 
-// Under the mutex.
 SysError WaitService::StartNeeded() {
-  state_->needed_at = MonotonicNs();
-  if (state_->runs || state_->stopped) return {};
+  needed_at_ = MonotonicNs();
+  if (runs_ || stopped_) return {};
   const int error = StartThread(Main, this);
-  state_->runs = error == 0;
+  runs_ = error == 0;
   return error == 0 ? SysError{} : SysError{"pthread_create", error};
 }
 
@@ -118,18 +89,16 @@ void* WaitService::Main(void* service) {
 
 void WaitService::StopAll() {
   Services& all = services();
-  std::lock_guard<std::mutex> guard(all.mutex);
-  for (auto& [table, service] : all.by_table) {
-    if (service != nullptr) service->Stop();
-  }
+  const Guard guard(all.mutex);
+  for (auto& [table, service] : all.by_table) service->Stop();
 }
 
 void WaitService::Stop() {
   {
-    std::unique_lock<std::mutex> guard(state_->mutex);
-    if (std::exchange(state_->stopped, true)) return;
-    state_->WakeThread();
-    state_->changed.wait(guard, [this] { return !state_->runs; });
+    const Guard guard(mutex_);
+    if (std::exchange(stopped_, true)) return;
+    WakeThread();
+    while (runs_) changed_.Wait(mutex_);
   }
   Withdraw(nullptr);
 }
@@ -148,7 +117,7 @@ void WaitService::Watch(int64_t id, LockRecord lock, const Grant& held, const In
   const WaitRef record{lock.record_index(), 0, 0};
   Add(id, Pending{std::move(lock), inbox, false, true, record, held});
   // A thief that came before this did not know whom to tell.
-  if (!StillHolds(*state_->table, record.record, held)) inbox->Post(kTheft);
+  if (!StillHolds(*table_, record.record, held)) inbox->Post(kTheft);
 }
 
 void WaitService::GiveBackLater(LockRecord lock, const WaitRef& wait) {
@@ -157,95 +126,90 @@ void WaitService::GiveBackLater(LockRecord lock, const WaitRef& wait) {
 
 void WaitService::Add(int64_t id, Pending pending) {
   const int64_t now = MonotonicNs();
-  std::lock_guard<std::mutex> guard(state_->mutex);
-  const int64_t round = pending.watch ? now + kWatchNs : std::max(now + kFirstLookNs, state_->last_round + kRoundNs);
-  state_->pending.emplace(id, std::make_shared<Pending>(std::move(pending)));
+  const Guard guard(mutex_);
+  const int64_t round = pending.watch ? now + kWatchNs : std::max(now + kFirstLookNs, last_round_ + kRoundNs);
+  pending_.emplace(id, std::make_shared<Pending>(std::move(pending)));
   StartNeeded();  // where it is refused now, the next to wait tries again
-  if (state_->next_round >= 0 && round >= state_->next_round) return;
-  state_->next_round = round;
-  state_->WakeThread();
+  if (next_round_ >= 0 && round >= next_round_) return;
+  next_round_ = round;
+  WakeThread();
 }
 
-void WaitService::Remove(PendingMap::iterator found) { state_->pending.erase(found); }
-
 void WaitService::Take(const Inbox& inbox, std::vector<WaitEvent>* events) {
-  LockTable& table = *state_->table;
   int64_t messages[256];
   size_t count;
   bool thefts = false;
+  const Guard guard(mutex_);
   do {
     count = inbox.Read(messages, std::size(messages));
-    std::lock_guard<std::mutex> guard(state_->mutex);
     for (size_t each = 0; each < count; ++each) {
       thefts = thefts || messages[each] == kTheft;
-      const auto found = state_->pending.find(messages[each]);
-      if (found == state_->pending.end() || found->second->inbox != &inbox) continue;
+      const auto found = pending_.find(messages[each]);
+      if (found == pending_.end() || found->second->inbox != &inbox) continue;
       WaitEvent event{found->first, false, {}};
-      if (IsPassed(table, found->second->wait)) {
+      if (IsPassed(*table_, found->second->wait)) {
         found->second->runs = true;
-        state_->next_round = 0;
-        state_->WakeThread();
+        next_round_ = 0;
+        WakeThread();
       }
-      if (!Collect(table, found->second->wait, &event.grant)) continue;
+      if (!Collect(*table_, found->second->wait, &event.grant)) continue;
       events->push_back(event);
-      Remove(found);
+      pending_.erase(found);
     }
   } while (count == std::size(messages));
   if (thefts) TakeThefts(inbox, events);
 }
 
 void WaitService::TakeThefts(const Inbox& inbox, std::vector<WaitEvent>* events) {
-  std::lock_guard<std::mutex> guard(state_->mutex);
-  for (auto next = state_->pending.begin(); next != state_->pending.end();) {
+  for (auto next = pending_.begin(); next != pending_.end();) {
     const auto at = next++;
     const Pending& each = *at->second;
-    if (!each.watch || each.inbox != &inbox || StillHolds(*state_->table, each.wait.record, each.held)) continue;
+    if (!each.watch || each.inbox != &inbox || StillHolds(*table_, each.wait.record, each.held)) continue;
     events->push_back({at->first, true, each.held});
-    Remove(at);
+    pending_.erase(at);
   }
 }
 
-WaitService::Cancelled WaitService::Cancel(int64_t id, Grant* grant, WaitRef* wait) {
-  std::lock_guard<std::mutex> guard(state_->mutex);
-  const auto found = state_->pending.find(id);
-  if (found == state_->pending.end() || found->second->watch) return Cancelled::kTaken;
-  Pending& pending = *found->second;
-  Cancelled result = Cancelled::kYes;
-  *wait = pending.wait;
-  if (!MarkCancelled(*state_->table, pending.wait)) {
-    if (!Collect(*state_->table, pending.wait, grant)) {
-      pending.inbox = nullptr;
-      return Cancelled::kOnItsWay;
+bool WaitService::Cancel(int64_t id, LockRecord& lock) {
+  WaitRef wait;
+  Grant grant;
+  Ended ended;
+  {
+    const Guard guard(mutex_);
+    const auto found = pending_.find(id);
+    if (found == pending_.end() || found->second->watch) return false;
+    wait = found->second->wait;
+    ended = EndWait(*table_, wait, &grant);
+    if (ended == Ended::kNotYet) {
+      found->second->inbox = nullptr;  // a round gives it back
+    } else {
+      pending_.erase(found);
     }
-    result = Cancelled::kGranted;
   }
-  Remove(found);
-  return result;
+  if (ended == Ended::kCancelled) lock.Settle({wait});
+  if (ended == Ended::kGranted) lock.Decline(grant);
+  return true;
 }
 
 void WaitService::Unwatch(int64_t id) {
-  std::lock_guard<std::mutex> guard(state_->mutex);
-  const auto found = state_->pending.find(id);
-  if (found != state_->pending.end()) Remove(found);
+  const Guard guard(mutex_);
+  pending_.erase(id);
 }
 
-void WaitService::Forget(const Inbox* inbox) { Withdraw(inbox); }
-
-// At once, so that what was granted is not taken for what its thread held as it ended. Of all threads without `inbox`.
 void WaitService::Withdraw(const Inbox* inbox) {
   std::vector<int64_t> left;
   for (bool again : {false, true}) {
     Unfinished work;
     {
-      std::lock_guard<std::mutex> guard(state_->mutex);
-      for (auto next = state_->pending.begin(); next != state_->pending.end();) {
+      const Guard guard(mutex_);
+      for (auto next = pending_.begin(); next != pending_.end();) {
         const auto at = next++;
         const bool ours = again ? std::count(left.begin(), left.end(), at->first) > 0
                                 : inbox == nullptr || at->second->inbox == inbox;
         if (!ours) continue;
         at->second->inbox = nullptr;
         if (at->second->watch) {
-          Remove(at);
+          pending_.erase(at);
         } else if (!GiveUp(at, &work)) {
           left.push_back(at->first);
         }
@@ -256,29 +220,29 @@ void WaitService::Withdraw(const Inbox* inbox) {
   }
 }
 
-// Under the mutex. A wait that is no longer wanted leaves the queue or, if it was granted, is given back. False: its
-// grant is just being written, by a process that may have died over it. That is left for the next round, and to those
-// that settle until then.
+// A wait that is no longer wanted leaves the queue or, if it was granted, is given back. False: its grant is just being
+// written, by a process that may have died over it. That is left for the next round, and to those that settle until
+// then.
 bool WaitService::GiveUp(PendingMap::iterator at, Unfinished* work) {
-  LockTable& table = *state_->table;
+  const std::shared_ptr<Pending> pending = at->second;
   Grant grant;
-  const bool cancelled = MarkCancelled(table, at->second->wait);
-  const bool granted = !cancelled && Collect(table, at->second->wait, &grant);
-  if (granted) {
-    work->unwanted.emplace_back(at->second, grant);
+  const Ended ended = EndWait(*table_, pending->wait, &grant);
+  if (ended == Ended::kGranted) {
+    work->unwanted.emplace_back(pending, grant);
   } else {
-    Unfinished::Unsettled& lock = work->unsettled[at->second->wait.record];
-    lock.any = at->second;
-    if (cancelled) lock.changed.push_back(at->second->wait);
+    Unfinished::Unsettled& lock = work->unsettled[pending->wait.record];
+    lock.any = pending;
+    if (ended == Ended::kCancelled) lock.changed.push_back(pending->wait);
   }
-  if (cancelled || granted) Remove(at);
-  return cancelled || granted;
+  if (ended == Ended::kNotYet) return false;
+  pending_.erase(at);
+  return true;
 }
 
 // Takes latches, which may take a millisecond each, so not under the mutex: the event loop needs that, and the other
 // one only when it ends.
 void WaitService::Finish(const Unfinished& work) {
-  std::lock_guard<std::mutex> guard(state_->finishing);
+  const Guard guard(finishing_);
   for (auto& [record, unsettled] : work.unsettled) {
     unsettled.any->lock.Settle(unsettled.changed);
     if (unsettled.comes_back) ForeignWait::Begin(unsettled.any->lock);
@@ -287,30 +251,32 @@ void WaitService::Finish(const Unfinished& work) {
 }
 
 void WaitService::Run() {
-  State& state = *state_;
-  std::unique_lock<std::mutex> guard(state.mutex);
-  while (!state.stopped) {
-    const int64_t left = state.next_round - MonotonicNs();
-    if (state.next_round >= 0 && left <= 0) {
-      GoRound(&guard);
-    } else if (state.deaths.CanHear()) {
-      const int64_t at_most = state.next_round < 0 ? kWatchNs : left;
-      state.listening = true;
-      guard.unlock();
-      const bool died = state.deaths.Sleep(at_most);
-      guard.lock();
-      state.listening = false;
-      if (died) state.next_round = 0;
-    } else if (state.next_round < 0) {
-      const int64_t idle = std::max(state.needed_at, state.last_round) + kIdleNs - MonotonicNs();
-      if (idle <= 0) break;
-      state.changed.wait_for(guard, std::chrono::nanoseconds(idle));
+  mutex_.Lock();
+  while (!stopped_) {
+    const int64_t now = MonotonicNs();
+    const int64_t idle = std::max(needed_at_, last_round_) + kIdleNs - now;
+    if (next_round_ < 0) {
+      if (idle <= 0 && !deaths_.CanHear()) break;
+      Sleep(deaths_.CanHear() ? kWatchNs : idle);
+    } else if (next_round_ <= now) {
+      GoRound();
     } else {
-      state.changed.wait_for(guard, std::chrono::nanoseconds(left));
+      Sleep(next_round_ - now);
     }
   }
-  state.runs = false;
-  state.changed.notify_all();
+  runs_ = false;
+  changed_.NotifyAll();
+  mutex_.Unlock();
+}
+
+void WaitService::Sleep(int64_t at_most) {
+  if (!deaths_.CanHear()) return changed_.WaitFor(mutex_, at_most);
+  listening_ = true;
+  mutex_.Unlock();
+  const bool died = deaths_.Sleep(at_most);
+  mutex_.Lock();
+  listening_ = false;
+  if (died) next_round_ = 0;
 }
 
 namespace {
@@ -320,25 +286,22 @@ int64_t RoundOf(const Record& record, uint32_t waits) {
   // Other programs tell nobody of their posts.
   if (waits == 0 || (record.flags.load() & kForeign) != 0) return kRoundNs;
   const int64_t share = std::min(kRoundNs * record.waiting.load() / waits, kLongestRoundNs);
-  // At random, because all may have gone round at the same time, when a holder died.
-  return share <= kRoundNs ? kRoundNs : share / 2 + MonotonicNs() / 16 % (share / 2);
+  return share <= kRoundNs ? kRoundNs : AtRandom(share);
 }
 
 }  // namespace
 
-void WaitService::GoRound(std::unique_lock<std::mutex>* guard) {
-  State& state = *state_;
-  LockTable& table = *state.table;
+void WaitService::GoRound() {
   Unfinished work;
-  int64_t rest = state.pending.empty() ? -1 : kWatchNs;
-  for (auto next = state.pending.begin(); next != state.pending.end();) {
+  int64_t rest = pending_.empty() ? -1 : kWatchNs;
+  for (auto next = pending_.begin(); next != pending_.end();) {
     const auto at = next++;
     Pending& each = *at->second;
     if (each.watch) {
-      if (!StillHolds(table, each.wait.record, each.held)) each.inbox->Post(kTheft);
+      if (!StillHolds(*table_, each.wait.record, each.held)) each.inbox->Post(kTheft);
     } else if (each.inbox == nullptr) {
       GiveUp(at, &work);
-    } else if (IsGranted(table, each.wait) || (IsPassed(table, each.wait) && !each.runs)) {
+    } else if (IsGranted(*table_, each.wait) || (IsPassed(*table_, each.wait) && !each.runs)) {
       each.inbox->Post(at->first);
       rest = kRoundNs;
     } else {
@@ -350,23 +313,23 @@ void WaitService::GoRound(std::unique_lock<std::mutex>* guard) {
       lock.comes_back = true;
     }
   }
-  state.next_round = -1;  // from here on Add() may set it
-  guard->unlock();
+  next_round_ = -1;  // from here on Add() may set it
+  mutex_.Unlock();
   Finish(work);
   std::set<Tag> holders;
   for (const auto& [index, lock] : work.unsettled) {
-    rest = std::min(rest, RoundOf(table.record(index), lock.waits));
-    table.AnyEntry(table.record(index), [&](Entry& entry, uint32_t) {
+    rest = std::min(rest, RoundOf(table_->record(index), lock.waits));
+    table_->AnyEntry(table_->record(index), [&](Entry& entry, uint32_t) {
       const Tag tag = entry.tag.load();
-      if (tag != 0 && tag != table.slot().tag()) holders.insert(tag);
+      if (tag != 0 && tag != table_->slot().tag()) holders.insert(tag);
       return holders.size() == DeathWatch::kMost;
     });
   }
-  if (state.deaths.Watch(&table.slot(), holders)) rest = 0;
-  guard->lock();
-  state.last_round = MonotonicNs();
-  const int64_t due = rest < 0 ? -1 : state.last_round + rest;
-  if (state.next_round < 0 || (due >= 0 && due < state.next_round)) state.next_round = due;
+  if (deaths_.Watch(&table_->slot(), holders)) rest = 0;
+  mutex_.Lock();
+  last_round_ = MonotonicNs();
+  const int64_t due = rest < 0 ? -1 : last_round_ + rest;
+  if (next_round_ < 0 || (due >= 0 && due < next_round_)) next_round_ = due;
 }
 
 namespace {
@@ -433,13 +396,13 @@ Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const s
     lock.Settle();
     settled = MonotonicNs();
   }
-  // Where it is neither: its grant is on its way there or back, by a process that may be stopped right there.
   const int64_t over = MonotonicNs();
-  while (!Collect(*lock.table(), wait, grant)) {
-    if (MarkCancelled(*lock.table(), wait)) {
+  for (Ended ended; (ended = EndWait(*lock.table(), wait, grant)) != Ended::kGranted;) {
+    if (ended == Ended::kCancelled) {
       lock.Settle({wait});
       return Outcome::kBusy;
     }
+    // Its grant is on its way there or back, by a process that may be stopped right there.
     SysError refused;  // then nobody would give it back, and it has to be waited for
     WaitService* service = MonotonicNs() - over > kRoundNs ? WaitService::Of(lock.table(), &refused) : nullptr;
     if (service != nullptr) {

@@ -9,11 +9,13 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
+#include <utility>
 #include <vector>
 
+#include "death_watch.h"
 #include "inbox.h"
 #include "lock_record.h"
+#include "mutex.h"
 
 namespace semlock {
 
@@ -45,36 +47,51 @@ class WaitService {
   // What the messages in an inbox are about. Each event comes once.
   void Take(const Inbox& inbox, std::vector<WaitEvent>* events);
 
-  enum class Cancelled {
-    kYes,       // and Settle() of the lock must follow, with `wait`
-    kGranted,   // the permit is there: the caller's now
-    kOnItsWay,  // a grant is being written; it will be given back without anybody's doing
-    kTaken,     // Take() gave its event, or there is no such wait
-  };
-  Cancelled Cancel(int64_t id, Grant* grant, WaitRef* wait);
+  // Ends a wait for `lock`; what was granted to it meanwhile goes back. False: Take() gave its event, or there is no
+  // such wait.
+  bool Cancel(int64_t id, LockRecord& lock);
   void Unwatch(int64_t id);
-  // For the end of a thread with an inbox: nothing comes there after this, and its waits are withdrawn or given back.
-  void Forget(const Inbox* inbox);
+  // For the end of a thread with an inbox: nothing comes there after this, and its waits are withdrawn, or what they
+  // were granted is given back at once, so that it is not taken for what its thread held as it ended.
+  void Withdraw(const Inbox* inbox);
 
  private:
-  struct Pending;
-  struct State;
-  struct Unfinished;
+  struct Pending {
+    LockRecord lock;     // guarded by `finishing_`
+    const Inbox* inbox;  // null: nobody wants its event any more, so a wait is withdrawn, or its grant given back
+    bool runs = false;   // its thread has shown it, since the wait was passed over
+    bool watch;          // whether `held` is still held; else a wait
+    WaitRef wait;        // of a watch only the record
+    Grant held;
+  };
   using PendingMap = std::map<int64_t, std::shared_ptr<Pending>>;
-  explicit WaitService(std::shared_ptr<LockTable> table);
-  SysError StartNeeded();
+  struct Unfinished;
+
+  explicit WaitService(std::shared_ptr<LockTable> table) : table_(std::move(table)) {}
+  SysError StartNeeded() REQUIRES(mutex_);
+  void WakeThread() REQUIRES(mutex_) { listening_ ? deaths_.Interrupt() : changed_.NotifyAll(); }
   static void* Main(void* service);
   void Run();
-  void GoRound(std::unique_lock<std::mutex>* guard);
+  void Sleep(int64_t at_most) REQUIRES(mutex_);
+  void GoRound() REQUIRES(mutex_);
   void Add(int64_t id, Pending pending);
-  void Remove(PendingMap::iterator found);
-  void Withdraw(const Inbox* inbox);
-  bool GiveUp(PendingMap::iterator at, Unfinished* work);
+  bool GiveUp(PendingMap::iterator at, Unfinished* work) REQUIRES(mutex_);
   void Finish(const Unfinished& work);
-  void TakeThefts(const Inbox& inbox, std::vector<WaitEvent>* events);
+  void TakeThefts(const Inbox& inbox, std::vector<WaitEvent>* events) REQUIRES(mutex_);
   void Stop();
 
-  std::unique_ptr<State> state_;
+  const std::shared_ptr<LockTable> table_;
+  Mutex finishing_;  // held by Finish()
+  Mutex mutex_;
+  Condition changed_;
+  DeathWatch deaths_;  // of the thread: of those that the waits wait for
+  PendingMap pending_ GUARDED_BY(mutex_);
+  bool runs_ GUARDED_BY(mutex_) = false;        // the thread
+  int64_t needed_at_ GUARDED_BY(mutex_) = 0;    // it was
+  int64_t next_round_ GUARDED_BY(mutex_) = -1;  // when it goes round by itself; negative: never
+  int64_t last_round_ GUARDED_BY(mutex_) = 0;
+  bool listening_ GUARDED_BY(mutex_) = false;  // the thread sleeps in `deaths_`, not on `changed_`
+  bool stopped_ GUARDED_BY(mutex_) = false;
 };
 
 // Blocks the calling thread until the lock is granted, at most `timeout_ns` (negative: no limit), and only as long as

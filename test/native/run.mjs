@@ -15,6 +15,21 @@ function run(command, args, options) {
   return status ?? 1;
 }
 
+// That the compiler finds what a mutex guards used without it.
+const unguarded = `#include "../../native/core/mutex.h"
+struct Counted { semlock::Mutex mutex; int count GUARDED_BY(mutex) = 0; };
+int Read(Counted& counted) { GUARD return counted.count; }`;
+const isAccepted = (guard) => {
+  const args = ['-std=c++17', '-fsyntax-only', '-Wthread-safety', '-Werror', `-DGUARD=${guard}`, '-x', 'c++', '-'];
+  return (
+    run('clang++', args, { input: unguarded, stdio: ['pipe', 'inherit', guard === '' ? 'ignore' : 'inherit'] }) === 0
+  );
+};
+if (!isAccepted('semlock::Guard guard(counted.mutex);') || isAccepted('')) {
+  console.error('clang++ does not check what mutexes guard');
+  process.exit(1);
+}
+
 const kinds = { address: 'AddressSanitizer, UndefinedBehaviorSanitizer', thread: 'ThreadSanitizer' };
 if (process.arch === 'x64') kinds.musl = 'musl';
 const targets = kinds.musl === undefined ? ['sanitizers'] : ['sanitizers', 'musl'];
