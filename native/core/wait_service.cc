@@ -28,6 +28,9 @@ constexpr int64_t kFirstLookNs = 3000000;
 // Where many processes wait for one lock, each goes round so seldom that together they do so as often as one alone; but
 // not more seldom than this, because some of them may be stopped.
 constexpr int64_t kLongestRoundNs = 1000000000;
+// How soon it is seen at least that a lock was granted to somebody who does not come for it. Only a word is read for
+// that.
+constexpr int64_t kLookNs = 100000000;
 // How soon a theft is found whose thief died before it could tell.
 constexpr int64_t kWatchNs = 1000000000;
 
@@ -260,8 +263,11 @@ void WaitService::Run() {
       Sleep(deaths_.CanHear() ? kWatchNs : idle);
     } else if (next_round_ <= now) {
       GoRound();
-    } else {
+    } else if (records_.empty() || next_round_ - now <= kLookNs) {
       Sleep(next_round_ - now);
+    } else {
+      Sleep(AtRandom(kLookNs));
+      if (IsOneStuck()) next_round_ = 0;
     }
   }
   runs_ = false;
@@ -279,13 +285,26 @@ void WaitService::Sleep(int64_t at_most) {
   if (died) next_round_ = 0;
 }
 
+// Whether a lock was seen with a grant that is not collected twice in a row, and granted nothing in between.
+bool WaitService::IsOneStuck() {
+  bool is_stuck = false;
+  for (auto& [index, seen] : records_) {
+    const Record& record = table_->record(index);
+    const uint64_t token = record.uncollected.load() == 0 ? 0 : record.last_token.load();
+    is_stuck = is_stuck || (token != 0 && token == seen);
+    seen = token;
+  }
+  return is_stuck;
+}
+
 namespace {
 
 // When to go round again for a lock for which so many waits of this process stand in the queue.
 int64_t RoundOf(const Record& record, uint32_t waits) {
   // Other programs tell nobody of their posts.
   if (waits == 0 || (record.flags.load() & kForeign) != 0) return kRoundNs;
-  const int64_t share = std::min(kRoundNs * record.waiting.load() / waits, kLongestRoundNs);
+  const int64_t longest = record.uncollected.load() != 0 ? kLookNs : kLongestRoundNs;
+  const int64_t share = std::min(kRoundNs * record.waiting.load() / waits, longest);
   return share <= kRoundNs ? kRoundNs : AtRandom(share);
 }
 
@@ -313,6 +332,8 @@ void WaitService::GoRound() {
       lock.comes_back = true;
     }
   }
+  records_.clear();
+  for (const auto& [index, lock] : work.unsettled) records_[index] = 0;
   next_round_ = -1;  // from here on Add() may set it
   mutex_.Unlock();
   Finish(work);

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -73,6 +74,7 @@ class WaitService {
   static void* Main(void* service);
   void Run();
   void Sleep(int64_t at_most) REQUIRES(mutex_);
+  bool IsOneStuck() REQUIRES(mutex_);
   void GoRound() REQUIRES(mutex_);
   void Add(int64_t id, Pending pending);
   bool GiveUp(PendingMap::iterator at, Unfinished* work) REQUIRES(mutex_);
@@ -86,6 +88,8 @@ class WaitService {
   Condition changed_;
   DeathWatch deaths_;  // of the thread: of those that the waits wait for
   PendingMap pending_ GUARDED_BY(mutex_);
+  // The locks that are waited for, with their last token when one of their grants was seen uncollected, or 0.
+  std::unordered_map<uint32_t, uint64_t> records_ GUARDED_BY(mutex_);
   bool runs_ GUARDED_BY(mutex_) = false;        // the thread
   int64_t needed_at_ GUARDED_BY(mutex_) = 0;    // it was
   int64_t next_round_ GUARDED_BY(mutex_) = -1;  // when it goes round by itself; negative: never

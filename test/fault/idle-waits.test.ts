@@ -13,8 +13,11 @@ const WAITS = 64;
 const SECONDS = 3;
 /** Of a busy machine the first ones still see processes that have just begun to wait. */
 const LOOKS = 4;
-/** One alone goes round 50 times in a second; they do so at random times, up to twice as often. */
-const MOST_SLEEPS = 110;
+/**
+ * One alone goes round 50 times in a second; they do so at random times, up to twice as often. In between each looks at one
+ * word at least every 100 ms, or 50.
+ */
+const MOST_SLEEPS = 110 + 20 * PROCESSES;
 
 afterAll(endSpareProcesses);
 

@@ -292,6 +292,29 @@ TEST("a permit that is not collected goes to another thread, and not to the next
   CHECK(Lock("a").Available() == 1);
 }
 
+TEST("a grant that nobody collects goes on soon, though those in line are so many that each looks seldom") {
+  int attempt = 0;
+  CHECK(Eventually([&] {  // on a busy machine it may take longer now and then
+    const std::string name = "a" + std::to_string(attempt++);
+    Lock holder(name);
+    CHECK(holder.TryAcquire());
+    Lock slow(name, {}, 2);
+    for (int wait = 0; wait < 63; ++wait) Queue(slow);
+    Loop loop(3);
+    Lock quick(name, {}, 3);
+    const int64_t id = WaitService::NewId();
+    const WaitRef wait = Queue(quick, id);
+    Service().Wait(id, *quick, wait, loop.inbox());
+    semlock::SleepNs(50000000);  // it has gone round, and does so again in half a second at the soonest
+    const int64_t released = semlock::MonotonicNs();
+    CHECK(holder.Release());
+    const Grant grant = loop.GrantOf(id);
+    const int64_t taken_ms = (semlock::MonotonicNs() - released) / 1000000;
+    CHECK(taken_ms >= 99 && (*quick).Release(grant.entry, grant.token) == Outcome::kDone);
+    return taken_ms < 350;
+  }));
+}
+
 TEST(
     "a thief gets the lock at once, and the robbed one's release changes "
     "nothing") {
