@@ -15,9 +15,9 @@ const SECONDS = 3;
 const LOOKS = 4;
 /**
  * One alone goes round 50 times in a second; they do so at random times, up to twice as often. In between each looks at one
- * word at least every 100 ms, or 50.
+ * word at least every 250 ms, or 125.
  */
-const MOST_SLEEPS = 110 + 20 * PROCESSES;
+const MOST_SLEEPS = 110 + 8 * PROCESSES;
 
 afterAll(endSpareProcesses);
 
