@@ -41,7 +41,8 @@ const SET: Record<string, readonly (readonly [file: string, text: string])[]> = 
     ['native/core/lock_table.cc', 'kPauseNs = 100000000'],
     ['test/support/remote/recovery.ts', 'expect(p99).toBeLessThanOrEqual(100)'],
   ],
-  '250 ms': [['native/core/wait_service.cc', 'kLookNs = 100000000']], // of patience, and up to two looks more
+  '250 ms': [['native/core/wait_service.cc', 'kLookNs = 250000000']],
+  '500 ms': [['native/core/wait_service.cc', 'kLookNs = 250000000']], // two looks
   '6.4 s': [['native/core/latched_record.cc', 'kMostDoublings = 6']],
   '0.1 s': [['native/core/foreign_wait.cc', 'kLookNs = 100000000']],
   '0.5 s': [['native/core/membership.cc', 'kTableLostNs = 500000000']],
