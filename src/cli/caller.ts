@@ -1,4 +1,4 @@
-// What the caller of this command has set up for the command that it wants to run. Node.js hides it, so semlock.sh passes
+// What the caller of this command has set up for the command that it wants to run. Node.js hides it, so semlock.cjs passes
 // it on in the environment.
 
 import { constants } from 'node:os';
@@ -10,7 +10,7 @@ export interface Caller {
   readonly ignores: ReadonlySet<NodeJS.Signals>;
 }
 
-/** Reads what semlock.sh wrote: the mask of signals in hexadecimal, and the descriptors. Nobody else shall find it. */
+/** Reads what semlock.cjs wrote: the mask of signals in hexadecimal, and the descriptors. Nobody else shall find it. */
 export function readCaller(env: NodeJS.ProcessEnv): Caller {
   const [mask = '0', ...descriptors] = (env['SEMLOCK_CALLER'] ?? '').split(' ');
   delete env['SEMLOCK_CALLER'];

@@ -11,7 +11,7 @@ export interface Command {
   readonly command: string;
 }
 
-/** What semlock.sh runs. */
+/** What semlock.cjs runs. */
 const SEMLOCK = '/src/cli/../../dist/command.js';
 
 /**

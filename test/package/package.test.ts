@@ -94,8 +94,9 @@ describe('the packed package', () => {
       /^exclusive .* report {2}\S/m,
     );
     expect(semlock('ls')).toMatch(/^No lock is held in the namespace /);
-    const byNode = consumer.run(process.execPath, 'node_modules/semlock/dist/cli/main.js', 'ls');
-    expect(byNode).toBe(semlock('ls'));
+    for (const file of ['dist/cli/main.js', 'src/cli/semlock.cjs']) {
+      expect(consumer.run(process.execPath, `node_modules/semlock/${file}`, 'ls')).toBe(semlock('ls'));
+    }
   });
 
   it('is not loaded without a binary', () => {

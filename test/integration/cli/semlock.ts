@@ -10,7 +10,7 @@ import { onTestFinished } from 'vitest';
 import { runProgram, type Ended } from '../../support/run-program.js';
 
 /** The file that `npx semlock` runs. */
-export const SEMLOCK = fileURLToPath(new URL('../../../src/cli/semlock.sh', import.meta.url));
+export const SEMLOCK = fileURLToPath(new URL('../../../src/cli/semlock.cjs', import.meta.url));
 
 /** Runs the command to its end. */
 export function semlock(args: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): Ended {

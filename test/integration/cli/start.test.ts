@@ -81,7 +81,7 @@ describe('the start of semlock', () => {
       'true',
     ]);
     const programs = stderr.match(/(?<=execve\(")[^"]*(?=".*= 0$)/gm)?.map((path) => path.split('/').at(-1));
-    expect(programs).toEqual(['semlock.sh', 'node', 'true']);
+    expect(programs).toEqual(['semlock.cjs', 'node', 'true']);
   });
 
   it.runIf(HAS_STRACE)('loads one file, and the addon where that is needed', () => {

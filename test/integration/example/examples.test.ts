@@ -15,7 +15,7 @@ import { runModule } from '../../support/run-program.js';
 import { scratchNamespace } from '../../support/shm.js';
 
 const folder = fileURLToPath(new URL('../../../examples', import.meta.url));
-const command = fileURLToPath(new URL('../../../src/cli/semlock.sh', import.meta.url));
+const command = fileURLToPath(new URL('../../../src/cli/semlock.cjs', import.meta.url));
 const examples = readdirSync(folder).filter((file) => file.endsWith('.mjs'));
 const servers = ['express.mjs', 'fastify.mjs', 'hono.mjs', 'koa.mjs', 'node-http.mjs'];
 
