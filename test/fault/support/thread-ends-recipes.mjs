@@ -110,6 +110,10 @@ export const recipes = {
     ({ addon }) =>
     (round) =>
       addon.lockClearStrays(round % 2, 0),
+  sha256:
+    ({ addon }) =>
+    (round) =>
+      addon.sha256('text'.repeat(round % 2 === 0 ? 1 : 10_000)),
   ownersId:
     ({ addon }) =>
     (round) =>
