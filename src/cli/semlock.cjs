@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env sh
 ':' /*; # Node.js reads only this string and the last line; a shell never comes to that.
 # Starts the command. By a shell, because Node.js hides two things from its programs that `semlock run` owes to the command
 # that it runs: which signals its caller ignores (as nohup(1) does), and which descriptors its caller gave it. Some start

@@ -65,7 +65,9 @@ describe('the start of semlock', () => {
       strace -f -e trace=openat "$0" run --namespace test report true`;
     const { stderr } = runProgram('unshare', ['--mount', 'sh', '-c', script, SEMLOCK]);
     expect(stderr).toContain('"/dev/shm/semlock-0"');
-    expect(stderr.match(/"\/proc\/locks"/g)?.length ?? 0).toBe(reads);
+    // Twice where it tells them in more than one piece, because others have many.
+    const looks = stderr.match(/"\/proc\/locks"/g)?.length ?? 0;
+    expect([reads, 2 * reads]).toContain(looks);
   });
 
   it.runIf(HAS_STRACE)('starts no process but Node.js and the command', () => {
@@ -81,7 +83,7 @@ describe('the start of semlock', () => {
       'true',
     ]);
     const programs = stderr.match(/(?<=execve\(")[^"]*(?=".*= 0$)/gm)?.map((path) => path.split('/').at(-1));
-    expect(programs).toEqual(['semlock.cjs', 'node', 'true']);
+    expect(programs).toEqual(['semlock.cjs', 'sh', 'node', 'true']);
   });
 
   it.runIf(HAS_STRACE)('loads one file, and the addon where that is needed', () => {
