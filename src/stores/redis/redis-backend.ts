@@ -63,7 +63,10 @@ export class RedisBackend implements Backend {
     const [is, held, incarnation, stolen] = listOf(
       await this.#run(session, 'renew', String(leaseMs), ...acknowledged.map(String)),
     );
-    if (is !== 'alive') return { alive: false };
+    if (is !== 'alive') {
+      this.#released.delete(session.sid);
+      return { alive: false };
+    }
     return { alive: true, held: Number(held), incarnation: String(incarnation), stolen: listOf(stolen).map(Number) };
   }
 
