@@ -4,8 +4,9 @@ import { Agent, request } from 'node:http';
 
 import { expect, it, onTestFinished } from 'vitest';
 
-import { startCluster } from './start-cluster.js';
+import { startCluster } from '../../support/start-cluster.js';
 
+const CLUSTER = new URL('cluster.mjs', import.meta.url);
 const CONNECTIONS = 3;
 const TIMES = 1000;
 const WAYS = ['/text', '/stream', '/length', '/empty'];
@@ -27,7 +28,7 @@ it('it is told so when the lock is freed after its answer (control)', async () =
 
 /** Sends request after request, each to the next of the connections and of the ways to end; counts the answers. */
 async function oneByOne(framework: string): Promise<Record<string, number>> {
-  const { port } = await startCluster(framework);
+  const { port } = await startCluster(CLUSTER, framework);
   const agents = Array.from({ length: CONNECTIONS }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
   onTestFinished(() => {
     for (const agent of agents) agent.destroy();

@@ -2,12 +2,14 @@
 
 import { expect, it } from 'vitest';
 
-import { startCluster } from './start-cluster.js';
+import { startCluster } from '../../support/start-cluster.js';
+
+const CLUSTER = new URL('cluster.mjs', import.meta.url);
 
 it.each(['express', 'fastify', 'koa', 'hono', 'fetch', 'nestOnExpress', 'nestOnFastify'])(
   'with %s, the lock of a worker that was killed is free, and its next holder is told',
   async (framework) => {
-    const { port, workerIsGone } = await startCluster(framework);
+    const { port, nextLine: workerIsGone } = await startCluster(CLUSTER, framework);
     const ask = (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
     const gone = workerIsGone();
     await expect(ask('/dies')).rejects.toThrow('fetch failed');

@@ -1,20 +1,17 @@
 // A client that sends each request when it has read the whole answer to the last one is alone, and never told busy, by
 // whichever worker it is served: the lock is free before the last byte of an answer can be read.
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { connect as connect2, type ClientHttp2Session } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
-import { scratchNamespace } from '../../support/shm.js';
+import { startCluster } from '../../support/start-cluster.js';
 
-const SERVER = fileURLToPath(new URL('answers.mjs', import.meta.url));
+const SERVER = new URL('answers.mjs', import.meta.url);
 const WORKERS = 3;
 const TIMES = 1000;
 
@@ -87,17 +84,8 @@ async function oneByOne(send: Send, ways: readonly string[]) {
 
 /** Starts the cluster; gives what sends a request over one of as many connections as there are workers. */
 async function clientOf(framework: string, guard: string): Promise<Send> {
-  const cluster = spawn(process.execPath, [SERVER, framework, guard], {
-    env: { ...process.env, SEMLOCK_NAMESPACE: scratchNamespace() },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const ended = once(cluster, 'close');
-  onTestFinished(async () => {
-    cluster.kill('SIGTERM');
-    await ended;
-    rmSync(join(tmpdir(), `semlock-answers-${cluster.pid}`), { force: true });
-  });
-  const port = Number(String((await once(cluster.stdout, 'data'))[0]));
+  const { port, pid } = await startCluster(SERVER, framework, guard);
+  onTestFinished(() => rmSync(join(tmpdir(), `semlock-answers-${pid}`), { force: true }));
   return framework === 'http2' ? sendByHttp2(port) : sendByHttp(port);
 }
 

@@ -1,4 +1,4 @@
-// Starts a cluster of a framework's workers.
+// Starts a program whose workers serve one port, and that tells by lines of its output.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -6,13 +6,11 @@ import { fileURLToPath } from 'node:url';
 
 import { onTestFinished } from 'vitest';
 
-import { scratchNamespace } from '../../support/shm.js';
+import { scratchNamespace } from './shm.js';
 
-const SERVER = fileURLToPath(new URL('cluster.mjs', import.meta.url));
-
-/** It ends with the test. Gives the port, and waits for the cluster to notice that a worker has gone. */
-export async function startCluster(framework: string) {
-  const cluster = spawn(process.execPath, [SERVER, framework], {
+/** It ends with the test, and says its port first. `nextLine` waits for what it says next. */
+export async function startCluster(program: URL, ...args: string[]) {
+  const cluster = spawn(process.execPath, [fileURLToPath(program), ...args], {
     env: { ...process.env, SEMLOCK_NAMESPACE: scratchNamespace() },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -22,5 +20,5 @@ export async function startCluster(framework: string) {
     await ended;
   });
   const nextLine = async () => String((await once(cluster.stdout, 'data'))[0]).trim();
-  return { port: Number(await nextLine()), workerIsGone: nextLine };
+  return { port: Number(await nextLine()), pid: cluster.pid, nextLine };
 }
