@@ -152,7 +152,7 @@ export interface HolderReport extends ClientReport {
   readonly alive: boolean;
 }
 
-const { EACCES, EAGAIN, EDEADLK, EEXIST, ENOENT, EOVERFLOW, EROFS } = constants.errno;
+const { EACCES, EAGAIN, EDEADLK, EDQUOT, EEXIST, EFBIG, ENOENT, ENOSPC, EOVERFLOW, EROFS } = constants.errno;
 export { EAGAIN, EDEADLK, EOVERFLOW };
 
 /** The addon, loaded when it is first needed. */
@@ -245,20 +245,23 @@ export function attempt<T>(lockName: string | undefined, call: () => T): T {
 /** The {@link SemlockError} for a positive errno that `call` gave. */
 export function failureOf(errno: number, call: string, lockName: string | undefined, kind?: string): SemlockError {
   const folder = kind === undefined && (call === 'open' || call === 'mkdir') ? FOLDER[errno] : undefined;
+  const noRoom = errno === ENOSPC || errno === EDQUOT;
   const code: SemlockErrorCode =
     kind !== undefined
       ? (`ERR_SEMLOCK_${kind}` as SemlockErrorCode)
-      : folder !== undefined
-        ? 'ERR_SEMLOCK_SYSTEM'
-        : errno === ENOENT
-          ? 'ERR_SEMLOCK_NOT_FOUND'
-          : errno === EEXIST
-            ? 'ERR_SEMLOCK_EXISTS'
-            : errno === EOVERFLOW
-              ? 'ERR_SEMLOCK_OVERFLOW'
-              : 'ERR_SEMLOCK_SYSTEM';
+      : noRoom
+        ? 'ERR_SEMLOCK_CAPACITY'
+        : folder !== undefined
+          ? 'ERR_SEMLOCK_SYSTEM'
+          : errno === ENOENT
+            ? 'ERR_SEMLOCK_NOT_FOUND'
+            : errno === EEXIST
+              ? 'ERR_SEMLOCK_EXISTS'
+              : errno === EOVERFLOW
+                ? 'ERR_SEMLOCK_OVERFLOW'
+                : 'ERR_SEMLOCK_SYSTEM';
   const cause = systemError(errno, call);
-  const what = folder ?? MEANING[code] ?? 'the system refused';
+  const what = folder ?? MEANING[code] ?? (errno === EFBIG ? FILE_TOO_LARGE : 'the system refused');
   const subject = lockName === undefined ? '' : ` "${lockName}"`;
   return new SemlockError(code, `${what}${subject} (${cause.message})`, { lockName, cause });
 }
@@ -270,13 +273,18 @@ const FOLDER: Record<number, string> = {
   [EACCES]: 'this user may not write to /dev/shm, where locks of this machine are; give it mode 1777:',
 };
 
+const FILE_TOO_LARGE =
+  'this process may not make a file as large as a lock table, which has 17 MB though it takes a hundredth of that; ' +
+  'raise its limit (ulimit -f unlimited, or LimitFSIZE= of systemd):';
+
 const MEANING: Partial<Record<SemlockErrorCode, string>> = {
   ERR_SEMLOCK_NOT_FOUND: 'there is no semaphore',
   ERR_SEMLOCK_EXISTS: 'there already is a semaphore',
   ERR_SEMLOCK_OVERFLOW: 'the value is at its maximum: one post too many for',
   ERR_SEMLOCK_NOT_A_SEMAPHORE: 'the file under this name is not a semaphore of this system:',
   ERR_SEMLOCK_BUSY: 'another process kept the lock table to itself for too long:',
-  ERR_SEMLOCK_CAPACITY: 'the lock table is full, or /dev/shm is; release some locks or give /dev/shm more room:',
+  ERR_SEMLOCK_CAPACITY:
+    'the lock table is full, or /dev/shm is; release some locks, or give /dev/shm more room (df) or more files (df -i):',
   ERR_SEMLOCK_CORRUPT: 'the lock table is damaged; stop all processes that use it, and the next one makes a new table:',
   ERR_SEMLOCK_DEADLOCK: 'without a timeoutMs this thread would wait forever for a permit that it holds itself:',
   ERR_SEMLOCK_FORKED: 'locks cannot be used in a forked child, or while the process exits:',

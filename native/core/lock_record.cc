@@ -275,7 +275,6 @@ Outcome LockRecord::OpenForeign(LatchedRecord* under, bool repaired, SysError* e
   *error = named_.Open(identity_->posix_name.c_str(), Create::kIfMissing, table_->owners(), value, &file);
   CRASH_POINT(foreign_opened);
   if (*error) {
-    if (error->code == ENOSPC) error->kind = "CAPACITY";
     LeaveToNext(r.latch, table_->slot(), repaired);
     return Outcome::kBusy;
   }

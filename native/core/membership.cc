@@ -106,7 +106,7 @@ int MakeFolder(const Owners& owners, SysError* error) {
                      : mkdir(path.c_str(), owners.folder_mode()) == 0 ? 0
                                                                       : errno;
   if (failed == 0 || failed == EEXIST) return OpenFolder(owners, error);
-  *error = {"mkdir", failed, failed == ENOSPC ? "CAPACITY" : nullptr};  // ENOENT: no /dev/shm; EACCES, EROFS
+  *error = {"mkdir", failed};  // ENOENT: no /dev/shm; EACCES, EROFS, ENOSPC
   return -1;
 }
 
@@ -498,8 +498,7 @@ Membership::Attempt Membership::CreateTable(int folder, SysError* error) {
   }
   fchmod(fd, owners_.file_mode());  // whatever the umask
   CRASH_POINT(build_created);
-  if (const int failed = ReserveTable(fd))
-    *error = {"posix_fallocate", failed, failed == ENOSPC ? "CAPACITY" : nullptr};
+  if (const int failed = ReserveTable(fd)) *error = {"posix_fallocate", failed};
   void* memory = *error ? MAP_FAILED : mmap(nullptr, kTableBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED && !*error) *error = {"mmap", errno};
   if (memory != MAP_FAILED) {

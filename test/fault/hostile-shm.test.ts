@@ -21,6 +21,7 @@ import { constants } from 'node:os';
 
 import { describe, expect, it } from 'vitest';
 
+import { runProgram } from '../support/run-program.js';
 import type { LockProcess } from './support/lock-process.js';
 import { PrivateShm } from './support/private-shm.js';
 
@@ -191,7 +192,7 @@ describe('a /dev/shm', () => {
     const shm = await PrivateShm.mount('size=256k');
     writeFileSync(`${shm.path}/filler`, Buffer.alloc(200 * 1024));
     const process = shm.process();
-    await expect(process.tryAcquire(lock)).rejects.toMatchObject({ errno: ENOSPC, kind: 'CAPACITY' });
+    await expect(process.tryAcquire(lock)).rejects.toMatchObject({ errno: ENOSPC });
     rmSync(`${shm.path}/filler`);
     expect(await process.count(lock)).toBe(1);
   });
@@ -218,6 +219,22 @@ describe('a /dev/shm', () => {
 
     rmSync(`${shm.path}/filler`);
     expect(await other.count({ ...lock, name: 'new' }), 'once there is room').toBe(1);
+  });
+
+  it.each([
+    { title: 'has no file left for a folder', files: 1 },
+    { title: 'has no file left for a table', files: 2 },
+    { title: 'has no file left for the name of a table', files: 3 },
+    { title: 'has no file left for a semaphore', files: 4, semaphore: true },
+    { title: 'may have no file so large', limit: 1024, code: 'ERR_SEMLOCK_SYSTEM', says: 'ulimit -f' },
+  ])('that $title says so, and what to do', ({ files = 0, semaphore, limit = 'unlimited', code, says }) => {
+    const use = `const { Lock, NamedSemaphore } = require('semlock');
+      try { new Lock('a').tryAcquire(); ${semaphore === true ? "NamedSemaphore.create('/a');" : ''} }
+      catch ({ code, message }) { console.log(code, message); }`;
+    const script = `mount -t tmpfs -o mode=1777,nr_inodes=${files} tmpfs /dev/shm; ulimit -f ${limit}; "$0" -e "$1"`;
+    const { stdout } = runProgram('unshare', ['--mount', 'bash', '-c', script, process.execPath, use]);
+    expect(stdout).toContain(`${code ?? 'ERR_SEMLOCK_CAPACITY'} `);
+    expect(stdout).toContain(says ?? 'df -i');
   });
 
   it('that cannot be written to gives the system’s error', async () => {
