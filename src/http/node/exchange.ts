@@ -130,8 +130,11 @@ class NodeExchange extends Exchange implements Gated {
   protected holdBack(): void {
     const [socket, res] = [this.#socket, this.response];
     // It may have to wait for the connection (pipelining).
-    if (hasAnswer(socket, res) || (res.socket === socket && this.#req.httpVersionMajor === 1)) this.#takeGate(socket);
-    else this.#noticeEnd();
+    if (hasAnswer(socket, res) || (res.socket === socket && this.#req.httpVersionMajor === 1)) {
+      this.#takeGate(socket).holdBack();
+    } else {
+      this.#noticeEnd();
+    }
   }
 
   protected letOut(done: boolean): void {
@@ -154,7 +157,8 @@ class NodeExchange extends Exchange implements Gated {
     if (isHttp2(this.#req) || res.socket !== null) return;
     // A pipelined response gets the connection when the earlier ones are out. Until then it emits nothing, not even when
     // the connection closes.
-    const takeGate = (assigned: Socket) => this.#takeGate(assigned);
+    // Nothing is held back there already: no code is running whose return would let it out.
+    const takeGate = (assigned: Socket) => void this.#takeGate(assigned);
     res.once('socket', takeGate);
     socket.on('close', closed);
     this.#stopWatching = () => {
@@ -163,10 +167,11 @@ class NodeExchange extends Exchange implements Gated {
     };
   }
 
-  #takeGate(socket: Socket): void {
+  #takeGate(socket: Socket): SocketGate {
     this.#gate ??= this.#known ?? SocketGate.of(socket);
-    this.#gate.holdBack(this);
+    this.#gate.admit(this);
     this.#sentBefore = this.#gate.bytesWritten;
+    return this.#gate;
   }
 
   /**

@@ -90,12 +90,19 @@ export class SocketGate {
     return this.#socket.bytesWritten;
   }
 
-  /** From now on holds back what `exchange` sends. */
-  holdBack(exchange: Gated): void {
+  /** From now on what is sent is the answer of `exchange`, and held back until the code that sends it has returned. */
+  admit(exchange: Gated): void {
     if (this.#current !== undefined && this.#current !== exchange) this.#current.displaced();
     this.#current = exchange;
     this.#timedOut = false;
-    this.#hold();
+  }
+
+  /** Holds back what is sent until {@link letOut}. */
+  holdBack(): void {
+    if (this.#holds) return;
+    this.#holds = true;
+    holding.add(this);
+    this.#socket.cork();
   }
 
   /** Sends what was held back. */
@@ -118,16 +125,9 @@ export class SocketGate {
     this.#destroy();
   }
 
-  #hold(): void {
-    if (this.#holds) return;
-    this.#holds = true;
-    holding.add(this);
-    this.#socket.cork();
-  }
-
   #beforeWrite(): void {
     if (this.#holds || this.#current === undefined) return;
-    this.#hold();
+    this.holdBack();
     process.nextTick(settle, this);
   }
 

@@ -5,6 +5,7 @@ import type { Server } from 'node:http';
 import { describe, expect, it } from 'vitest';
 
 import { fileLock } from '../../../src/http/node/file-lock.js';
+import { Lock } from '../../../src/lock.js';
 import { deferred } from '../../support/deferred.js';
 import { express5App, type Handler } from '../../support/http-frameworks.js';
 import { listen, RawClient } from '../../support/http-server.js';
@@ -12,6 +13,7 @@ import { runModule } from '../../support/run-program.js';
 import { scratchNamespace } from '../../support/shm.js';
 
 const namespace = scratchNamespace();
+const lock = new Lock('file', { namespace });
 const guard = fileLock('file', { namespace }) as Handler;
 
 const ends: [string, Handler][] = [
@@ -103,5 +105,32 @@ describe('Parts of an answer', () => {
       await expect.poll(() => client.received.match(/done/g)?.length).toBe(Number(path.slice(1)));
     }
     expect(client.statuses).toEqual([200, 200, 200]);
+  });
+
+  it('leave when the answer has the connection for which it had to wait, though its handler waits for that', async () => {
+    const [end, done] = [deferred(), deferred()];
+    const port = await listen(
+      express5App(guard, async (req, res) => {
+        if (req.url === '/1') {
+          res.writeHead(200, { 'Content-Length': '3' }).write('one'); // the whole of it, so that the lock is free
+          await end.promise;
+          res.end();
+        } else {
+          await new Promise((sent) => res.write('two ', sent));
+          await done.promise;
+          res.end('three');
+        }
+      }),
+    );
+    const client = new RawClient(port).get('/1');
+    await expect.poll(() => client.received).toMatch(/one$/);
+    client.get('/2');
+    await new Promise((resolve) => setTimeout(resolve, 20)); // so that it has to wait
+    end.resolve();
+    await expect.poll(() => client.received).toContain('two ');
+    expect(lock.tryAcquire()).toBeNull();
+    done.resolve();
+    await expect.poll(() => client.received).toContain('three');
+    expect(lock.tryAcquire()?.release()).toBe(true);
   });
 });
