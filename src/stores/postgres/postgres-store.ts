@@ -127,9 +127,14 @@ export function postgresStore(options: PostgresStoreOptions): PostgresStore {
   if (
     /^(public$|pg_|information_schema$)/.test(schema) ||
     Buffer.byteLength(schema) > 63 ||
-    /[^\x20-\x7e]/.test(schema)
+    /[^\x20-\x7e]|\$/.test(schema)
   ) {
-    throw optionError(OWNER, 'schema', schema, 'a schema of its own, of at most 63 printable ASCII characters');
+    throw optionError(
+      OWNER,
+      'schema',
+      schema,
+      'a schema of its own, of at most 63 printable ASCII characters other than $',
+    );
   }
   const backend = new PostgresBackend(schema, connector(ways, listen), listen !== false);
   const store = remoteStore(backend, { leaseMs, maxHoldMs });

@@ -92,7 +92,8 @@ export function migration(schema: string, version = SCHEMA_VERSION, role?: strin
   const literal = `'${inLiteral(schema)}'`;
   const stateTable = `'${inLiteral(s)}.state'`;
   const made = functions(s);
-  const names = [...made.matchAll(/CREATE FUNCTION \S+\.(\w+)\(/g)].map(([, name]) => `'${name}'`);
+  const [, ...all] = made.split(`CREATE FUNCTION ${s}.`);
+  const names = all.map((each) => `'${/^\w+/.exec(each)![0]}'`);
   const upgrades = steps.slice(0, version).map(
     (step, index) => `
   IF found < ${index + 1} THEN

@@ -108,10 +108,21 @@ describe('migrate()', () => {
     const tooNew = { code: 'ERR_SEMLOCK_STORE', message: expect.stringContaining('update semlock') as string };
     await expect(store.migrate()).rejects.toMatchObject(tooNew);
     await expect(new Lock('a', { store, namespace: 'ns' }).acquire()).rejects.toMatchObject(tooNew);
-    for (const wrong of ['public', 'pg_catalog', 'information_schema', 'ä']) {
+    for (const wrong of ['public', 'pg_catalog', 'information_schema', 'ä', 'a$b']) {
       expect(() => stores.store({ pool: admin, schema: wrong })).toThrow(/schema/);
     }
   });
+});
+
+it.each([`Lo"ck's`, '%s \\ Schema'])('may have any name, such as %s', async (schema) => {
+  const store = stores.store({ pool: admin, schema });
+  await store.migrate();
+  await store.migrate();
+  const lock = new Lock('a', { store, namespace: 'ns' });
+  const hold = await lock.acquire();
+  const waiting = lock.acquire();
+  await hold[Symbol.asyncDispose]();
+  await (await waiting)[Symbol.asyncDispose]();
 });
 
 it('says what to do where there is no schema', async () => {
