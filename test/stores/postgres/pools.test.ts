@@ -1,9 +1,10 @@
 // Poolers that go away and come back, and pools that have next to nothing to give.
 
+import postgres from 'postgres';
 import { afterAll, describe, expect, it } from 'vitest';
 
 import { Lock } from '../../../src/lock.js';
-import type { PostgresStore } from '../../../src/stores/postgres/index.js';
+import type { PostgresStore, PostgresStoreOptions } from '../../../src/stores/postgres/index.js';
 import { Bouncer, PostgresServer } from '../../support/postgres/server.js';
 import { Stores } from '../../support/postgres/stores.js';
 import { Proxy } from '../../support/remote/proxy.js';
@@ -49,6 +50,54 @@ describe.each(Object.entries(faults))('When PgBouncer %s', (what, happens) => {
     const next = await waiting;
     expect([hold.lost, next.token > hold.token, next.abandoned]).toEqual([undefined, true, false]);
     await next[Symbol.asyncDispose]();
+  });
+});
+
+const option = (settings: string) => () => ({ pool: stores.pool(server.url(), { options: settings }) });
+const configured: Record<string, () => PostgresStoreOptions> = {
+  'that repeats reads by default': option('-c default_transaction_isolation=repeatable\\ read'),
+  'that finds nothing by itself': option('-c search_path='),
+  'that writes in its own way': option(
+    '-c standard_conforming_strings=off -c datestyle=German -c timezone=Asia/Kathmandu -c bytea_output=escape ' +
+      '-c intervalstyle=sql_standard -c client_encoding=latin1 -c extra_float_digits=-15',
+  ),
+  'that parses values in its own way': () => {
+    const types = { getTypeParser: () => (value: unknown) => Buffer.from(String(value)) };
+    return { pool: stores.pool(server.url(), { types }) };
+  },
+  'of postgres.js, with names in its own way': () => ({
+    sql: stores.sql(server.url(), { transform: postgres.camel }),
+  }),
+  'that prepares statements, behind PgBouncer': () => ({
+    sql: stores.sql(server.url('postgres', bouncer.port), { prepare: true }),
+  }),
+};
+
+describe('A pool', () => {
+  it.each(Object.entries(configured))('%s is one, too', async (namespace, make) => {
+    const name = 'ä "\'\\%\n\ud800';
+    const [one, two] = [0, 1].map(() => new Lock(name, { store: stores.store(make()), namespace })) as [Lock, Lock];
+    const hold = await one.acquire();
+    expect(await two.acquire({ ifAvailable: true })).toBeNull();
+    const waiting = two.acquire();
+    await expect.poll(async () => (await two.store.query!({ namespace })).pending.length).toBe(1);
+    expect((await one.store.query!({ namespace })).held).toMatchObject([{ name, token: hold.token, alive: true }]);
+    await hold[Symbol.asyncDispose]();
+    const next = await waiting;
+    expect([hold.lost, next.token > hold.token]).toEqual([undefined, true]);
+    await next[Symbol.asyncDispose]();
+  });
+
+  it('that takes no writes says so', async () => {
+    const lock = new Lock('a', {
+      store: stores.store(option('-c default_transaction_read_only=on')()),
+      namespace: 'ns',
+    });
+    await expect(lock.acquire()).rejects.toMatchObject({
+      code: 'ERR_SEMLOCK_STORE',
+      message: expect.stringContaining('read-only') as string,
+      cause: { code: '25006' },
+    });
   });
 });
 
