@@ -99,7 +99,7 @@ class IoRedisConnection implements RedisConnection {
     if (!replicas) return;
     if (client.isCluster === true) throw noReplicas();
     // WAIT holds up whatever comes behind it, so it gets a connection of its own.
-    const own = this.#duplicate({ lazyConnect: true });
+    const own = this.#duplicate({ lazyConnect: true, enableOfflineQueue: true });
     this.#client = own;
     this.wait = async (count, ms) => Number(await own.call('WAIT', String(count), String(ms)));
   }
@@ -152,6 +152,7 @@ interface NodeRedis extends NodeRedisLike {
   readonly options?: Record<string, unknown>;
   readonly masters?: unknown;
   duplicate(): NodeRedis;
+  withTypeMapping?(mapping: object): NodeRedis;
   connect(): Promise<unknown>;
   sendCommand(args: string[]): Promise<unknown>;
   subscribe(channel: string, listener: (message: string, channel: string) => void): Promise<unknown>;
@@ -178,7 +179,7 @@ class NodeRedisConnection implements RedisConnection {
     this.keyPrefix = textOf(options['keyPrefix']);
     const address = isCluster ? undefined : addressOfNodeRedis(options);
     this.addresses = address === undefined ? [] : [address];
-    this.#client = client;
+    this.#client = client.withTypeMapping?.({}) ?? client; // whatever the app has answers made into
     if (!replicas) return;
     if (isCluster) throw noReplicas();
     this.wait = async (count, ms) =>
