@@ -11,6 +11,10 @@ import { connectWorker, type WorkerOptions } from './worker-connection.js';
 /** How long to wait for replicas, in milliseconds. */
 const REPLICAS_MS = 1_000;
 
+/** What a server queues is done later, or never. */
+const IN_TRANSACTION =
+  'the store "redis" cannot work by a client that has a transaction (MULTI) open: give it a client of its own';
+
 export class RedisBackend implements Backend {
   readonly name = 'redis';
   readonly can = { sync: false, wait: true, share: true, steal: true, permits: true };
@@ -212,10 +216,11 @@ export class RedisBackend implements Backend {
     return key;
   }
 
-  #run({ namespace, sid }: SessionId, op: string, ...args: string[]): Promise<unknown> {
-    const key = this.#key(namespace);
-    if (this.#connection !== undefined) return this.#connection.run(key, [op, sid, ...args]);
-    return this.#connected().then((connection) => connection.run(key, [op, sid, ...args]));
+  async #run({ namespace, sid }: SessionId, op: string, ...args: string[]): Promise<unknown> {
+    const connection = this.#connection ?? (await this.#connected());
+    const answer = await connection.run(this.#key(namespace), [op, sid, ...args]);
+    if (answer === 'QUEUED') throw new SemlockError('ERR_SEMLOCK_STORE', IN_TRANSACTION);
+    return answer;
   }
 }
 
