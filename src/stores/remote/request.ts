@@ -5,7 +5,7 @@
 import { forgetAbort, onAbort } from '../../abort.js';
 import { SemlockError } from '../../errors.js';
 import type { Grant, LockId, Want } from '../../store.js';
-import { clearTimeout, setTimeout } from '../../timers.js';
+import { clearTimeout, now, setTimeout } from '../../timers.js';
 import type { Answer, Backend } from './backend.js';
 import { storeFailure } from './failure.js';
 import type { Neighbours } from './neighbours.js';
@@ -42,6 +42,7 @@ export class RemoteRequest implements Numbered {
   #isQueued = false;
   #isAsking = false;
   #askAgain = false;
+  #unansweredSince: number | undefined;
   #poll: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -147,6 +148,7 @@ export class RemoteRequest implements Numbered {
 
   #answered(session: Session, answer: Exclude<Answer, { is: 'expired' | 'over' }>): void {
     if (this.#isSettled) return;
+    this.#unansweredSince = undefined;
     if (answer.is === 'granted') this.granted(session, answer.token, answer.abandoned);
     else if (answer.is === 'busy') {
       session.unregister(this.#number);
@@ -166,6 +168,7 @@ export class RemoteRequest implements Numbered {
     if (this.#isSettled) return;
     // As long as the session lasts it may have been served, or keeps its place in line; it is asked for by the same number.
     if (this.#session?.isOver === false && !this.#isRefusal(error)) {
+      this.#session.unanswered((this.#unansweredSince ??= now()), error);
       this.#pollIn(this.#isQueued && !this.#askAgain ? SLOW_POLL_MS : RETRY_MS);
     } else {
       const { name } = this.#lock;

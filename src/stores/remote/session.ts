@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
 
 import type { LockId } from '../../store.js';
-import { clearTimeout, setTimeout } from '../../timers.js';
+import { clearTimeout, now, setTimeout } from '../../timers.js';
 import { atMost } from './at-most.js';
 import type { Backend, Notice, Renewal, SessionId } from './backend.js';
 import type { Neighbours } from './neighbours.js';
@@ -189,6 +189,15 @@ export class Session {
     this.end('its session is not known to the server any more', this.#failure, this.#msLeft() > 0);
   }
 
+  /**
+   * The app's client has had no answer since then. After a lease the session ends: the client may be closed for good, while the
+   * thread that renews still reaches the server.
+   */
+  unanswered(since: number, error: unknown): void {
+    if (now() - since < this.#options.leaseMs) return;
+    this.end('its client has had no answer for as long as its lease', error, false);
+  }
+
   /** Gives back all that it has, as far as the server answers soon, and ends. */
   async close(): Promise<void> {
     if (this.#over) return;
@@ -233,11 +242,14 @@ export class Session {
 
   /** Until it is done, or the session is over: then nothing of it is left at the server. Does not reject. */
   async #untilDone<T>(act: () => Promise<T>): Promise<T | true> {
+    let since: number | undefined;
     for (let wait = FIRST_RETRY_MS; ; wait = Math.min(wait * 2, LAST_RETRY_MS)) {
       try {
         return await act();
       } catch (error) {
         this.#failure = error;
+        since = this.#options.backend.isRefusal?.(error) === true ? undefined : (since ?? now());
+        if (since !== undefined) this.unanswered(since, error);
         if (this.isOver) return true;
         await new Promise<void>((resolve) => setTimeout(resolve, wait));
       }

@@ -1,47 +1,54 @@
 // The ways to reach a server beside a client of ioredis and of node-redis, which the conformance suite uses.
 
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 import { Redis } from 'ioredis';
 import { Redis as Valkey } from 'iovalkey';
+import { createClient, RESP_TYPES } from 'redis';
 import ts from 'typescript';
 import { afterAll, expect, it, onTestFinished, vi } from 'vitest';
 
 import { Lock } from '../../../src/lock.js';
 import type { LockStore } from '../../../src/store.js';
 import { connectionOf } from '../../../src/stores/redis/clients.js';
-import { redisStore } from '../../../src/stores/redis/index.js';
+import { redisStore, type RedisClient } from '../../../src/stores/redis/index.js';
 import { codeBlocks } from '../../docs/code-blocks.js';
 import { RedisServer } from '../../support/redis/server.js';
 
 const leaseMs = 1_500;
 const server = await RedisServer.start();
 await server.isOlderThan(leaseMs);
-afterAll(() => server.stop());
+const ends: (() => unknown)[] = [];
+afterAll(async () => {
+  for (const end of ends) end();
+  await server.stop();
+});
 
 function ending<T extends { disconnect(): void }>(client: T): T {
-  onTestFinished(() => client.disconnect());
+  ends.push(() => client.disconnect());
   return client;
 }
 
 /** Two stores of one kind exclude each other, keep what they have for longer than a lease, and hand over by a message. */
-async function worksIn(namespace: string, stores: readonly LockStore[]): Promise<void> {
-  onTestFinished(async () => {
+async function worksIn(namespace: string, stores: readonly LockStore[], lease = leaseMs): Promise<void> {
+  try {
+    const [one, two] = stores.map((store) => new Lock('file', { namespace, store })) as [Lock, Lock];
+    const hold = await one.acquire();
+    expect(await two.acquire({ ifAvailable: true })).toBeNull();
+    const waiting = two.acquire();
+    await new Promise((resolve) => setTimeout(resolve, 1.5 * lease));
+    expect(hold.lost).toBeUndefined();
+    const asked = performance.now();
+    await hold[Symbol.asyncDispose]();
+    const next = await waiting;
+    expect(performance.now() - asked).toBeLessThan(1_000); // it was told, and did not find it by asking again
+    expect([next.token > hold.token, next.abandoned]).toEqual([true, false]);
+    await next[Symbol.asyncDispose]();
+  } finally {
     for (const store of stores) await store.close?.();
-  });
-  const [one, two] = stores.map((store) => new Lock('file', { namespace, store })) as [Lock, Lock];
-  const hold = await one.acquire();
-  expect(await two.acquire({ ifAvailable: true })).toBeNull();
-  const waiting = two.acquire();
-  await new Promise((resolve) => setTimeout(resolve, 1.5 * leaseMs));
-  expect(hold.lost).toBeUndefined();
-  const asked = performance.now();
-  await hold[Symbol.asyncDispose]();
-  const next = await waiting;
-  expect(performance.now() - asked).toBeLessThan(1_000); // it was told, and did not find it by asking again
-  expect([next.token > hold.token, next.abandoned]).toEqual([true, false]);
-  await next[Symbol.asyncDispose]();
+  }
 }
 
 it('a client of iovalkey', () =>
@@ -55,6 +62,74 @@ it('a client that puts a prefix before keys', () =>
     'prefix',
     [0, 1].map(() => redisStore({ client: ending(new Redis(server.port, { keyPrefix: 'app:' })), leaseMs })),
   ));
+
+const nodeRedis = async (options: object): Promise<RedisClient> => {
+  const client = createClient({ url: server.url, ...options });
+  ends.push(() => client.isOpen && client.destroy());
+  await client.connect();
+  return client as unknown as RedisClient;
+};
+const io = (options: object): RedisClient => ending(new Redis({ port: server.port, ...options }));
+const { BLOB_STRING, NUMBER } = RESP_TYPES;
+const configured: Record<string, () => RedisClient | Promise<RedisClient>> = {
+  'node-redis by RESP2': () => nodeRedis({ RESP: 2 }),
+  'node-redis by RESP3': () => nodeRedis({ RESP: 3 }),
+  'node-redis with answers of other types': () =>
+    nodeRedis({ commandOptions: { typeMapping: { [BLOB_STRING]: Buffer, [NUMBER]: String } } }),
+  'node-redis in another database': () => nodeRedis({ database: 3 }),
+  'ioredis in another database': () => io({ db: 3 }),
+  'ioredis that bundles commands': () => io({ enableAutoPipelining: true }),
+  'ioredis with numbers as text': () => io({ stringNumbers: true }),
+  'ioredis that connects when it is needed': () => io({ lazyConnect: true }),
+};
+
+it.concurrent.each(Object.entries(configured))('a client of %s', async (kind, client) => {
+  const lease = 2 * leaseMs; // many do so at once
+  await server.isOlderThan(lease);
+  const stores = [0, 1].map(async () => redisStore({ client: await client(), leaseMs: lease }));
+  await worksIn(kind, await Promise.all(stores), lease);
+});
+
+it('a client without a queue of its own, where replicas are waited for', async () => {
+  const client = ending(new Redis(server.port, { enableOfflineQueue: false }));
+  await once(client, 'ready');
+  const store = redisStore({ client, leaseMs, syncReplicas: 1 });
+  onTestFinished(() => store.close());
+  await expect(new Lock('file', { namespace: 'no queue', store }).acquire()).rejects.toThrow('0 of 1 replicas');
+});
+
+it('A client within a transaction gives no lock', async () => {
+  const client = ending(new Redis(server.port));
+  const store = redisStore({ client, leaseMs });
+  onTestFinished(() => store.close());
+  const lock = new Lock('file', { namespace: 'transaction', store });
+  await (await lock.acquire())[Symbol.asyncDispose]();
+  await client.multi({ pipeline: false });
+  await expect(lock.acquire()).rejects.toMatchObject({
+    code: 'ERR_SEMLOCK_STORE',
+    message: expect.stringContaining('transaction (MULTI) open') as string,
+  });
+  await client.exec();
+  await lock.run(() => undefined);
+});
+
+it('A client that is closed while its locks are in use: they are lost, and come free', async () => {
+  const client = await nodeRedis({});
+  const store = redisStore({ client, leaseMs });
+  const other = redisStore({ client: io({}), leaseMs });
+  onTestFinished(() => other.close());
+  const [kept, given] = ['kept', 'given'].map((name) => new Lock(name, { namespace: 'closed', store })) as [Lock, Lock];
+  const [lost, hold] = [await kept.acquire(), await given.acquire()];
+  const waiting = expect(given.acquire()).rejects.toMatchObject({ code: 'ERR_SEMLOCK_STORE' });
+  await expect.poll(async () => (await other.query!({ namespace: 'closed' })).pending.length).toBe(1);
+  (client as unknown as { destroy(): void }).destroy();
+  await hold[Symbol.asyncDispose]();
+  await waiting;
+  expect(lost.lost?.code).toBe('ERR_SEMLOCK_LOST');
+  for (const name of ['kept', 'given'])
+    await new Lock(name, { namespace: 'closed', store: other }).run(() => undefined);
+  await store.close();
+});
 
 it('an address, by the client that is installed', () =>
   worksIn(
