@@ -114,7 +114,7 @@ class NodeExchange extends Exchange implements Gated {
   connectionClosed(byHandler: boolean): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (isEnded(this.response)) this.tell('answered');
+    if (this.isAnswered()) this.tell('answered');
     else if (byHandler) this.tell('given up');
     else {
       this.tell('left');
@@ -124,7 +124,8 @@ class NodeExchange extends Exchange implements Gated {
 
   protected isAnswered(): boolean {
     const res = this.response;
-    return isEnded(res) || this.#calls?.holds === true || (res.headersSent && this.#bodyIsGiven());
+    if (isEnded(res) || this.#calls?.holds === true || this.#progress?.isEnded === true) return true;
+    return res.headersSent && this.#bodyIsGiven();
   }
 
   protected holdBack(): void {

@@ -40,6 +40,11 @@ export class StreamProgress {
     });
   }
 
+  /** Whether the handler has ended it, which it can do past its response. Node.js ends one itself whose client has gone. */
+  get isEnded(): boolean {
+    return this.#stream.writableEnded && !this.#stream.aborted;
+  }
+
   /** How many pieces the client has taken, while more of them wait. */
   get taken(): number | undefined {
     return this.#stream.writableLength > 0 ? this.#taken : undefined;

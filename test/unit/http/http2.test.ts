@@ -1,8 +1,17 @@
 // The compatibility API of node:http2: a session is shared by many requests, and a stream has an end of its own.
 
 import { once } from 'node:events';
-import { connect, constants, createServer, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
+import {
+  connect,
+  constants,
+  createServer,
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type Http2ServerResponse,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
@@ -81,6 +90,21 @@ describe.each(forms)('$form over HTTP/2', ({ guard }) => {
     expect(isHeld()).toBe(true);
 
     end.resolve();
+    await expect.poll(isHeld).toBe(false);
+  });
+
+  it.each<[string, (stream: ServerHttp2Stream) => void]>([
+    ['end()', (stream) => stream.end('done')],
+    ['respondWithFile()', (stream) => stream.respondWithFile(fileURLToPath(import.meta.url))],
+    ['respond() alone', (stream) => stream.respond({ ':status': 204 }, { endStream: true })],
+  ])('is free when the handler has answered by its stream itself, by %s', async (_how, answer) => {
+    const { stream } = await begin(
+      guard(async (_req, res) => {
+        await new Promise(setImmediate);
+        answer((res as unknown as Http2ServerResponse).stream as ServerHttp2Stream);
+      }),
+    );
+    await once(stream, 'close');
     await expect.poll(isHeld).toBe(false);
   });
 
