@@ -42,7 +42,7 @@ const clients: [string, string, ((client: RawClient) => void)?][] = [
   ],
 ];
 
-describe.each(frameworks.filter(({ name }) => !name.startsWith('NestJS')))('In $name', ({ serve }) => {
+describe.each(frameworks)('In $name', ({ serve }) => {
   it.each(clients)('a client that %s', async (_what, request, then) => {
     const namespace = scratchNamespace();
     const lock = new Lock('default', { namespace });
