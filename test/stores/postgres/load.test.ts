@@ -17,7 +17,7 @@ const NAMES = 100;
 const HELD = 10_000;
 const WATCH_MS = 5_000;
 const [WAITS, LINES] = [200, 10];
-const MOST_SHARE = 0.05;
+const MOST_SHARE = 0.01;
 
 const stores = new Stores();
 const servers: PostgresServer[] = [];
@@ -39,11 +39,13 @@ async function started(settings: Readonly<Record<string, string>> = {}) {
 function processorMs(server: PostgresServer): number {
   const [postmaster = ''] = readFileSync(`${server.folder}/data/postmaster.pid`, 'utf8').split('\n');
   const children = execFileSync('pgrep', ['-P', postmaster], { encoding: 'utf8' }).split('\n').filter(Boolean);
-  const fieldsOf = (pid: string): number[] =>
-    readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ').map(Number);
-  const own = [postmaster, ...children].map((pid) => fieldsOf(pid).slice(11, 13));
-  const ended = fieldsOf(postmaster).slice(13, 15);
-  return [...own.flat(), ...ended].reduce((sum, ticks) => sum + ticks, 0) * 10; // 100 of them are a second
+  // In ns: what is counted in ticks of 10 ms is more than the little that is looked for.
+  const own = [postmaster, ...children].map((pid) =>
+    Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]),
+  );
+  const fields = readFileSync(`/proc/${postmaster}/stat`, 'utf8').split(') ')[1]!.split(' ').map(Number);
+  const ended = fields.slice(13, 15).map((ticks) => ticks * 1e7);
+  return [...own, ...ended].reduce((sum, ns) => sum + ns, 0) / 1e6;
 }
 
 /** The share of a processor that the server uses from now on. */
@@ -146,8 +148,7 @@ describe(`${WAITS} waits of a process`, () => {
     const pending = async (): Promise<number> => (await waiter.query!({ namespace })).pending.length;
     await expect.poll(pending, { timeout: 15_000 }).toBe(LINES); // the heads of the lines
     let share = Infinity;
-    // As a rule 0.4 %, and it shall be below 1 %. What else the machine does makes the same work take longer, so the bound is
-    // wider.
+    // As a rule 0.2 %. What else the machine does, such as a vacuum that falls into this time, may add to that now and then.
     for (let looks = 0; looks < 3 && share > MOST_SHARE; looks += 1)
       share = Math.min(share, (await shareOf(server)) - without);
     const { rows } = await admin.query<{ n: number }>(
