@@ -103,7 +103,8 @@ describe('the direction of imports', () => {
   });
 });
 
-describe('promises', () => {
+// The first of them reads the types of the whole project.
+describe('promises', { timeout: 120_000 }, () => {
   it.each([
     ['no-floating-promises', `export function f(p: Promise<void>): void {\n  p;\n}\n`],
     ['no-misused-promises', `export const f = (p: Promise<boolean>): number => (p ? 1 : 2);\n`],
