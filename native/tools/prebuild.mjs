@@ -37,6 +37,7 @@ function findZig() {
   }
 }
 
+/** By paths from the root, so that what Zig keeps of one copy of the sources serves another. */
 function compile(zig, target, binary) {
   const sources = ['native/core', 'native/binding'].flatMap((folder) =>
     readdirSync(join(root, folder))
@@ -60,7 +61,7 @@ function compile(zig, target, binary) {
     ],
     ...['-D_GNU_SOURCE', '-DNAPI_VERSION=8', '-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DBUILDING_NODE_EXTENSION'],
     ...['-Wl,-z,nodelete'], // binding.gyp says why
-    ...['-I', join(nodeDir, 'include/node'), '-I', require('node-addon-api').include_dir],
+    ...['-I', join(nodeDir, 'include/node'), '-I', 'node_modules/node-addon-api'],
     ...[...sources, '-o', binary],
   );
 }
@@ -73,7 +74,7 @@ function prepared(file) {
 
 /** Shows what a program says only when it fails. */
 function run(program, ...args) {
-  const env = { ...process.env, ZIG_LOCAL_CACHE_DIR: join(root, 'node_modules/.cache/zig') };
+  const env = { ZIG_LOCAL_CACHE_DIR: join(root, 'node_modules/.cache/zig'), ...process.env };
   const { status, error, stderr } = spawnSync(program, args, { cwd: root, env, encoding: 'utf8', maxBuffer: 2 ** 26 });
   if (status !== 0) stop(`${program} failed\n${error?.message ?? stderr}`);
 }
