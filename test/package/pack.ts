@@ -1,5 +1,5 @@
-// Packs the package once for all package tests, as a release does: from a copy of the sources, so that a run leaves the
-// working tree as it is. Installs what people build and start their apps with once for all, too.
+// Packs the package, which was built as for a release, once for all package tests. Installs what people build and start their
+// apps with once for all, too.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
@@ -33,18 +33,13 @@ const sources = [
 
 export function setup(project: TestProject): () => void {
   const workshop = mkdtempSync(join(tmpdir(), 'semlock-package-test-'));
-  const copy = join(workshop, 'semlock');
-  copySources(copy);
-  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
-
-  const run = (...args: string[]): string => execFileSync('npm', args, { cwd: copy, encoding: 'utf8' });
-  run('run', 'prepack');
-  const [packed] = JSON.parse(run('pack', '--json', '--ignore-scripts')) as [{ filename: string }];
+  const args = ['pack', '--json', '--ignore-scripts', `--pack-destination=${workshop}`];
+  const [packed] = JSON.parse(execFileSync('npm', args, { cwd: root, encoding: 'utf8' })) as [{ filename: string }];
   installTools();
   // Above the consumers' own node_modules.
   symlinkSync(join(tools, 'node_modules'), join(workshop, 'node_modules'));
   project.provide('workshop', workshop);
-  project.provide('tarball', join(copy, packed.filename));
+  project.provide('tarball', join(workshop, packed.filename));
 
   return () => {
     rmSync(workshop, { recursive: true });
