@@ -1,8 +1,8 @@
 // Joins what tsc has made, in dist/.modules, into few files of dist: to find, read and compile each of some 60 files takes
 // Node.js longer than all that they do. `import 'semlock'` loads two, the command one. The modules stay functions, each
-// called when it is required first, so those of other commands than the one that was asked for are never compiled. The file of
-// the command has what `semlock run` needs on this machine, because to look through the rest would take as long as that runs;
-// the rest is in a file beside it.
+// called when it is required first, so those of other commands than the one that was asked for are never compiled. What an
+// import does not run is in files beside, because to look through it would take as long as to run the import: what locks of this
+// machine are made of, and requests. The file of the command has what `semlock run` needs; the rest is in a file beside it, too.
 
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -21,6 +21,11 @@ const AT_ONCE = /(?<!=> )\brequire\(["'](\.{1,2}\/[^"']+)["']\)/g;
 const LATE = /__importDefault\(require\("(negotiator)"\)\)/g;
 /** Stays by itself in the library: in a file this long, ncc does not see the paths of the binaries. */
 const ADDON = 'addon.js';
+/** Loaded when something of them is used first, with what only they need. All that is used of them is functions and classes. */
+const LATER = {
+  process: ['stores/process/process-lock.js', 'stores/process/query.js'],
+  http: ['http/core/options.js', 'http/node/pass.js'],
+};
 /** Of what program it is, `semlock` does not ask, and to find out loads worker threads. */
 const MAIN_SCRIPT = 'main-script.js';
 
@@ -61,20 +66,25 @@ function functionsOf(modules, load) {
   return `{\n${[...modules].map(([file, text]) => asFunction(file, text, load)).join('')}}`;
 }
 
-function joined(modules, load, more, last) {
+/** `other` gives what a file beside exports. */
+function joined(modules, load, other, last) {
   return `"use strict";
 const __modules = ${functionsOf(modules, load)};
 const __loaded = {};
 function __load(file) {
   const known = __loaded[file];
   if (known !== undefined) return known;
-${more}  const exports = (__loaded[file] = {});
+  if (!Object.hasOwn(__modules, file)) Object.assign(__modules, ${other}(__load));
+  const exports = (__loaded[file] = {});
   __modules[file](exports);
   return exports;
 }
 ${last}
 `;
 }
+
+/** A file beside a joined one, for modules that it loads later. */
+const beside = (modules, load) => `"use strict";\nmodule.exports = (__load) => (${functionsOf(modules, load)});\n`;
 
 /** What a module exports. */
 function namesOf(text) {
@@ -96,6 +106,9 @@ module.exports = load(${JSON.stringify(file)});
 `;
 }
 
+const modulesOfAll = (entries, requires) => entries.reduce((all, file) => modulesOf(file, requires, all), new Map());
+const without = (modules, known) => new Map([...modules].filter(([file]) => !known.has(file)));
+
 const library = modulesOf('index.js');
 library.delete(ADDON);
 for (const file of readdirSync(from, { recursive: true }).filter((each) => each.endsWith('.js'))) {
@@ -104,17 +117,26 @@ for (const file of readdirSync(from, { recursive: true }).filter((each) => each.
   if (text === undefined) copyFileSync(join(from, file), join(dist, file));
   else writeFileSync(join(dist, file), door(file, text));
 }
-const ofLibrary = (file) => (file === ADDON ? late(ADDON, `require("./${ADDON}")`) : loaded(file));
-writeFileSync(join(dist, 'semlock.js'), joined(library, ofLibrary, '', 'module.exports = __load;'));
+const later = new Set(Object.values(LATER).flat());
+const direct = (file) => (file === ADDON ? late(file, `require("./${file}")`) : loaded(file));
+const ofLibrary = (file) => (later.has(file) ? late(file, loaded(file)) : direct(file));
+const known = without(modulesOf('index.js', OURS, new Map([...later].map((file) => [file, '']))), later);
+const other = `(file.startsWith('http/') ? require('./semlock-http.js') : require('./semlock-process.js'))`;
+const atOnce = without(known, new Set([ADDON]));
+writeFileSync(join(dist, 'semlock.js'), joined(atOnce, ofLibrary, other, 'module.exports = __load;'));
+for (const [name, entries] of Object.entries(LATER)) {
+  const modules = without(modulesOfAll(entries, OURS), known);
+  for (const [file] of modules) known.set(file);
+  writeFileSync(join(dist, `semlock-${name}.js`), beside(modules, direct));
+}
 
-const command = modulesOf('cli/run.js', AT_ONCE, modulesOf('cli/main.js', AT_ONCE));
-const rest = new Map([...modulesOf('cli/main.js')].filter(([file]) => !command.has(file)));
+const command = modulesOfAll(['cli/main.js', 'cli/run.js'], AT_ONCE);
+const rest = without(modulesOf('cli/main.js'), command);
 const ofCommand = (file) => (file === MAIN_SCRIPT ? late(file, loaded(file)) : loaded(file));
-const more = `  if (!Object.hasOwn(__modules, file)) Object.assign(__modules, require('./command-rest.js')(__load));\n`;
-writeFileSync(join(dist, 'command.js'), joined(command, ofCommand, more, loaded('cli/main.js')));
 writeFileSync(
-  join(dist, 'command-rest.js'),
-  `"use strict";\nmodule.exports = (__load) => (${functionsOf(rest, ofCommand)});\n`,
+  join(dist, 'command.js'),
+  joined(command, ofCommand, `require('./command-rest.js')`, loaded('cli/main.js')),
 );
+writeFileSync(join(dist, 'command-rest.js'), beside(rest, ofCommand));
 // For those who start the command by Node.js itself, as where there is no shell.
 writeFileSync(join(dist, 'cli/main.js'), '#!/usr/bin/env node\nrequire("../command.js");\n');
