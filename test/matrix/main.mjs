@@ -73,6 +73,7 @@ async function run({ name, system, command }, app, folder) {
   writeFileSync(join(folder, 'node'), `#!/bin/sh\nexec ${[program, ...args].join(' ')} "$@"\n`, { mode: 0o755 });
   const env = {
     ...process.env,
+    NODE_EXTRA_CA_CERTS: '', // which Node.js would read at each start
     PATH: [folder, process.env.PATH].join(delimiter),
     SEMLOCK_NAMESPACE: `matrix ${folder}`,
     SEMLOCK_MATRIX_COMMAND: JSON.stringify([program, ...args]),

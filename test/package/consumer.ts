@@ -9,12 +9,16 @@ import { fileURLToPath } from 'node:url';
 
 import { inject } from 'vitest';
 
+import { QUICK_START } from '../../.config/quick-start.js';
 import { Server } from './server.js';
 
 /** No program of a test may take longer. */
 const TIMEOUT_MS = 120_000;
 
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+
+/** Of what asks no registry. */
+const offline = (): NodeJS.ProcessEnv => ({ ...process.env, ...QUICK_START });
 
 /** A project outside of the repository. */
 export class Consumer {
@@ -46,7 +50,8 @@ export class Consumer {
   /** Runs a program in the project and gives what it printed; throws with that when it fails. */
   run(program: string, ...args: string[]): string {
     try {
-      return execFileSync(program, args, { cwd: this.folder, encoding: 'utf8', stdio: 'pipe', timeout: TIMEOUT_MS });
+      const options = { cwd: this.folder, env: offline(), stdio: 'pipe', timeout: TIMEOUT_MS } as const;
+      return execFileSync(program, args, { ...options, encoding: 'utf8' });
     } catch (error) {
       const { stdout, stderr } = error as { stdout: string; stderr: string };
       throw new Error(`${[program, ...args].join(' ')} failed in ${this.folder}\n${stdout}\n${stderr}`, {
@@ -58,7 +63,7 @@ export class Consumer {
   /** As `run`, while others run; gives what it printed to both outputs, and does not throw when it fails. */
   output(program: string, ...args: string[]): Promise<string> {
     return new Promise((resolve) => {
-      const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined };
+      const env = { ...offline(), NO_COLOR: '1', FORCE_COLOR: undefined };
       const options = { cwd: this.folder, env, timeout: TIMEOUT_MS };
       execFile(program, args, options, (_error, stdout, stderr) => {
         resolve(stdout + stderr);

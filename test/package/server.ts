@@ -4,6 +4,8 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { on, once } from 'node:events';
 
+import { QUICK_START } from '../../.config/quick-start.js';
+
 export interface Answer {
   readonly status: number;
   readonly body: string;
@@ -23,7 +25,7 @@ export class Server {
 
   /** Starts a program that listens, and resolves when it does. */
   static async start(program: string, namespace: string): Promise<Server> {
-    const server = new Server(fork(program, { env: { ...process.env, SEMLOCK_NAMESPACE: namespace } }));
+    const server = new Server(fork(program, { env: { ...process.env, ...QUICK_START, SEMLOCK_NAMESPACE: namespace } }));
     const { port } = (await server.#nextMessage()) as { port: number };
     server.#port = port;
     return server;
