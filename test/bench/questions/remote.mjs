@@ -6,6 +6,7 @@ import { dotChart } from '../harness/chart.mjs';
 import { atLeast, atMost } from '../harness/reach.mjs';
 import { ofTrials } from '../harness/statistics.mjs';
 
+/** At least, since two processes meet only now and then. */
 const DURATION_MS = 800;
 const WORK_MS = 2;
 /** Longer than those who poll wait until they ask again. */
@@ -13,6 +14,8 @@ const REST_MS = 15;
 
 const ALONE = 'alone';
 const [BLOCK, ROUNDS] = [25, 30];
+const ONE_WAITS = 'one waits';
+const HAND_OVERS = 24;
 const CONTENDED = [2, 8];
 const nameOf = (processes) => `${processes} processes`;
 
@@ -21,11 +24,12 @@ const TRIPS = 'its two round trips';
 const BARE = 'two empty scripts';
 const TOKEN = 'a token in a list';
 const POLLERS = ['redlock', 'redis-semaphore', 'SET NX'];
+const REDLOCK_DEFAULT = 'redlock, its own delay';
 
 const SIDES = [
   [SEMLOCK, '`acquire()` and `await using` of a `Lock` with `redisStore()`', 'semlock'],
   ['redlock', '`acquire()` and `release()`, with one server, asking again every 10 ms', 'redlock'],
-  ['redis-semaphore', '`Mutex`, asking again every 10 ms', 'redis-semaphore'],
+  ['redis-semaphore', '`Mutex`, asking again every 10 ms, as it does unless told otherwise', 'redis-semaphore'],
   ['SET NX', '`SET … NX PX` and a script that deletes, asking again every 10 ms', 'setNx'],
 ];
 const SIDES_ALONE = [
@@ -36,11 +40,10 @@ const SIDES_ALONE = [
 const SIDES_CONTENDED = [
   [TOKEN, '`BLPOP` and `LPUSH`, which lose it for ever with a holder that dies: the limit', 'token'],
   ...SIDES,
-  [
-    'redlock, its own delay',
-    'the same, asking again after 100 to 300 ms, as it does unless told otherwise',
-    'redlockDefault',
-  ],
+];
+const SIDES_ONE_WAITS = [
+  ...SIDES_CONTENDED,
+  [REDLOCK_DEFAULT, 'the same, asking again after 100 to 300 ms, as it does unless told otherwise', 'redlockDefault'],
 ];
 
 const PG_SEMLOCK = 'semlock over PostgreSQL';
@@ -60,8 +63,22 @@ const PG_SIDES_ALONE = [
 
 const ENGINES = [
   // Until the code of all sides is compiled; what takes milliseconds does not show that.
-  { contenders: 'remote', serve: startRedis, warmUpRounds: 150, alone: SIDES_ALONE, contended: SIDES_CONTENDED },
-  { contenders: 'postgres', serve: startPostgres, warmUpRounds: 20, alone: PG_SIDES_ALONE, contended: PG_SIDES },
+  {
+    contenders: 'remote',
+    serve: startRedis,
+    warmUpRounds: 150,
+    alone: SIDES_ALONE,
+    contended: SIDES_CONTENDED,
+    oneWaits: SIDES_ONE_WAITS,
+  },
+  {
+    contenders: 'postgres',
+    serve: startPostgres,
+    warmUpRounds: 20,
+    alone: PG_SIDES_ALONE,
+    contended: PG_SIDES,
+    oneWaits: [],
+  },
 ];
 
 export const remote = {
@@ -70,7 +87,7 @@ export const remote = {
   asks:
     'A process alone acquires and releases a lock on a Redis server, or in a PostgreSQL database with the settings that it has by itself, over a Unix socket: how often, and how long does one ' +
     `pair take? In each trial one process does so in all ways, in blocks of ${BLOCK} pairs whose order is drawn by lot. And where several processes want it, work for ${WORK_MS} ms with it and rest for ${REST_MS} ms: how often do they get it in total, ` +
-    'and how long does it take from the release of one to the grant of another, which waited?',
+    'and how long does it take from the release of one to the grant of another, which waited? And where two give it to each other, and the one that waits has done so for 20 to 320 ms: how long does that take?',
   metrics: [
     { key: 'perSecond', title: 'acquired in total', unit: 'perSecond', of: ofTrials('perSecond') },
     { key: 'p50Ns', title: 'pair or hand-over, p50', unit: 'ns', of: ofTrials('p50Ns') },
@@ -109,6 +126,13 @@ export const remote = {
         },
       );
     }),
+    ...[...POLLERS, REDLOCK_DEFAULT].map((poller) => {
+      const ratio = figures.ratio('p50Ns', [poller, ONE_WAITS], [SEMLOCK, ONE_WAITS]);
+      return atLeast(10, `${poller} ÷ ${SEMLOCK}, p50, ${ONE_WAITS}`, ratio, {
+        because:
+          'a process that asks every 10 ms waits for half of that, and a hand-over takes as long as the machine needs to wake two processes.',
+      });
+    }),
     ...CONTENDED.flatMap((processes) =>
       POLLERS.flatMap((poller) =>
         ['p50', 'p99'].map((part) => {
@@ -121,7 +145,8 @@ export const remote = {
   ],
 };
 
-function sidesOf({ contenders, serve, warmUpRounds, alone: sidesAlone, contended: sidesContended }, scale) {
+function sidesOf({ contenders, serve, warmUpRounds, ...sides }, scale) {
+  const { alone: sidesAlone, contended: sidesContended, oneWaits: sidesOneWaits } = sides;
   const alone = {
     script: 'remote-alone',
     args: {
@@ -135,7 +160,19 @@ function sidesOf({ contenders, serve, warmUpRounds, alone: sidesAlone, contended
   };
   const contended = (side, processes) => ({
     script: 'remote',
-    args: { contenders, side, processes, workMs: WORK_MS, restMs: REST_MS, durationMs: DURATION_MS * scale },
+    args: {
+      contenders,
+      side,
+      processes,
+      workMs: WORK_MS,
+      restMs: REST_MS,
+      durationMs: DURATION_MS * Math.max(scale, 1),
+    },
+    serve,
+  });
+  const oneWaits = (side) => ({
+    script: 'remote-one-waits',
+    args: { contenders, side, rounds: Math.ceil(HAND_OVERS * scale) },
     serve,
   });
   return [
@@ -148,6 +185,7 @@ function sidesOf({ contenders, serve, warmUpRounds, alone: sidesAlone, contended
         trial: contended(side, processes),
       })),
     ),
+    ...sidesOneWaits.map(([name, does, side]) => ({ name, does, group: ONE_WAITS, trial: oneWaits(side) })),
   ];
 }
 
