@@ -19,17 +19,6 @@
 
 namespace semlock {
 
-int32_t Locks::Return(Outcome outcome, const Grant& grant, const SysError& failure) {
-  if (outcome == Outcome::kDone) {
-    result[0] = static_cast<double>(grant.token);
-    result[1] = grant.abandoned ? 1 : 0;
-    return static_cast<int32_t>(grant.entry);
-  }
-  if (outcome == Outcome::kBusy && (!failure || IsLatchTimeout(failure))) return kResultBusy;
-  error = failure ? failure : ErrorOf(outcome);
-  return kResultError;
-}
-
 namespace {
 
 // The environments of this process. Never destroyed, like the tables.
@@ -115,12 +104,9 @@ napi_value LockOpen(napi_env env, napi_callback_info info) {
 // lockTryAcquire(), of lockArguments [handle, mode: 0 exclusive, 1 shared]: the number of the entry, or one of kResult…
 napi_value LockTryAcquire(napi_env env, napi_callback_info info) {
   Locks& locks = DataOf<Locks>(env, info);
-  LockRecord* lock = locks.handles.Get(locks.IntArgument(0));
-  Grant grant;
-  SysError error;
-  const Outcome outcome =
-      lock == nullptr ? Outcome::kNotHeld : lock->TryAcquire(ModeOf(locks.IntArgument(1)), &grant, &error);
-  return Int(env, locks.Return(outcome, grant, error));
+  return Int(env, locks.Acquire(locks.IntArgument(0), [&](LockRecord& lock, Grant* grant, SysError* error) {
+    return lock.TryAcquire(ModeOf(locks.IntArgument(1)), grant, error);
+  }));
 }
 
 // lockRelease(), of lockArguments [handle, entry, token]: 1 when it was held and is not any more, else 0

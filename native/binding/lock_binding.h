@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include <errno.h>
+
 #include <memory>
 #include <vector>
 
@@ -49,8 +51,21 @@ struct Locks {
     return value >= 0 && value < static_cast<double>(kTokenLimit) ? static_cast<uint64_t>(value) : 0;
   }
 
-  // The number to return, with the rest in `result` or `error`.
-  int32_t Return(Outcome outcome, const Grant& grant, const SysError& failure);
+  // Calls acquire(lock, &grant, &error) for the lock of that handle. The number to return, with the rest in `result` or
+  // `error`.
+  template <typename F>
+  int32_t Acquire(int32_t handle, F acquire) {
+    LockRecord* lock = handles.Get(handle);
+    Grant grant;
+    error = {"latch", EBADF};
+    const Outcome outcome = lock == nullptr ? Outcome::kFailed : acquire(*lock, &grant, &error);
+    if (outcome == Outcome::kBusy) return kResultBusy;
+    if (outcome == Outcome::kQueued) return kResultQueued;
+    if (outcome != Outcome::kDone) return kResultError;
+    result[0] = static_cast<double>(grant.token);
+    result[1] = grant.abandoned ? 1 : 0;
+    return static_cast<int32_t>(grant.entry);
+  }
 };
 
 inline Mode ModeOf(int32_t mode) { return mode == 1 ? Mode::kShared : Mode::kExclusive; }

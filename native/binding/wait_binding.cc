@@ -29,20 +29,19 @@ napi_value LockKeepAlive(napi_env env, napi_callback_info info) {
 napi_value LockWait(napi_env env, napi_callback_info info) {
   Args<3> args(env, info);
   Locks& locks = args.Data<Locks>();
-  LockRecord* lock = locks.handles.Get(args.Int(0));
-  Grant grant;
-  WaitRef wait;
-  SysError error;
-  LoopInbox* inbox = lock == nullptr ? nullptr : locks.InboxOf(env, lock->table(), &error);
-  const int64_t id = WaitService::NewId();
   const int64_t timeout_ms = args.Int(2);
   const int64_t deadline = timeout_ms < 0 ? kNoDeadline : MonotonicNs() + timeout_ms * 1000000;
-  const Outcome outcome =
-      inbox == nullptr ? Outcome::kNotHeld : lock->Enqueue(ModeOf(args.Int(1)), id, deadline, &grant, &wait, &error);
-  if (outcome != Outcome::kQueued) return Int(env, locks.Return(outcome, grant, error));
-  inbox->service().Wait(id, *lock, wait, &inbox->inbox());
-  locks.result[0] = static_cast<double>(id);
-  return Int(env, kResultQueued);
+  return Int(env, locks.Acquire(args.Int(0), [&](LockRecord& lock, Grant* grant, SysError* error) {
+    LoopInbox* inbox = locks.InboxOf(env, lock.table(), error);
+    if (inbox == nullptr) return Outcome::kFailed;
+    const int64_t id = WaitService::NewId();
+    WaitRef wait;
+    const Outcome outcome = lock.Enqueue(ModeOf(args.Int(1)), id, deadline, grant, &wait, error);
+    if (outcome != Outcome::kQueued) return outcome;
+    inbox->service().Wait(id, lock, wait, &inbox->inbox());
+    locks.result[0] = static_cast<double>(id);
+    return outcome;
+  }));
 }
 
 // lockCancel(handle, id): kResultBusy when the wait is over, or kResultDelivered when its grant is on the way to
@@ -67,27 +66,19 @@ napi_value LockDecline(napi_env env, napi_callback_info info) {
 // lockAcquireSync(handle, mode, timeout in ms, negative for none): as lockTryAcquire
 napi_value LockAcquireSync(napi_env env, napi_callback_info info) {
   Args<3> args(env, info);
-  Locks& locks = args.Data<Locks>();
-  LockRecord* lock = locks.handles.Get(args.Int(0));
-  Grant grant;
-  SysError error;
   const auto timeout_ns = int64_t{args.Int(2)} * 1000000;
-  const auto goes_on = [env] { return CanRun(env); };
-  const Outcome outcome = lock == nullptr
-                              ? Outcome::kNotHeld
-                              : AcquireBlocking(*lock, ModeOf(args.Int(1)), timeout_ns, goes_on, &grant, &error);
-  return Int(env, locks.Return(outcome, grant, error));
+  const auto acquire = [&](LockRecord& lock, Grant* grant, SysError* error) {
+    return AcquireBlocking(
+        lock, ModeOf(args.Int(1)), timeout_ns, [env] { return CanRun(env); }, grant, error);
+  };
+  return Int(env, args.Data<Locks>().Acquire(args.Int(0), acquire));
 }
 
 // lockSteal(handle): as lockTryAcquire
 napi_value LockSteal(napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
-  Locks& locks = args.Data<Locks>();
-  LockRecord* lock = locks.handles.Get(args.Int(0));
-  Grant grant;
-  SysError error;
-  const Outcome outcome = lock == nullptr ? Outcome::kNotHeld : lock->Steal(&grant, &error);
-  return Int(env, locks.Return(outcome, grant, error));
+  const auto steal = [](LockRecord& lock, Grant* grant, SysError* error) { return lock.Steal(grant, error); };
+  return Int(env, args.Data<Locks>().Acquire(args.Int(0), steal));
 }
 
 // lockWatch(handle, entry, token): the id of the event that comes when this permit is stolen

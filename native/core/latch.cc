@@ -33,7 +33,12 @@ Stuck& StuckAt(const std::atomic<uint64_t>& latch) {
 
 }  // namespace
 
-Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, Tag tag) {
+Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, Tag tag, SysError* error) {
+  const auto refuse = [error](const SysError& why) {
+    *error = why;
+    return Latched::kRefused;
+  };
+  if (tag == 0) return refuse(kEnded);  // 0 would leave the latch open to all
   const int64_t deadline = MonotonicNs() + kLatchBoundNs;
   Stuck& known = StuckAt(latch);
   Tag first = 0;
@@ -56,17 +61,17 @@ Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, 
         if (latch.compare_exchange_strong(word, tag)) return Latched::kTakenOver;
         continue;
       case Liveness::kSlotLost:
-        return Latched::kSlotLost;
+        return refuse(kSlotLost);
       case Liveness::kAlive:
         break;
     }
     const int64_t now = MonotonicNs();
     const bool stuck = known.latch == &latch && known.owner == owner && now < known.until;
-    if (stuck && round >= kRoundsIfStuck) return Latched::kTimeout;
+    if (stuck && round >= kRoundsIfStuck) return refuse(kBusyLatch);
     if (first == 0) first = owner;
     if (now >= deadline) {
       if (owner == first) known = {&latch, owner, now + kStuckNs};
-      return Latched::kTimeout;
+      return refuse(kBusyLatch);
     }
     sched_yield();
   }

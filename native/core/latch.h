@@ -16,10 +16,14 @@ namespace semlock {
 enum class Latched {
   kTaken,
   kTakenOver,  // from a dead owner: repair first what it guards
-  kTimeout,    // a living owner stayed inside for kLatchBoundNs, or was found so before and is still there
-  kSlotLost,   // see Liveness
-  kEnded,      // this process has no slot any more: a forked child, or one that exits
+  kRefused,    // with one of the errors below
 };
+
+// A living owner stayed inside for kLatchBoundNs, or was found so before and is still there.
+inline constexpr SysError kBusyLatch{"latch", EBUSY, "BUSY"};
+inline constexpr SysError kSlotLost{"latch", ESTALE, "SLOT_LOST"};  // see Liveness
+// This process has no slot any more: a forked child, or one that exits.
+inline constexpr SysError kEnded{"fork", EPERM, "FORKED"};
 
 inline constexpr int64_t kLatchBoundNs = 1000000;
 
@@ -32,24 +36,14 @@ inline void SpinPause() {
 }
 
 // What TakeLatch does when the first compare-and-swap fails.
-Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, Tag tag);
+Latched TakeContendedLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, Tag tag, SysError* error);
 
-inline Latched TakeLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me) {
+inline Latched TakeLatch(std::atomic<uint64_t>& latch, const ProcessSlot& me, SysError* error) {
   const Tag tag = me.tag();
-  if (tag == 0) return Latched::kEnded;  // 0 would leave the latch open to all
   uint64_t expected = 0;
-  if (latch.compare_exchange_strong(expected, tag)) return Latched::kTaken;
-  return TakeContendedLatch(latch, me, tag);
+  if (tag != 0 && latch.compare_exchange_strong(expected, tag)) return Latched::kTaken;
+  return TakeContendedLatch(latch, me, tag, error);
 }
-
-// Why a latch that was neither taken nor taken over could not be had.
-inline SysError LatchError(Latched outcome) {
-  if (outcome == Latched::kEnded) return {"fork", EPERM, "FORKED"};
-  if (outcome == Latched::kSlotLost) return {"latch", ESTALE, "SLOT_LOST"};
-  return {"latch", EBUSY, "BUSY"};
-}
-// Whether that was because a living owner stayed inside.
-inline bool IsLatchTimeout(const SysError& error) { return error.code == EBUSY; }
 
 // True when somebody asked to sweep: see AskToSweep.
 inline bool LeaveLatch(std::atomic<uint64_t>& latch) { return (latch.exchange(0) & kAsked) != 0; }

@@ -8,46 +8,32 @@
 
 namespace semlock {
 
-SysError ErrorOf(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::kSlotLost:
-      return LatchError(Latched::kSlotLost);
-    case Outcome::kEnded:
-      return LatchError(Latched::kEnded);
-    case Outcome::kBusy:
-      return LatchError(Latched::kTimeout);
-    default:
-      return {"latch", EBADF};
-  }
-}
-
 // With kDone: inside the latch of this very record, and nothing left to repair.
 Outcome LockRecord::Enter(LatchedRecord* under, Look look, SysError* error) {
   const ProcessSlot& me = table_->slot();
   Record& r = record();
-  switch (TakeLatch(r.latch, me)) {
-    case Latched::kTaken:
-      if (IsSameRecord()) return HasItsSemaphore(look) ? Outcome::kDone : OpenForeign(under, false, error);
-      LeaveToNext(r.latch, me, false);
-      return Outcome::kStale;
-    case Latched::kTakenOver:
-      CRASH_POINT(repair_taken_over);
-      if (IsSameRecord()) {
-        under->Repair();  // which posts nothing to a foreign semaphore
-        const Outcome opened = HasItsSemaphore(look) ? Outcome::kDone : OpenForeign(under, true, error);
-        if (opened == Outcome::kDone) under->Settle();
-        return opened;
-      }
-      LeaveToNext(r.latch, me, true);
-      return Outcome::kStale;
-    case Latched::kTimeout:
-      return Outcome::kBusy;
-    case Latched::kEnded:
-      return Outcome::kEnded;
-    case Latched::kSlotLost:
-      break;
+  const Latched latched = TakeLatch(r.latch, me, error);
+  if (latched == Latched::kRefused) return Refused(error);
+  const bool taken_over = latched == Latched::kTakenOver;
+  if (taken_over) CRASH_POINT(repair_taken_over);
+  if (!IsSameRecord()) {
+    LeaveToNext(r.latch, me, taken_over);
+    return kStale;
   }
-  return Outcome::kSlotLost;
+  if (taken_over) under->Repair();  // which posts nothing to a foreign semaphore
+  if (!HasItsSemaphore(look) && (*error = OpenForeign(under))) {
+    LeaveToNext(r.latch, me, taken_over);
+    return Outcome::kFailed;
+  }
+  if (taken_over) under->Settle();
+  return Outcome::kDone;
+}
+
+// Busy is no error to a caller.
+Outcome LockRecord::Refused(SysError* error) {
+  if (error->code != kBusyLatch.code) return Outcome::kFailed;
+  *error = {};
+  return Outcome::kBusy;
 }
 
 void LockRecord::Leave(LatchedRecord* under) {
@@ -76,20 +62,14 @@ bool LockRecord::IsSameRecord() const {
 // record up and makes room in between.
 template <typename F>
 Outcome LockRecord::Retry(Mode mode, SysError* error, F attempt) {
-  if (HasChangedUser() && (*error = table_->owners().Check())) return Outcome::kBusy;
+  if (HasChangedUser() && (*error = table_->owners().Check())) return Outcome::kFailed;
   for (int tries = 0; tries < 6; ++tries) {
-    const Outcome outcome = ref_.index == 0 ? Outcome::kStale : attempt(tries == 0);
-    if (outcome == Outcome::kStale) {
-      *error = LookUp();
-    } else if (outcome == Outcome::kNoRoom) {
-      *error = table_->MakeRoom(ref_, mode);
-    } else {
-      return outcome;
-    }
-    if (*error) return Outcome::kBusy;
+    const Outcome outcome = ref_.index == 0 ? kStale : attempt(tries == 0);
+    if (outcome != kStale && outcome != kNoRoom) return outcome;
+    *error = outcome == kStale ? LookUp() : table_->MakeRoom(ref_, mode);
+    if (*error) return Refused(error);
   }
-  *error = LatchError(Latched::kTimeout);  // others recycle faster than we can look
-  return Outcome::kBusy;
+  return Outcome::kBusy;  // others recycle faster than we can look
 }
 
 Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error) {
@@ -110,8 +90,10 @@ Outcome LockRecord::TryAcquire(Mode mode, Grant* grant, SysError* error) {
     Leave(&under);
     CRASH_POINT(acquire_left);
     if (granted) return Outcome::kDone;
-    if (crowded) return Outcome::kNoRoom;
-    return slot_lost ? Outcome::kSlotLost : Outcome::kBusy;
+    if (crowded) return kNoRoom;
+    if (!slot_lost) return Outcome::kBusy;
+    *error = kSlotLost;
+    return Outcome::kFailed;
   });
 }
 
@@ -131,7 +113,7 @@ Outcome LockRecord::Enqueue(Mode mode, int64_t id, int64_t deadline_ns, Grant* g
     const bool queued = !granted && under.Enqueue(mode, thread_, id, deadline_ns, wait);
     Leave(&under);
     CRASH_POINT(enqueue_left);
-    return granted ? Outcome::kDone : queued ? Outcome::kQueued : Outcome::kNoRoom;
+    return granted ? Outcome::kDone : queued ? Outcome::kQueued : kNoRoom;
   });
 }
 
@@ -148,8 +130,7 @@ Outcome LockRecord::Steal(Grant* grant, SysError* error) {
 }
 
 Outcome LockRecord::Release(uint32_t number, uint64_t token, Released how) {
-  if (table_->slot().tag() == 0) return Outcome::kEnded;
-  if (ref_.index == 0) return Outcome::kNotHeld;
+  if (table_->slot().tag() == 0 || ref_.index == 0) return Outcome::kNotHeld;
   Record& r = record();
   Entry* entry = number == 0 ? &r.entry : table_->EntryAt(r, number);
   const auto is_held = [&] { return IsOwn(*entry) && entry->token.load() == token; };
@@ -229,7 +210,7 @@ void LockRecord::Settle(const std::vector<WaitRef>& changed) {
     under.Settle();
     Leave(&under);
     if (!has_room) table_->MakeRoom(ref_, Mode::kShared);  // for the next time
-  } else if (entered == Outcome::kBusy && AskToSweep(record().latch, table_->slot())) {
+  } else if (entered != kStale && AskToSweep(record().latch, table_->slot())) {
     LeaveSettled();
   }
 }
@@ -262,8 +243,8 @@ bool LockRecord::HasItsSemaphore(Look look) const {
 }
 
 // Opens the semaphore, or makes it. Under the latch, so that the value is right from the start, also where somebody
-// unlinked it while it was held. Where it fails the latch is left.
-Outcome LockRecord::OpenForeign(LatchedRecord* under, bool repaired, SysError* error) {
+// unlinked it while it was held.
+SysError LockRecord::OpenForeign(LatchedRecord* under) {
   Record& r = record();
   CRASH_POINT(foreign_latched);
   const uint32_t held = r.held.load();
@@ -272,23 +253,20 @@ Outcome LockRecord::OpenForeign(LatchedRecord* under, bool repaired, SysError* e
   const uint64_t before = file.load();
   // A new semaphore has the permits of the entries taken already. So the record says whose it is before it has its
   // name: a process that comes after a kill in between would take them once more, from holders that live.
-  *error = named_.Open(identity_->posix_name.c_str(), Create::kIfMissing, table_->owners(), value, &file);
+  const SysError error = named_.Open(identity_->posix_name.c_str(), Create::kIfMissing, table_->owners(), value, &file);
   CRASH_POINT(foreign_opened);
-  if (*error) {
-    LeaveToNext(r.latch, table_->slot(), repaired);
-    return Outcome::kBusy;
-  }
+  if (error) return error;
   semaphore_ = named_.get();
   under->set_semaphore(semaphore_);
   if (before == named_.file()) {
     file.store(before);
-    return Outcome::kDone;
+    return {};
   }
   ForeignOf(r).in_hand.store(0);  // of the one before
   if (before != 0 && !named_.was_made()) under->MovePermits();
   file.store(named_.file());
   CRASH_POINT(foreign_moved);
-  return Outcome::kDone;
+  return {};
 }
 
 void LockRecord::LookAfter() {
@@ -354,7 +332,7 @@ int LockRecord::Available(SysError* error) {
     Leave(&under);
     return Outcome::kDone;
   });
-  if (outcome != Outcome::kDone && !*error) *error = ErrorOf(outcome);
+  if (outcome == Outcome::kBusy) *error = kBusyLatch;
   return available;
 }
 

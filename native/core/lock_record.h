@@ -17,17 +17,11 @@ namespace semlock {
 
 enum class Outcome {
   kDone,
-  kBusy,      // all permits are held, or a latch could not be had within its bound
-  kQueued,    // Enqueue: in the queue
-  kStale,     // the record was recycled: look it up again
-  kNoRoom,    // no more entries or waiters: make room and try again
-  kNotHeld,   // release: this entry is not the caller's
-  kSlotLost,  // a process that is alive has lost the file that proves it
-  kEnded,     // in a forked child, or while the process exits
+  kBusy,     // all permits are held, or a latch could not be had within its bound
+  kQueued,   // Enqueue: in the queue
+  kNotHeld,  // release: this entry is not the caller's
+  kFailed,   // with an error
 };
-
-// What to say of an outcome that came without an error of its own.
-SysError ErrorOf(Outcome outcome);
 
 class LockRecord {
  public:
@@ -36,15 +30,14 @@ class LockRecord {
         identity_(std::make_shared<const LockIdentity>(std::move(identity))),
         thread_(thread) {}
 
-  // kDone, kBusy, kSlotLost or kEnded. With kBusy, `error` says why the record could not be found, if that is the
-  // reason.
+  // kDone, kBusy or kFailed.
   Outcome TryAcquire(Mode mode, Grant* grant, SysError* error);
   // As TryAcquire, but kQueued in place of kBusy; then the thread's inbox is sent `id` when the wait is granted.
   // Not after `deadline_ns`: a grant that is not collected by then is taken back, and the wait has only to be ended.
   Outcome Enqueue(Mode mode, int64_t id, int64_t deadline_ns, Grant* grant, WaitRef* wait, SysError* error);
   // Takes the lock from its holders, and overtakes the queue. kBusy when a foreign program has it.
   Outcome Steal(Grant* grant, SysError* error);
-  // Never waits for another process longer than a latch's bound, and is never lost: kDone or kNotHeld (or kEnded).
+  // Never waits for another process longer than a latch's bound, and is never lost: kDone or kNotHeld.
   Outcome Release(uint32_t entry, uint64_t token, Released how = kReleased);
   // Gives back a grant that its waiter did not come to know of. The next holder is told what that one would have been.
   void Decline(const Grant& grant);
@@ -74,18 +67,23 @@ class LockRecord {
   uint32_t record_index() const { return ref_.index; }
 
  private:
+  // What Retry() deals with: the record was recycled, so it has to be looked up again; no more entries or waiters.
+  static constexpr Outcome kStale{-1};
+  static constexpr Outcome kNoRoom{-2};
+
   template <typename F>
   Outcome Retry(Mode mode, SysError* error, F attempt);
   // Whether a record's foreign semaphore is asked for its name.
   enum Look { kNoLook, kLook };
   Outcome Enter(LatchedRecord* under, Look look, SysError* error);
+  static Outcome Refused(SysError* error);
   void Leave(LatchedRecord* under);
   void LeaveSettled();
   bool IsSameRecord() const;
   bool IsOwn(const Entry& entry) const;
   SysError LookUp();
   bool HasItsSemaphore(Look look) const;
-  Outcome OpenForeign(LatchedRecord* under, bool repaired, SysError* error);
+  SysError OpenForeign(LatchedRecord* under);
   Record& record() const { return table_->record(ref_.index); }
 
   std::shared_ptr<LockTable> table_;

@@ -139,7 +139,7 @@ SysError LockTable::Get(const std::string& id, const Owners& owners, std::shared
   }();
   if (SysError error = owners.Check()) return error;
   const std::shared_ptr<Namespace> joined = NamespaceOf(id);
-  if (joined == nullptr) return LatchError(Latched::kEnded);
+  if (joined == nullptr) return kEnded;
   {
     const Guard guard(joined->mutex);
     *table = joined->table;
@@ -169,7 +169,7 @@ int LockTable::ProofOfLife() const {
 SysError LockTable::Look(const std::string& id, const Owners& owners, std::shared_ptr<const LockTable>* table) {
   if (SysError error = owners.Check()) return error;
   const std::shared_ptr<Namespace> looked_at = NamespaceOf(id);
-  if (looked_at == nullptr) return LatchError(Latched::kEnded);
+  if (looked_at == nullptr) return kEnded;
   const Guard guard(looked_at->mutex);
   *table = looked_at->table;
   if (*table != nullptr) return {};
@@ -240,10 +240,9 @@ uint32_t& LockTable::BucketOf(const uint8_t* id) const {
 }
 
 SysError LockTable::TakeTableLatch() {
-  const Latched latched = TakeLatch(header_->latch, slot());
-  if (latched == Latched::kTakenOver) Rebuild();
-  if (latched == Latched::kTaken || latched == Latched::kTakenOver) return {};
-  return LatchError(latched);
+  SysError error;
+  if (TakeLatch(header_->latch, slot(), &error) == Latched::kTakenOver) Rebuild();
+  return error;
 }
 
 void LockTable::LeaveLatch() { semlock::LeaveLatch(header_->latch); }
@@ -322,8 +321,9 @@ SysError LockTable::Retire(uint32_t index, bool* abandoned) {
   const SysError mismatch{"latch", EINVAL, "MISMATCH"};
   const uint32_t flags = record.flags.load();
   if ((flags & kUnclaimed) == 0) return mismatch;
-  const Latched latched = TakeLatch(record.latch, slot());
-  if (latched != Latched::kTaken && latched != Latched::kTakenOver) return LatchError(latched);
+  SysError error;
+  const Latched latched = TakeLatch(record.latch, slot(), &error);
+  if (latched == Latched::kRefused) return error;
   alive_.fill(0);
   // A semaphore that outlives the record first has to have back what the dead took, see SettleForeignSemaphores.
   const bool is_foreign = (flags & kForeign) != 0;
@@ -409,7 +409,7 @@ SysError LockTable::Allocate(uint32_t* allocated) {
     const SysError full = Grow();
     if (full && !RecycleSome(std::min(kFullSteps, record_count()), true)) {
       // Until the searches have been round without finding anything, there may be room: try again.
-      if (barren_ + 1 < record_count()) return LatchError(Latched::kTimeout);
+      if (barren_ + 1 < record_count()) return kBusyLatch;
       barren_ = 0;
       return full;
     }
@@ -417,8 +417,8 @@ SysError LockTable::Allocate(uint32_t* allocated) {
   const uint32_t index = header_->free_head;
   if (extension(index) == nullptr) return {"latch", EINVAL, "CORRUPT"};
   Record& record = records_[index];
-  const Latched latched = TakeLatch(record.latch, slot());  // nothing to repair in a free one
-  if (latched != Latched::kTaken && latched != Latched::kTakenOver) return LatchError(latched);
+  SysError error;
+  if (TakeLatch(record.latch, slot(), &error) == Latched::kRefused) return error;  // nothing to repair in a free one
   CRASH_POINT(create_latched);
   header_->free_head = record.next;
   *allocated = index;
@@ -449,7 +449,7 @@ SysError LockTable::MakeRoom(const RecordRef& ref, Mode mode) {
   if (!error) error = AllocateChain(1, &waiters);
   Record& r = record(ref.index);
   if (!error) {
-    const Latched latched = TakeLatch(r.latch, slot());
+    const Latched latched = TakeLatch(r.latch, slot(), &error);
     if (latched == Latched::kTaken && r.state.load() == State::kLock && r.generation == ref.generation) {
       Append(&r.more_waiters, std::exchange(waiters, 0));
       CRASH_POINT(room_waiters_linked);
@@ -459,11 +459,7 @@ SysError LockTable::MakeRoom(const RecordRef& ref, Mode mode) {
         r.entry_room += kEntriesPerExtension;
       }
     }
-    if (latched == Latched::kTaken || latched == Latched::kTakenOver) {
-      LeaveToNext(r.latch, slot(), latched == Latched::kTakenOver);
-    } else {
-      error = LatchError(latched);
-    }
+    if (!error) LeaveToNext(r.latch, slot(), latched == Latched::kTakenOver);
   }
   FreeChain(entries);
   FreeChain(waiters);
@@ -482,7 +478,7 @@ SysError LockTable::Grow() {
   const uint32_t count = record_count();
   const uint32_t added = std::min(kGrowRecords, kMaxRecords - count);
   if (added == 0) return {"latch", ENOSPC, "CAPACITY"};
-  if (!slot().FileIsIntact()) return LatchError(Latched::kSlotLost);  // else somebody's file would grow
+  if (!slot().FileIsIntact()) return kSlotLost;  // else somebody's file would grow
   if (const int error = ReserveBytes(member_->fd(), kRecordsOffset + count * sizeof(Record), added * sizeof(Record))) {
     return {"posix_fallocate", error, "CAPACITY"};
   }

@@ -384,7 +384,7 @@ Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const s
                         Grant* grant, SysError* error) {
   if (timeout_ns < 0 && lock.HoldsAll()) {
     *error = {"acquire", EDEADLK, "DEADLOCK"};
-    return Outcome::kBusy;
+    return Outcome::kFailed;
   }
   WaitRef wait;
   const ProcessSlot& slot = lock.table()->slot();
@@ -393,9 +393,7 @@ Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const s
   // Busy is a latch here, which a process was stopped inside of: the queue cannot even be joined.
   const int64_t deadline = timeout_ns < 0 ? kNoDeadline : start + timeout_ns;
   while ((outcome = lock.Enqueue(mode, kBlocking, deadline, grant, &wait, error)) == Outcome::kBusy) {
-    const bool latch = !*error || IsLatchTimeout(*error);
-    if (!latch || !goes_on() || MonotonicNs() >= deadline) return outcome;
-    *error = {};
+    if (!goes_on() || MonotonicNs() >= deadline) return outcome;
     SleepNs(1000000);
   }
   if (outcome != Outcome::kQueued) return outcome;

@@ -49,6 +49,8 @@ class Lock {
 
 // The record of a lock that exists.
 semlock::Record& RecordOf(const std::string& name, const Kind& kind = {});
+// Whether its latch was free, and is this process's now.
+bool TryLatch(semlock::Record& record);
 
 // What QueryLocks says of one lock; with no name when it says nothing.
 semlock::LockInfo Query(const std::string& name);

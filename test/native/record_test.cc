@@ -195,7 +195,7 @@ TEST("a release that cannot have the latch is finished by whoever comes next") {
   Lock lock("a");
   CHECK(lock.TryAcquire());
   semlock::Record& record = RecordOf("a");
-  CHECK(semlock::TakeLatch(record.latch, Table()->slot()) == semlock::Latched::kTaken);
+  CHECK(TryLatch(record));
   CHECK(lock.Release());
   CHECK((*lock).Release(lock.grant().entry, lock.grant().token) == Outcome::kNotHeld);
   CHECK(semlock::LeaveLatch(record.latch));  // asked to sweep
@@ -208,7 +208,7 @@ TEST(
   Lock lock("a");
   CHECK(lock.TryAcquire() && lock.Release());
   semlock::Record& record = RecordOf("a");
-  CHECK(semlock::TakeLatch(record.latch, Table()->slot()) == semlock::Latched::kTaken);
+  CHECK(TryLatch(record));
   const auto start = std::chrono::steady_clock::now();
   CHECK(!lock.TryAcquire());
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::milliseconds(200));

@@ -338,7 +338,7 @@ static void StealDuringRelease(long stay_ns) {
     CHECK(robbed.TryAcquire());
     semlock::Record& record = RecordOf("a");
     const semlock::ProcessSlot& slot = Table()->slot();
-    CHECK(semlock::TakeLatch(record.latch, slot) == semlock::Latched::kTaken);
+    CHECK(TryLatch(record));
     std::thread release([&] { robbed.Release(); });
     semlock::SleepNs(200000);
     Grant stolen;
@@ -367,7 +367,7 @@ TEST("threads of one process that give the same permit back give it back once") 
   CHECK(lock.TryAcquire());
   semlock::Record& record = RecordOf("a");
   const semlock::ProcessSlot& slot = Table()->slot();
-  CHECK(semlock::TakeLatch(record.latch, slot) == semlock::Latched::kTaken);
+  CHECK(TryLatch(record));
   std::atomic<int> given_back{0};
   std::vector<std::thread> threads;
   for (int thread = 0; thread < 2; ++thread) {
@@ -631,7 +631,7 @@ TEST("settling a lock whose record is another one's by now leaves that one alone
   Lock other(Table()->NameOf(record));
   CHECK(other.TryAcquire() && (*other).record_index() == index);
   const semlock::ProcessSlot& slot = Table()->slot();
-  CHECK(semlock::TakeLatch(record.latch, slot) == semlock::Latched::kTaken);
+  CHECK(TryLatch(record));
   std::thread([&] { CHECK(other.Release()); }).join();
   semlock::LeaveToNext(record.latch, slot, false);
 
@@ -726,7 +726,7 @@ TEST("the cell of a cancelled wait is free at once, though its lock is held, als
     if (inside) {
       semlock::Record& latched = RecordOf("a");
       const semlock::ProcessSlot& slot = Table()->slot();
-      CHECK(semlock::TakeLatch(latched.latch, slot) == semlock::Latched::kTaken);
+      CHECK(TryLatch(latched));
       (*waiter).Settle({wait});
       CHECK(record.waiting == 1);
       semlock::LeaveToNext(latched.latch, slot, false);
@@ -742,8 +742,7 @@ TEST("a latch that was found stuck is not waited for again as long as the same p
   Lock lock("a");
   CHECK(lock.TryAcquire() && lock.Release());
   semlock::Record& record = RecordOf("a");
-  const semlock::ProcessSlot& slot = Table()->slot();
-  CHECK(semlock::TakeLatch(record.latch, slot) == semlock::Latched::kTaken);
+  CHECK(TryLatch(record));
   const auto tries_take = [&](int tries) {
     const int64_t start = semlock::MonotonicNs();
     while (tries-- > 0) CHECK(!lock.TryAcquire());
