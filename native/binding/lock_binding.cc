@@ -13,24 +13,21 @@
 #include "../core/crash_points.h"
 #include "../core/foreign_wait.h"
 #include "../core/latch.h"
-#include "../core/mutex.h"
 #include "../core/query.h"
+#include "../core/shared.h"
 #include "inbox_binding.h"
 
 namespace semlock {
 
 namespace {
 
-// The environments of this process. Never destroyed, like the tables.
+// The environments of this process.
 struct Environments {
   Mutex mutex;
   std::set<Locks*> all GUARDED_BY(mutex);
 };
 
-Environments& environments() {
-  static Environments* instance = new Environments;
-  return *instance;
-}
+Environments& environments() { return OfProcess<Environments>(); }
 
 // Entries carry the number of their thread in 16 bits, so numbers are used again.
 uint16_t FreeThreadNumber(const std::set<Locks*>& all) {
@@ -142,7 +139,7 @@ napi_value LockClose(napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
   HandleTable<LockRecord>& handles = args.Data<Locks>().handles;
   LockRecord* lock = handles.Get(args.Int(0));
-  const bool closes = lock != nullptr && !lock->Holds();
+  const bool closes = lock != nullptr && lock->Held() == 0;
   if (closes) handles.Free(args.Int(0));
   napi_value result = nullptr;
   napi_get_boolean(env, closes, &result);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <uv.h>
@@ -11,6 +10,7 @@
 #include <atomic>
 
 #include "../core/own_file.h"
+#include "../core/threads.h"
 
 namespace semlock {
 namespace {
@@ -59,13 +59,7 @@ class PolledByThread : public Readiness {
       *error = {"eventfd", errno};
       return nullptr;
     }
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int refused = pthread_create(&made->thread_, nullptr, Main, made.get());
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    if (refused != 0) {
+    if (const int refused = StartThread(Main, made.get(), &made->thread_)) {
       *error = {"pthread_create", refused};
       return nullptr;
     }

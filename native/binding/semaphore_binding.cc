@@ -29,22 +29,23 @@ struct Semaphores {
   HandleTable<ThreadHandle> threads;
 };
 
-napi_value SemTryWait(napi_env env, napi_callback_info info) {
+template <typename F>
+napi_value WithNamed(napi_env env, napi_callback_info info, F call) {
   Args<1> args(env, info);
   NamedSemaphore* semaphore = args.Data<Semaphores>().named.Get(args.Int(0));
-  return Int(env, semaphore == nullptr ? -EBADF : -semaphore->TryWait());
+  return Int(env, semaphore == nullptr ? -EBADF : call(*semaphore));
+}
+
+napi_value SemTryWait(napi_env env, napi_callback_info info) {
+  return WithNamed(env, info, [](NamedSemaphore& semaphore) { return -semaphore.TryWait(); });
 }
 
 napi_value SemPost(napi_env env, napi_callback_info info) {
-  Args<1> args(env, info);
-  NamedSemaphore* semaphore = args.Data<Semaphores>().named.Get(args.Int(0));
-  return Int(env, semaphore == nullptr ? -EBADF : -semaphore->Post());
+  return WithNamed(env, info, [](NamedSemaphore& semaphore) { return -semaphore.Post(); });
 }
 
 napi_value SemValue(napi_env env, napi_callback_info info) {
-  Args<1> args(env, info);
-  NamedSemaphore* semaphore = args.Data<Semaphores>().named.Get(args.Int(0));
-  return Int(env, semaphore == nullptr ? -EBADF : semaphore->Value());
+  return WithNamed(env, info, [](NamedSemaphore& semaphore) { return semaphore.Value(); });
 }
 
 napi_value SemClose(napi_env env, napi_callback_info info) {

@@ -88,7 +88,7 @@ Cleared Foresee(const std::string& id, const Owners& owners, bool even_news) {
   if (users > 0) return Cleared::kInUse;
   if (table == nullptr) return Cleared::kDone;
   if (table->member().OthersHaveSlots() || CountUsers(table->member()) > 0) return Cleared::kInUse;
-  return !even_news && table->OwesNews() ? Cleared::kOwesNews : Cleared::kDone;
+  return !even_news && table->CountNews() > 0 ? Cleared::kOwesNews : Cleared::kDone;
 }
 
 }  // namespace
@@ -131,7 +131,7 @@ Cleared ClearNamespace(const std::string& id, const Owners& owners, bool even_ne
   SettleForeignSemaphores(table);
   Cleared cleared = Cleared::kInUse;
   const auto keeps = [&] {
-    const bool kept = !even_news && table->OwesNews();
+    const bool kept = !even_news && table->CountNews() > 0;
     cleared = kept ? Cleared::kOwesNews : Cleared::kDone;
     return kept;
   };

@@ -185,19 +185,14 @@ bool LockRecord::IsOwn(const Entry& entry) const {
          ReleasedOf(entry.token.load()) == kNotReleased;
 }
 
-bool LockRecord::Holds() const {
-  if (ref_.index == 0 || table_->slot().tag() == 0 || !IsSameRecord()) return false;
-  return table_->AnyEntry(record(), [&](Entry& entry, uint32_t) { return IsOwn(entry); });
-}
-
-bool LockRecord::HoldsAll() const {
-  if (ref_.index == 0 || table_->slot().tag() == 0 || !IsSameRecord()) return false;
-  uint32_t own = 0;
+uint32_t LockRecord::Held() const {
+  uint32_t held = 0;
+  if (ref_.index == 0 || table_->slot().tag() == 0 || !IsSameRecord()) return held;
   table_->AnyEntry(record(), [&](Entry& entry, uint32_t) {
-    own += IsOwn(entry);
+    held += IsOwn(entry);
     return false;
   });
-  return own >= record().permits;
+  return held;
 }
 
 void LockRecord::Settle(const std::vector<WaitRef>& changed) {

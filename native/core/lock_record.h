@@ -43,9 +43,9 @@ class LockRecord {
   void Decline(const Grant& grant);
   // For a thread that ends: gives back, as abandoned, all that it holds of this lock.
   void ReleaseAll();
-  // Whether this thread has a permit of it, or all of them.
-  bool Holds() const;
-  bool HoldsAll() const;
+  // How many permits this thread has of it, and how many there are.
+  uint32_t Held() const;
+  uint32_t permits() const { return identity_->permits; }
   // Frees what the dead hold and the uncollected, and serves the queue; or has it done by the process that is inside
   // the latch. Before, of `changed` waits of this process: frees the cells of those that were cancelled, and lets those
   // be served again that were passed over, as their threads run.

@@ -15,8 +15,8 @@
 #include "crash_points.h"
 #include "latch.h"
 #include "leftovers.h"
-#include "mutex.h"
 #include "named_semaphore.h"
+#include "shared.h"
 
 namespace semlock {
 namespace {
@@ -45,7 +45,7 @@ struct Namespace {
   }
 };
 
-// Those of this process. Never destroyed: a worker thread may still run when static destructors do.
+// Those of this process.
 struct Tables {
   Mutex mutex;
   std::map<std::string, std::shared_ptr<Namespace>> by_id GUARDED_BY(mutex);
@@ -53,10 +53,7 @@ struct Tables {
   void (*before_leaving)(const std::shared_ptr<LockTable>&) GUARDED_BY(mutex) = nullptr;
 };
 
-Tables& tables() {
-  static Tables* instance = new Tables;
-  return *instance;
-}
+Tables& tables() { return OfProcess<Tables>(); }
 
 // Null when no lock may be used any more.
 std::shared_ptr<Namespace> NamespaceOf(const std::string& id) {
@@ -82,7 +79,7 @@ void LeaveAll() {
     const Guard joins(joined.mutex, std::adopt_lock);
     if (joined.table == nullptr) continue;
     if (all.before_leaving != nullptr) all.before_leaving(joined.table);
-    joined.table->member().Leave([&table = *joined.table] { return table.OwesNews(); });
+    joined.table->member().Leave([&table = *joined.table] { return table.CountNews() > 0; });
   }
 }
 
@@ -211,13 +208,6 @@ Waiter* LockTable::WaiterAt(uint32_t number) const {
   return with == nullptr ? nullptr : &with->waiters[number % kWaitersPerExtension];
 }
 
-bool LockTable::OwesNews() const {
-  for (uint32_t index = 1; index < record_count(); ++index) {
-    if (record(index).state.load() == State::kLock && OwesNews(record(index))) return true;
-  }
-  return false;
-}
-
 uint32_t LockTable::CountNews() const {
   uint32_t count = 0;
   for (uint32_t index = 1; index < record_count(); ++index) {
@@ -244,8 +234,6 @@ SysError LockTable::TakeTableLatch() {
   if (TakeLatch(header_->latch, slot(), &error) == Latched::kTakenOver) Rebuild();
   return error;
 }
-
-void LockTable::LeaveLatch() { semlock::LeaveLatch(header_->latch); }
 
 // What the latch's dead owner was about in the index and the free list is not known, but each record's state is.
 void LockTable::Rebuild() {
@@ -309,7 +297,7 @@ SysError LockTable::FindOrCreate(const LockIdentity& identity, RecordRef* found)
     if (!error) error = Create(identity, abandoned, &index);
   }
   if (!error) *found = {index, records_[index].generation};
-  LeaveLatch();
+  LeaveLatch(header_->latch);
   return error;
 }
 
@@ -398,7 +386,7 @@ SysError LockTable::Create(const LockIdentity& identity, bool abandoned, uint32_
   record.next = bucket;
   bucket = index;
   CRASH_POINT(create_linked);
-  semlock::LeaveLatch(record.latch);
+  LeaveLatch(record.latch);
   *created = index;
   return {};
 }
@@ -435,7 +423,7 @@ SysError LockTable::AllocateChain(uint32_t length, uint32_t* first) {
     one.more = *first;
     one.state.store(State::kExtension);
     *first = index;
-    semlock::LeaveLatch(one.latch);
+    LeaveLatch(one.latch);
   }
   return {};
 }
@@ -463,7 +451,7 @@ SysError LockTable::MakeRoom(const RecordRef& ref, Mode mode) {
   }
   FreeChain(entries);
   FreeChain(waiters);
-  LeaveLatch();
+  LeaveLatch(header_->latch);
   return error;
 }
 
@@ -542,7 +530,7 @@ void LockTable::Free(uint32_t index) {
   FreeChain(record.more_name.exchange(0));
   PushFree(index);
   CRASH_POINT(recycle_freed);
-  semlock::LeaveLatch(record.latch);
+  LeaveLatch(record.latch);
 }
 
 // A name whose holders all died may be asked for never again, so that nobody would sweep it.

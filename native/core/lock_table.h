@@ -71,9 +71,7 @@ class LockTable {
 
   // The waiter of that number, which it has as long as the record is this lock's; null when there is none.
   Waiter* WaiterAt(uint32_t number) const;
-  // Whether some lock's next holder is to be told that the previous one died. Asked when nobody alive is inside.
-  bool OwesNews() const;
-  // How many locks are such.
+  // Of how many locks the next holder is to be told that the previous one died. Asked when nobody alive is inside.
   uint32_t CountNews() const;
   // Adds room for more waiters and, in shared mode, for more entries. Nothing happens to a record that was recycled.
   SysError MakeRoom(const RecordRef& ref, Mode mode);
@@ -93,7 +91,6 @@ class LockTable {
 
  private:
   SysError TakeTableLatch();
-  void LeaveLatch();
   void Rebuild();
   uint32_t Find(const uint8_t* id) const;
   bool Agrees(const Record& record, const LockIdentity& identity) const;

@@ -22,8 +22,8 @@
 #include "clock.h"
 #include "crash_points.h"
 #include "futex.h"
-#include "mutex.h"
 #include "named_semaphore.h"
+#include "shared.h"
 
 namespace semlock {
 namespace {
@@ -252,16 +252,13 @@ LockedBytes LockedBytesOf(const std::string& namespace_id) {
 
 namespace {
 
-// Those of this process, for a child that is forked. Never destroyed, like the tables.
+// Those of this process, for a child that is forked.
 struct Members {
   Mutex mutex;  // held while something is opened, so that no child has what is not known yet
   std::set<Membership*> all GUARDED_BY(mutex);
 };
 
-Members& members() {
-  static Members* instance = new Members;
-  return *instance;
-}
+Members& members() { return OfProcess<Members>(); }
 
 }  // namespace
 

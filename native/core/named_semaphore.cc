@@ -10,12 +10,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <map>
 #include <utility>
 
 #include "clock.h"
 #include "crash_points.h"
-#include "mutex.h"
+#include "shared.h"
 
 // By the monotonic clock: glibc has it since 2.30, musl not at all.
 extern "C" int sem_clockwait(sem_t*, clockid_t, const timespec*) __attribute__((weak));
@@ -32,17 +31,6 @@ constexpr long kLookAgainNs = 100000;
 constexpr int kSecretTries = 4;
 // How often a name may come and go between a look at it and the attempt to make it.
 constexpr int kCreateTries = 100;
-
-// What is mapped in this process: each file once, however many have it open. Never destroyed, like the tables.
-struct Mapped {
-  Mutex mutex;
-  std::map<std::pair<dev_t, ino_t>, std::weak_ptr<sem_t>> by_file GUARDED_BY(mutex);
-};
-
-Mapped& mapped() {
-  static Mapped* instance = new Mapped;
-  return *instance;
-}
 
 bool IsName(const char* name) { return name[0] == '/' && name[1] != '\0' && strchr(name + 1, '/') == nullptr; }
 
@@ -243,24 +231,18 @@ bool NamedSemaphore::HasName(const char* name) const {
 SysError NamedSemaphore::Map(int fd, const struct stat& info) {
   file_ = info.st_ino;
   made_ = false;
-  const auto file = std::make_pair(info.st_dev, info.st_ino);  // nobody else's as long as it is mapped
-  const Guard guard(mapped().mutex);
-  sem_ = mapped().by_file[file].lock();
-  if (sem_ != nullptr) return {};
-  void* memory = mmap(nullptr, sizeof(sem_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (memory == MAP_FAILED) {
-    const SysError error{kCall, errno};
-    mapped().by_file.erase(file);
-    return error;
-  }
-  sem_.reset(static_cast<sem_t*>(memory), [file](sem_t* sem) {
-    const Guard last(mapped().mutex);
-    const auto found = mapped().by_file.find(file);
-    if (found != mapped().by_file.end() && found->second.expired()) mapped().by_file.erase(found);
-    munmap(sem, sizeof(sem_t));
-  });
-  mapped().by_file[file] = sem_;
-  return {};
+  SysError error;
+  const auto map = [&] {
+    void* memory = mmap(nullptr, sizeof(sem_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory != MAP_FAILED) return static_cast<sem_t*>(memory);
+    error = {kCall, errno};
+    return static_cast<sem_t*>(nullptr);
+  };
+  // Each file once in this process, however many have it open. As long as it is mapped, its number is no other's.
+  using File = std::pair<dev_t, ino_t>;
+  sem_ = OfProcess<SharedByKey<File, sem_t>>().Get({info.st_dev, info.st_ino}, map,
+                                                   [](sem_t* last) { munmap(last, sizeof(sem_t)); });
+  return error;
 }
 
 int NamedSemaphore::TryWait() { return semlock::TryWait(sem_.get()); }

@@ -1,4 +1,4 @@
-// Threads of our own, which end by themselves. Never one of libuv's pool, four of which blocked would stop all file
+// Threads of our own. Never one of libuv's pool, four of which blocked would stop all file
 // I/O.
 
 #pragma once
@@ -13,8 +13,8 @@ namespace semlock {
 // How long a thread of ours stays when it has nothing to do: to make one takes longer than to wake one.
 inline constexpr int64_t kIdleNs = 1000000000;
 
-// 0, or EAGAIN: there are too many. Signals are Node's main thread's business.
-inline int StartThread(void* (*main)(void*), void* argument) {
+// 0, or EAGAIN: there are too many. Signals are Node's main thread's business. With `joined` the caller joins it.
+inline int StartThread(void* (*main)(void*), void* argument, pthread_t* joined = nullptr) {
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -24,7 +24,11 @@ inline int StartThread(void* (*main)(void*), void* argument) {
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (error != 0) return error;
   pthread_setname_np(thread, "semlock");  // for people who look what uses the processor
-  pthread_detach(thread);
+  if (joined == nullptr) {
+    pthread_detach(thread);
+  } else {
+    *joined = thread;
+  }
   return 0;
 }
 

@@ -14,7 +14,7 @@
 #include "death_watch.h"
 #include "foreign_wait.h"
 #include "latch.h"
-#include "mutex.h"
+#include "shared.h"
 #include "threads.h"
 
 namespace semlock {
@@ -34,7 +34,6 @@ constexpr int64_t kLookNs = 250000000;
 // How soon a theft is found whose thief died before it could tell.
 constexpr int64_t kWatchNs = 1000000000;
 
-// Never destroyed: see LockTable's.
 struct Services {
   Mutex mutex;
   std::map<LockTable*, WaitService*> by_table GUARDED_BY(mutex);
@@ -43,10 +42,7 @@ struct Services {
 // Up to half of it less, because all may have begun at the same time, when a holder died.
 int64_t AtRandom(int64_t at_most) { return at_most / 2 + MonotonicNs() / 16 % (at_most / 2); }
 
-Services& services() {
-  static Services* instance = new Services;
-  return *instance;
-}
+Services& services() { return OfProcess<Services>(); }
 
 }  // namespace
 
@@ -382,7 +378,7 @@ Outcome Keep(LockRecord& lock, const Grant& grant, const std::function<bool()>& 
 
 Outcome AcquireBlocking(LockRecord& lock, Mode mode, int64_t timeout_ns, const std::function<bool()>& goes_on,
                         Grant* grant, SysError* error) {
-  if (timeout_ns < 0 && lock.HoldsAll()) {
+  if (timeout_ns < 0 && lock.Held() >= lock.permits()) {
     *error = {"acquire", EDEADLK, "DEADLOCK"};
     return Outcome::kFailed;
   }

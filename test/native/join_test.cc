@@ -49,7 +49,7 @@ PROGRAM(replaced) {
 PROGRAM(trying) {
   Lock lock("a");
   const std::string error = lock.ErrorOfTry();
-  Say(!error.empty() ? error : (*lock).Holds() ? "held" : "busy");
+  Say(!error.empty() ? error : (*lock).Held() > 0 ? "held" : "busy");
   Hear();
   return 0;
 }
@@ -108,7 +108,7 @@ TEST("a holder whose descriptors were all closed keeps newcomers out of a second
     for (const int fd : OwnDescriptors()) CHECK(close(fd) == 0);
     RemoveFilesLeft();
     CHECK(Process("newcomer").Read() == "TABLE_LOST");
-    CHECK((*lock).Holds());
+    CHECK((*lock).Held() > 0);
   }
   CHECK(munmap(Table()->member().memory(), semlock::kTableBytes) == 0);
   CHECK(TryOfNewcomer() == "held");
