@@ -128,14 +128,23 @@ describe('A request is refused', () => {
     const line = `local line = {}
       for at = 1, 40000 do line[at] = {'1-0-dead', at, 0, 0} end
       redis.call('HSET', KEYS[1], 'l=file', cmsgpack.pack({1, {}, line, 0, 0}))`;
-    await server.command('EVAL', line, '1', keyOf('semlock', 'killed script'));
     await server.command('CONFIG', 'SET', 'lua-time-limit', '1');
-    const refused = expect(lock.acquire()).rejects.toMatchObject({
+    let refused: unknown;
+    // On a busy machine the command to kill it may come too late.
+    for (let tries = 0; tries < 10 && !(refused instanceof Error); tries += 1) {
+      await server.command('EVAL', line, '1', keyOf('semlock', 'killed script'));
+      const over = new AbortController();
+      const asked = lock.acquire().then(
+        (hold) => hold[Symbol.asyncDispose](),
+        (error: unknown) => (refused = error),
+      );
+      void asked.then(() => over.abort());
+      while (!over.signal.aborted) await server.command('SCRIPT', 'KILL');
+    }
+    expect(refused).toMatchObject({
       code: 'ERR_SEMLOCK_STORE',
       message: expect.stringContaining('Script killed by user') as string,
     });
-    await expect.poll(() => server.command('SCRIPT', 'KILL'), { interval: 5 }).toMatch(/^\+OK/);
-    await refused;
     await server.command('CONFIG', 'SET', 'lua-time-limit', '5000');
     await server.command('HDEL', keyOf('semlock', 'killed script'), 'l=file');
     await takeAndGiveBack(lock);
