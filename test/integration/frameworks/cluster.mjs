@@ -8,7 +8,7 @@ import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import { getRequestListener } from '@hono/node-server';
-import { Controller, Get, Header, HttpCode, Req, StreamableFile } from '@nestjs/common';
+import { Controller, Get, Header, HttpCode, Redirect, Req, StreamableFile } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -33,6 +33,8 @@ async function* pieces() {
 const stream = () => Readable.from(pieces());
 const body = () => Readable.toWeb(stream()).pipeThrough(new TextEncoderStream());
 
+const large = 'x'.repeat(200_000);
+
 const die = () => process.kill(process.pid, 'SIGKILL');
 const told = (lock) => String(lock?.abandoned);
 
@@ -42,6 +44,8 @@ const asResponse = async (path, lock) => {
   if (path === '/told') return new Response(told(lock));
   if (path === '/stream') return new Response(body());
   if (path === '/length') return new Response(body(), { headers: { 'Content-Length': '4' } });
+  if (path === '/large') return new Response(large);
+  if (path === '/redirect') return new Response(null, { status: 303, headers: { Location: '/text' } });
   return path === '/empty' ? new Response(null, { status: 204 }) : new Response('done');
 };
 
@@ -61,6 +65,13 @@ async function nest(adapter) {
     async empty() {
       await turn();
     }
+    async large() {
+      await turn();
+      return large;
+    }
+    async redirect() {
+      await turn();
+    }
     async dies() {
       await turn();
       die();
@@ -72,8 +83,12 @@ async function nest(adapter) {
   Req()(Answers.prototype, 'told', 0);
   FileLocked('answers')(Answers);
   Controller()(Answers);
-  const others = { length: [Header('Content-Length', '4')], empty: [HttpCode(204)] };
-  for (const way of ['text', 'stream', 'length', 'empty', 'dies', 'told']) {
+  const others = {
+    length: [Header('Content-Length', '4')],
+    empty: [HttpCode(204)],
+    redirect: [Redirect('/text', 303)],
+  };
+  for (const way of ['text', 'stream', 'length', 'empty', 'large', 'redirect', 'dies', 'told']) {
     const descriptor = Object.getOwnPropertyDescriptor(Answers.prototype, way);
     for (const decorator of [Get(way), ...(others[way] ?? [])]) decorator(Answers.prototype, way, descriptor);
   }
@@ -101,6 +116,8 @@ const frameworks = {
       '/stream': (reply) => reply.send(stream()),
       '/length': (reply) => reply.header('Content-Length', 4).send(stream()),
       '/empty': (reply) => reply.code(204).send(),
+      '/large': (reply) => reply.send(large),
+      '/redirect': (reply) => reply.redirect('/text', 303),
       '/dies': die,
       '/told': (reply) => reply.send(told(reply.request.lock)),
     };
@@ -120,7 +137,10 @@ const frameworks = {
       if (ctx.path === '/dies') die();
       if (ctx.path === '/told') ctx.body = told(ctx.lock);
       else if (ctx.path === '/empty') ctx.status = 204;
-      else ctx.body = ctx.path === '/text' ? 'done' : stream();
+      else if (ctx.path === '/redirect') {
+        ctx.redirect('/text');
+        ctx.status = 303;
+      } else ctx.body = { '/text': 'done', '/large': large }[ctx.path] ?? stream();
       if (ctx.path === '/length') ctx.length = 4;
     });
     createServer(app.callback()).listen(0, '127.0.0.1');

@@ -86,6 +86,8 @@ it('a request gives up when its time is over, or its client has left', async () 
   const pending = locker.newLock('a').lock(leaving.signal, () => undefined);
   leaving.abort();
   await expect(pending).rejects.toMatchObject(inUse);
+  const late = locker.newLock('b').lock(leaving.signal, () => undefined);
+  await expect(late, 'also of a free upload').rejects.toMatchObject(inUse);
   await holder.unlock();
   await expect(holder.unlock()).rejects.toThrow('not locked');
 });
