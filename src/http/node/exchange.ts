@@ -23,11 +23,10 @@ export interface OrphanedMessage extends AnyOrphanedMessage {
 export function exchangeOf(req: IncomingMessage, res: ServerResponse): Exchange {
   // By its connection, as a rule: to find a request in a WeakMap costs as much as all the rest.
   const { socket } = req;
-  const gate = shared.gates.get(socket) as SocketGate | undefined;
-  const current = gate?.current;
+  const current = (shared.gates.get(socket) as SocketGate | undefined)?.current;
   // Of another copy's class, perhaps.
   if (current?.response === res) return current as unknown as Exchange;
-  return (shared.exchanges.get(req) as Exchange | undefined) ?? new NodeExchange(req, res, socket, gate);
+  return (shared.exchanges.get(req) as Exchange | undefined) ?? new NodeExchange(req, res, socket);
 }
 
 /**
@@ -38,8 +37,6 @@ class NodeExchange extends Exchange implements Gated {
   readonly response: ServerResponse;
   readonly #req: IncomingMessage;
   readonly #socket: Socket;
-  /** What is known to hold back what the connection sends, which then is one of HTTP/1. */
-  readonly #known: SocketGate | undefined;
   #gate: SocketGate | undefined;
   /** How many bytes the connection had sent before the answer. */
   #sentBefore = 0;
@@ -53,12 +50,11 @@ class NodeExchange extends Exchange implements Gated {
   #closed = false;
   #stopWatching: (() => void) | undefined;
 
-  constructor(req: IncomingMessage, res: ServerResponse, socket: Socket, known: SocketGate | undefined) {
+  constructor(req: IncomingMessage, res: ServerResponse, socket: Socket) {
     super();
     this.#req = req;
     this.response = res;
     this.#socket = socket;
-    this.#known = known;
   }
 
   isOver(): boolean {
@@ -169,7 +165,7 @@ class NodeExchange extends Exchange implements Gated {
   }
 
   #takeGate(socket: Socket): SocketGate {
-    this.#gate ??= this.#known ?? SocketGate.of(socket);
+    this.#gate ??= SocketGate.of(socket);
     this.#gate.admit(this);
     this.#sentBefore = this.#gate.bytesWritten;
     return this.#gate;
