@@ -57,7 +57,6 @@ const SET: Record<string, readonly (readonly [file: string, text: string])[]> = 
   '1 ms': [['native/core/latch.h', 'kLatchBoundNs = 1000000']],
   '50 µs': [['native/core/wait_service.cc', 'kSpinNs = 50000']],
   '2.1 times': [['test/integration/cli/start.test.ts', 'MOST = 2.1']],
-  'a fifth of the time': [['test/package/package.test.ts', 'least.semlock < least.express / 5']],
   '64 KiB': [
     ['native/core/layout.h', 'kGrowRecords = 256'], // of 256 bytes
     ['src/http/node/stream-progress.ts', 'PIECE_BYTES = 65_536'],
