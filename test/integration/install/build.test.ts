@@ -85,7 +85,7 @@ describe('a build on another platform', () => {
 });
 
 describe('a build that fails', () => {
-  it('keeps what the compiler said in a file and says where', { timeout: 60_000 }, () => {
+  it('says first what it does, keeps what the compiler said in a file and says where', { timeout: 60_000 }, () => {
     writeFileSync(join(copy, 'native/binding/addon.cc'), '#error "this does not compile"\n');
     // One source is enough to fail.
     const gyp = readFileSync(join(copy, 'binding.gyp'), 'utf8');
@@ -94,9 +94,10 @@ describe('a build that fails', () => {
       gyp.replace(/"sources": \[[^\]]*\]/, '"sources": ["native/binding/addon.cc"]'),
     );
 
-    const { status, stderr } = build();
+    const { status, stdout, stderr } = build();
     const log = join(copy, 'native-build.log');
     expect(status).toBe(1);
+    expect(stdout).toBe('semlock: compiling the addon, which takes a quarter of a minute the first time\n');
     expect(stderr).toBe(`semlock: building the addon failed; what node-gyp said is in ${log}\n`);
     expect(readFileSync(log, 'utf8')).toContain('this does not compile');
   });
