@@ -11,7 +11,7 @@ export default defineConfig({
     env: QUICK_START,
     pool: 'threads',
     // They mostly wait: for leases, servers and processes.
-    maxWorkers: 3,
+    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 30_000,
     expect: { poll: { timeout: 15_000 } }, // on a machine that may be busy
