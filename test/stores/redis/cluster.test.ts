@@ -9,7 +9,7 @@ import type { ClosableStore } from '../../../src/store.js';
 import { redisStore } from '../../../src/stores/redis/index.js';
 import { RedisServer } from '../../support/redis/server.js';
 
-const leaseMs = 1_500;
+const leaseMs = 3_000;
 const SLOTS = 16_384;
 const nodes: RedisServer[] = [];
 const stores: ClosableStore[] = [];
