@@ -98,7 +98,7 @@ for (let [end, number] = [now() + seconds * 1000, 0]; now() < end && !over; numb
 clearInterval(heart);
 await store.close?.();
 await close();
-// A pool of postgres.js that was ended while it made a connection anew keeps that, and so the process. That a store alone keeps
-// none is shown elsewhere.
-if (how.kind === 'postgres.js') process.once('disconnect', () => process.exit());
+// A pool of postgres.js that was ended while it made a connection anew keeps that, and so the process, and so does a client of
+// node-redis that was destroyed meanwhile. That a store alone keeps none is shown elsewhere.
+if (['postgres.js', 'node-redis'].includes(how.kind)) process.once('disconnect', () => process.exit());
 process.disconnect();
