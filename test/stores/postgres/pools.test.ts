@@ -1,5 +1,6 @@
 // Poolers that go away and come back, and pools that have next to nothing to give.
 
+import { Pool } from 'pg';
 import postgres from 'postgres';
 import { afterAll, describe, expect, it } from 'vitest';
 
@@ -98,6 +99,25 @@ describe('A pool', () => {
       message: expect.stringContaining('read-only') as string,
       cause: { code: '25006' },
     });
+  });
+});
+
+describe('A pool that is closed while its locks are in use', () => {
+  it.each(['pg', 'postgres.js'])('(%s) loses them, and they come free', async (kind) => {
+    const leaseMs = 2_000;
+    const [pool, sql] = [new Pool({ connectionString: server.url() }), postgres(server.url())];
+    const store = stores.store({ leaseMs, ...(kind === 'pg' ? { pool } : { sql }) });
+    const other = stores.store({ leaseMs, pool: stores.pool(server.url()) });
+    const namespace = `closed ${kind}`;
+    const [kept, given] = ['kept', 'given'].map((name) => new Lock(name, { namespace, store })) as [Lock, Lock];
+    const [lost, hold] = [await kept.acquire(), await given.acquire()];
+    const waiting = expect(given.acquire()).rejects.toMatchObject({ code: 'ERR_SEMLOCK_STORE' });
+    await expect.poll(async () => (await other.query!({ namespace })).pending.length).toBe(1);
+    await Promise.all([pool.end(), sql.end()]);
+    await hold[Symbol.asyncDispose]();
+    await waiting;
+    expect(lost.lost?.code).toBe('ERR_SEMLOCK_LOST');
+    for (const name of ['kept', 'given']) await new Lock(name, { namespace, store: other }).run(() => undefined);
   });
 });
 
