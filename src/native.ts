@@ -245,26 +245,23 @@ export function attempt<T>(lockName: string | undefined, call: () => T): T {
 /** The {@link SemlockError} for a positive errno that `call` gave. */
 export function failureOf(errno: number, call: string, lockName: string | undefined, kind?: string): SemlockError {
   const folder = kind === undefined && (call === 'open' || call === 'mkdir') ? FOLDER[errno] : undefined;
-  const noRoom = errno === ENOSPC || errno === EDQUOT;
   const code: SemlockErrorCode =
     kind !== undefined
       ? (`ERR_SEMLOCK_${kind}` as SemlockErrorCode)
-      : noRoom
-        ? 'ERR_SEMLOCK_CAPACITY'
-        : folder !== undefined
-          ? 'ERR_SEMLOCK_SYSTEM'
-          : errno === ENOENT
-            ? 'ERR_SEMLOCK_NOT_FOUND'
-            : errno === EEXIST
-              ? 'ERR_SEMLOCK_EXISTS'
-              : errno === EOVERFLOW
-                ? 'ERR_SEMLOCK_OVERFLOW'
-                : 'ERR_SEMLOCK_SYSTEM';
+      : ((folder === undefined ? CODE[errno] : undefined) ?? 'ERR_SEMLOCK_SYSTEM');
   const cause = systemError(errno, call);
   const what = folder ?? MEANING[code] ?? (errno === EFBIG ? FILE_TOO_LARGE : 'the system refused');
   const subject = lockName === undefined ? '' : ` "${lockName}"`;
   return new SemlockError(code, `${what}${subject} (${cause.message})`, { lockName, cause });
 }
+
+const CODE: Record<number, SemlockErrorCode> = {
+  [ENOSPC]: 'ERR_SEMLOCK_CAPACITY',
+  [EDQUOT]: 'ERR_SEMLOCK_CAPACITY',
+  [ENOENT]: 'ERR_SEMLOCK_NOT_FOUND',
+  [EEXIST]: 'ERR_SEMLOCK_EXISTS',
+  [EOVERFLOW]: 'ERR_SEMLOCK_OVERFLOW',
+};
 
 /** What is wrong with the place of the lock tables, by errno: no semaphore is opened by these calls. */
 const FOLDER: Record<number, string> = {
